@@ -1,0 +1,15 @@
+// Tests run on the TypeScript sources of every package (the '@roomcast/source' export condition), so a red line points
+// at the line that was written. What users install, the built and packed packages, has tests of its own in test/e2e.
+import { defineConfig } from 'vitest/config'
+
+const conditions = ['@roomcast/source', 'module', 'node', 'development|production']
+
+export default defineConfig({
+  ssr: { resolve: { conditions, externalConditions: conditions } },
+  test: {
+    include: ['test/**/*.test.ts'],
+    reporters: ['default', './test/support/closing-line.ts'],
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+  },
+})
