@@ -1,1 +1,24 @@
-export {}
+// The whole public surface of @roomcast/core.
+
+export type { DrainOptions, DrainResult } from './drain.ts'
+export {
+  Acceptance,
+  accept,
+  type CloseInfo,
+  type Handler,
+  type HandshakeRequest,
+  type HandshakeResult,
+  type ReadyState,
+  Rejection,
+  reject,
+  type Socket,
+  type WriteResult,
+} from './handler.ts'
+export { DEFAULT_LIMITS, type Limits } from './limits.ts'
+export type { Address } from './listen.ts'
+export type { ErrorWhere, ServerOptions } from './options.ts'
+export type { OriginPolicy } from './origin.ts'
+export { CloseCode } from './protocol/close.ts'
+export { bin, Framed, type FramingOptions, frame, type Opcode, type Payload, type Piece, txt } from './protocol/framed.ts'
+export { createServer, type Server } from './server.ts'
+export type { Stats } from './stats.ts'

@@ -1,0 +1,76 @@
+// Closing everyone in batches before a deadline, so that the clients of a deploy come back spread over time and not all
+// in the same instant.
+
+import type { Connection } from './connection.ts'
+import { assertClose, CloseCode } from './protocol/close.ts'
+
+/** Options of `server.drain`. */
+export interface DrainOptions {
+  /** Sockets closed at a time. Default 1,000. */
+  batch?: number
+  /** Between two batches, in ms. Default 500. */
+  intervalMs?: number
+  /** After so long what is left is terminated, in ms. Default 10,000. */
+  deadlineMs?: number
+  /** The close code. Default 1012, service restart. */
+  code?: number
+  /** Gives up: no further socket is closed, upgrades are accepted again, and the promise rejects with its reason. */
+  signal?: AbortSignal
+}
+
+/** How a drain went: sockets that closed in time, and those that were terminated at the deadline. */
+export interface DrainResult {
+  closed: number
+  terminated: number
+}
+
+/** Checks the options of a drain.
+ * @throws RangeError for a number that is not above zero, or a code that may not be sent. */
+export function drainPlan(options: DrainOptions): Required<Omit<DrainOptions, 'signal'>> {
+  const { batch = 1000, intervalMs = 500, deadlineMs = 10_000, code = CloseCode.SERVICE_RESTART } = options
+  if (!(Number.isInteger(batch) && batch > 0)) throw new RangeError(`batch must be a whole number above zero: ${batch}`)
+  if (!(intervalMs >= 0)) throw new RangeError(`intervalMs must not be below zero: ${intervalMs}`)
+  if (!(deadlineMs > 0)) throw new RangeError(`deadlineMs must be above zero: ${deadlineMs}`)
+  assertClose(code, '')
+  return { batch, intervalMs, deadlineMs, code }
+}
+
+/** Closes the connections that are open now. `empty` resolves when none of the server's is left. */
+export async function drainAll<S>(
+  connections: ReadonlySet<Connection<S>>,
+  empty: () => Promise<void>,
+  options: DrainOptions,
+): Promise<DrainResult> {
+  const { batch, intervalMs, deadlineMs, code } = drainPlan(options)
+  const { signal } = options
+  signal?.throwIfAborted()
+  const all = [...connections]
+  const stop = new AbortController()
+  const over = new Promise<'deadline' | 'aborted'>((resolve) => {
+    const timer = setTimeout(() => resolve('deadline'), deadlineMs)
+    const onAbort = (): void => resolve('aborted')
+    signal?.addEventListener('abort', onAbort)
+    stop.signal.addEventListener('abort', () => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
+    })
+  })
+  let next = 0
+  const closeBatch = (): void => {
+    for (const end = next + batch; next < Math.min(end, all.length); next++) all[next]!.close(code, 'service restart')
+    if (next >= all.length) clearInterval(batches)
+  }
+  const batches = setInterval(closeBatch, intervalMs)
+  closeBatch()
+  try {
+    const outcome = await Promise.race([empty(), over])
+    if (outcome === 'aborted') signal!.throwIfAborted()
+    const left = [...connections]
+    for (const connection of left) connection.terminate()
+    await empty()
+    return { closed: all.length - left.length, terminated: left.length }
+  } finally {
+    clearInterval(batches)
+    stop.abort()
+  }
+}

@@ -1,0 +1,155 @@
+// The contract with the user: what a handler may define, what each callback is given, and what each return value makes
+// the server do. Types and the two handshake outcomes; the machinery that calls them is connection.ts and upgrade.ts.
+
+import type { Framed, Opcode, Payload } from './protocol/framed.ts'
+import { assertHeader } from './protocol/response.ts'
+
+/** What a write came to. `'ok'`: accepted. `'backpressure'`: accepted, but the kernel refused bytes at the last flush.
+ * `'dropped'`: over `maxBufferedBytes` under `slowConsumer: 'drop'`. `'closed'`: the socket is not open, or this write
+ * made it close as a slow consumer. */
+export type WriteResult = 'ok' | 'backpressure' | 'dropped' | 'closed'
+
+/** `'closing'` from the moment either side began to close; `'closed'` when the TCP connection is gone. */
+export type ReadyState = 'open' | 'closing' | 'closed'
+
+/** How a socket ended: the close code (1005: the peer's Close had none; 1006: no closing handshake took place), the
+ * reason, and who began it. */
+export interface CloseInfo {
+  code: number
+  reason: string
+  by: 'peer' | 'server' | 'network'
+}
+
+/** One WebSocket connection, as a handler receives it and a registry keeps it. It may be used from anywhere, any time,
+ * closed or not: a method throws for a caller's mistake only, never for the condition of the socket. */
+export interface Socket<S = unknown> {
+  /** The state that `handshake` (or `init`) returned: yours to read, mutate or replace. */
+  state: S
+  readonly readyState: ReadyState
+  /** Bytes accepted that the kernel has not taken yet. */
+  readonly bufferedBytes: number
+  /** The request's path, without its query. */
+  readonly path: string
+  readonly remoteAddress: string
+  /** The subprotocol chosen in the handshake, or `''`. */
+  readonly subprotocol: string
+
+  /** Sends one message. A string is text, bytes are binary, unless `opcode` says else; an array of both is one message;
+   * a `Framed` goes as it is. The bytes are copied at the call and leave when the event-loop turn ends.
+   * @throws TypeError for another type, RangeError for another opcode. */
+  write(data: Payload | Framed, opcode?: Opcode): WriteResult
+  /** Sends a ping with up to 125 bytes of payload (default none). RFC 6455 §5.5.2.
+   * @throws RangeError for a longer payload, TypeError for another type. */
+  ping(payload?: string | Uint8Array): WriteResult
+  /** Starts the closing handshake; what was accepted before goes out first. Again, or on a closed socket: a no-op.
+   * RFC 6455 §7.1.2.
+   * @param code default 1000; one that may be sent (§7.4) or 3000–4999.
+   * @param reason default ''; at most 123 bytes of UTF-8.
+   * @throws RangeError for another code or a longer reason, TypeError for another type. */
+  close(code?: number, reason?: string): void
+  /** Ends the TCP connection now. What was not sent is discarded; `closed` reports 1006. */
+  terminate(): void
+  /** Stops reading: no `message` until `resume()`. The idle and message clocks stand still meanwhile. */
+  pause(): void
+  /** Reads again after `pause()`. */
+  resume(): void
+  /** Calls `listener` once, synchronously, the moment this socket leaves the open state, before `closed`: made for
+   * registries, which must forget a socket before anybody can find it closed. At once when it is not open any more.
+   * @returns a function that takes the listener back. */
+  onClosing(listener: () => void): () => void
+}
+
+/** The opening handshake's request, as `handshake` sees it. */
+export interface HandshakeRequest {
+  /** The path, without its query. */
+  readonly path: string
+  readonly query: URLSearchParams
+  /** All headers, names in lower case; a repeated header's values are joined with ', ' (cookies with '; '). */
+  readonly headers: Readonly<Record<string, string>>
+  readonly remoteAddress: string
+  /** What the client offered in Sec-WebSocket-Protocol, in its order. */
+  readonly subprotocols: readonly string[]
+  /** Aborts when the peer goes away, or the handshake runs out of time. */
+  readonly signal: AbortSignal
+}
+
+/** What `handshake` may return: the new state, or one of the two outcomes as values, or a promise of these. */
+export type HandshakeResult<S> = S | Rejection | Acceptance<S> | Promise<S | Rejection | Acceptance<S>>
+
+/** The callbacks of one server; only `message` must be given. A socket's callbacks never overlap: when one returns a
+ * promise, the next waits for it (`closed` alone does not). What they return is otherwise ignored; a throw or a
+ * rejection closes that socket with 1011 and goes to `onError`, never to the process. */
+export interface Handler<I, S> {
+  /** Makes the first state of a connection, before `handshake`. A throw answers 500. */
+  init?(): I
+  /** Decides over a connection; without it everybody is accepted with the state of `init`. A throw answers 500. */
+  handshake?(request: HandshakeRequest, state: I): HandshakeResult<S>
+  /** Called once after the 101, before the first message. */
+  opened?(socket: Socket<S>): unknown
+  /** One whole message. `data` is yours to keep; text has been checked to be UTF-8. */
+  message(socket: Socket<S>, data: Buffer, opcode: Opcode): unknown
+  /** Nothing is unsent any more after a write said `'backpressure'`: once per crossing. As callbacks never overlap, a
+   * `message` that awaits this waits for ever: return, and go on from here. */
+  drained?(socket: Socket<S>): unknown
+  /** Exactly once for every socket that was opened, whatever ended it. It does not wait for a pending callback. */
+  closed?(socket: Socket<S>, info: CloseInfo): unknown
+}
+
+/** A refused handshake: made by `reject`. */
+export class Rejection {
+  readonly status: number
+  readonly error: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+
+  constructor(status: number, error: string, headers: Readonly<Record<string, string>>, body: string) {
+    this.status = status
+    this.error = error
+    this.headers = headers
+    this.body = body
+  }
+}
+
+/** An accepted handshake with more to say than its state: made by `accept`. */
+export class Acceptance<S> {
+  readonly state: S
+  readonly subprotocol: string | undefined
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(state: S, subprotocol: string | undefined, headers: Readonly<Record<string, string>>) {
+    this.state = state
+    this.subprotocol = subprotocol
+    this.headers = headers
+  }
+}
+
+/** Refuses a handshake: return it from `handshake`. The TCP connection ends after the response.
+ * @param status an HTTP status, 300–599.
+ * @param error goes out in an `Error` header (default: none).
+ * @param options further `headers`; `body`, plain text (default '').
+ * @throws RangeError for another status, or a header name or value that HTTP does not allow. */
+export function reject(
+  status: number,
+  error = '',
+  options: { headers?: Record<string, string>; body?: string } = {},
+): Rejection {
+  if (!Number.isInteger(status) || status < 300 || status > 599) throw new RangeError(`not a status to reject with: ${status}`)
+  const { headers = {}, body = '' } = options
+  assertHeader('Error', error)
+  for (const [name, value] of Object.entries(headers)) assertHeader(name, value)
+  if (typeof body !== 'string') throw new TypeError('body must be a string')
+  return new Rejection(status, error, headers, body)
+}
+
+/** Accepts a handshake, with a subprotocol or headers of your choice: return it from `handshake`.
+ * @param options `subprotocol`: one that the client offered (another is not sent, and `onError` hears of it; default:
+ * the first of the server's list that was offered); further `headers` of the 101.
+ * @throws RangeError for a header name or value that HTTP does not allow. */
+export function accept<S>(
+  state: S,
+  options: { subprotocol?: string; headers?: Record<string, string> } = {},
+): Acceptance<S> {
+  const { subprotocol, headers = {} } = options
+  for (const [name, value] of Object.entries(headers)) assertHeader(name, value)
+  return new Acceptance(state, subprotocol, headers)
+}

@@ -1,0 +1,85 @@
+// Every limit in one table: its default, what it bounds and why that number. Each default holds unless the option of the
+// same name says else; every one has a test. Sizes in bytes, times in milliseconds.
+
+/** What is bounded, and by how much. Pass any of them to `createServer`. */
+export interface Limits {
+  /** A message: the sum of its fragments. Over it: 1009. Default 1 MiB: chat and game messages are far below. */
+  maxMessageBytes: number
+  /** Per socket: what the kernel refused and what waits behind it. Over it: `slowConsumer`. Default 1 MiB: some seconds
+   * of a busy room, and 1,000 stalled peers stay under a GiB. */
+  maxBufferedBytes: number
+  /** Over `maxBufferedBytes`: `'close'` with 4008 (default: a peer that reconnects can resynchronise, one with a hole
+   * cannot know) or `'drop'` that frame, counted. */
+  slowConsumer: 'close' | 'drop'
+  /** For the request head to arrive (own servers: 408), and again for `handshake` to decide (503). Default 10 s: slow
+   * networks and slow databases pass, a dripping peer does not hold a place for long. */
+  handshakeTimeoutMs: number
+  /** The request head in bytes. Over it: 431. Default 16 KiB, as in Node: room for large cookies. */
+  maxHeaderBytes: number
+  /** Header lines in the request. Over it: 400. Default 100: browsers send about 20, proxies add a dozen. */
+  maxHeaders: number
+  /** Silence after which a ping goes out. Default 25 s: under the 30 s and 60 s after which proxies cut idle streams. */
+  idleTimeoutMs: number
+  /** For any byte to come back after that ping. Over it: 1006 by `'network'`. Default 10 s: several retransmissions. */
+  pongTimeoutMs: number
+  /** From a message's first byte to its last. Over it: 1008. Default 30 s: 1 MiB at 35 KiB/s. */
+  messageTimeoutMs: number
+  /** For the peer's Close after ours. Over it: the TCP connection ends. Default 5 s: a peer that lives answers at once. */
+  closeTimeoutMs: number
+  /** Open sockets and pending handshakes. Over it: 503 before anything is allocated. Default none: yours to size. */
+  maxConnections: number
+  /** Handshakes waiting for `handshake` to decide. Over it: 503. Default 1,024: a stalled database must not hold more. */
+  maxPendingHandshakes: number
+  /** Unfinished input and unsent output of all sockets of a server. Over it: new upgrades get 503, and the largest
+   * holders are closed with 1013. Default 256 MiB: acts well before the heap limit of a small machine. */
+  maxTotalBytes: number
+  /** Ping, pong and close frames per second and socket. Over it: 1008. Default 256: a client pings once in seconds. */
+  maxControlFramesPerSecond: number
+  /** Work of one flush before it goes on in the next turn. Default 8 ms: half of a frame at 60 Hz. */
+  sliceMs: number
+}
+
+/** The defaults of all limits. */
+export const DEFAULT_LIMITS: Readonly<Limits> = {
+  maxMessageBytes: 1024 * 1024,
+  maxBufferedBytes: 1024 * 1024,
+  slowConsumer: 'close',
+  handshakeTimeoutMs: 10_000,
+  maxHeaderBytes: 16 * 1024,
+  maxHeaders: 100,
+  idleTimeoutMs: 25_000,
+  pongTimeoutMs: 10_000,
+  messageTimeoutMs: 30_000,
+  closeTimeoutMs: 5_000,
+  maxConnections: Number.POSITIVE_INFINITY,
+  maxPendingHandshakes: 1024,
+  maxTotalBytes: 256 * 1024 * 1024,
+  maxControlFramesPerSecond: 256,
+  sliceMs: 8,
+}
+
+const NAMES = Object.keys(DEFAULT_LIMITS) as (keyof Limits)[]
+
+/** The limits of a server: the defaults, with what `options` says.
+ * @throws TypeError for a value that is not a number, RangeError for one that is not above zero. */
+export function resolveLimits(options: Partial<Limits>): Limits {
+  const limits: Limits = { ...DEFAULT_LIMITS }
+  for (const name of NAMES) {
+    const value = options[name]
+    if (value === undefined) continue
+    if (name === 'slowConsumer') {
+      if (value !== 'close' && value !== 'drop') throw new RangeError(`slowConsumer must be 'close' or 'drop'`)
+      limits.slowConsumer = value
+      continue
+    }
+    if (typeof value !== 'number') throw new TypeError(`${name} must be a number`)
+    if (!(value > 0)) throw new RangeError(`${name} must be above zero: ${value}`)
+    limits[name] = value
+  }
+  return limits
+}
+
+/** The names of all limits, for checking that an option exists. */
+export function isLimit(name: string): boolean {
+  return (NAMES as string[]).includes(name)
+}

@@ -1,0 +1,75 @@
+// Edge: a port or a unix socket, with what `listen` leaves to its caller: a promise, an abort, a stale socket file.
+
+import { lstat, unlink } from 'node:fs/promises'
+import { connect, type Server as TcpServer } from 'node:net'
+
+/** Where a server listens. A unix socket has a `path`, and port 0. */
+export interface Address {
+  port: number
+  /** The IP address, or `''`. */
+  host: string
+  path?: string
+}
+
+/** Where to listen. */
+export interface Place {
+  port: number | undefined
+  host: string | undefined
+  unix: string | undefined
+  signal: AbortSignal | undefined
+}
+
+/** Listens; rejects with the system's error. A unix socket file that nobody listens on is replaced, a live one is not. */
+export async function listenOn(server: TcpServer, place: Place): Promise<Address> {
+  const { port, host, unix, signal } = place
+  signal?.throwIfAborted()
+  try {
+    await attempt(server, place)
+  } catch (error) {
+    if (unix === undefined || !isInUse(error) || !(await isStale(unix))) throw error
+    await unlink(unix)
+    await attempt(server, place)
+  }
+  if (signal?.aborted) {
+    await new Promise((resolve) => server.close(resolve))
+    signal.throwIfAborted()
+  }
+  if (unix !== undefined) return { port: 0, host: '', path: unix }
+  const address = server.address()
+  if (address === null || typeof address === 'string') return { port: port ?? 0, host: host ?? '' }
+  return { port: address.port, host: address.address }
+}
+
+function attempt(server: TcpServer, { port, host, unix }: Place): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: Error): void => {
+      server.off('listening', onListening)
+      reject(error)
+    }
+    const onListening = (): void => {
+      server.off('error', onError)
+      resolve()
+    }
+    server.once('error', onError)
+    server.once('listening', onListening)
+    if (unix !== undefined) server.listen(unix)
+    else server.listen(host === undefined ? { port: port! } : { port: port!, host })
+  })
+}
+
+function isInUse(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
+}
+
+/** Is this a socket file whose server is gone? */
+async function isStale(path: string): Promise<boolean> {
+  if (!(await lstat(path)).isSocket()) return false
+  return new Promise((resolve) => {
+    const probe = connect(path)
+    probe.once('connect', () => {
+      probe.destroy()
+      resolve(false)
+    })
+    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'))
+  })
+}

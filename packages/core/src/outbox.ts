@@ -1,0 +1,119 @@
+// One write per socket per event-loop turn. What `write` accepts goes into the socket's own list (send-queue.ts), and the
+// socket onto this list, once; when the turn ends, each is written once. A socket whose list equals the one before it
+// (a busy room: the same frames in the same order) shares that one's joined buffer.
+//
+// A turn ends at setImmediate, or after enough socket reads: libuv handles all readable sockets before it, and the first
+// of thousands would wait for the last. A flush that has worked for `sliceMs` goes on in the next turn, newly written
+// sockets first, then the backlog, which always gets its own slice.
+
+import { Buffer } from 'node:buffer'
+import type { SendQueue } from './send-queue.ts'
+
+/** Pieces are joined up to this size; a larger frame goes out as it is, not copied. */
+export const JOIN_BYTES = 65_536
+
+const READS_PER_TURN = 512
+
+/** How many sockets are written between two looks at the clock. */
+const WRITES_PER_LOOK = 16
+
+const NONE: readonly Buffer[] = []
+const EMPTY = Buffer.alloc(0)
+
+/** The outbox of one server. */
+export class Outbox {
+  readonly #sliceMs: number
+  #fresh: SendQueue[] = []
+  #backlog: SendQueue[] = []
+  #reads = 0
+  #scheduled = false
+  #lastList: readonly Buffer[] = NONE
+  #lastJoined: Buffer = EMPTY
+  /** Counts the flushes. */
+  turn = 0
+
+  constructor(sliceMs: number) {
+    this.#sliceMs = sliceMs
+  }
+
+  /** This queue has something to write when the turn ends. */
+  add(queue: SendQueue): void {
+    this.#fresh.push(queue)
+    if (!this.#scheduled) this.#schedule()
+  }
+
+  /** A socket was read and what it sent was handled. */
+  readHandled(): void {
+    if (++this.#reads >= READS_PER_TURN && this.#fresh.length > 0) this.#flush()
+  }
+
+  /** Writes one queue now, out of turn, as far as the kernel takes it. */
+  flushOne(queue: SendQueue): void {
+    while (queue.ready) {
+      const { list } = queue
+      const count = queue.listBytes <= JOIN_BYTES ? list.length : countUpTo(list, JOIN_BYTES)
+      if (count === 1) queue.hand(list[0]!, 1)
+      else if (count === list.length) queue.hand(this.#joined(list, queue.listBytes), count)
+      else queue.hand(Buffer.concat(list.slice(0, count)), count)
+    }
+  }
+
+  #joined(list: readonly Buffer[], bytes: number): Buffer {
+    if (!equalLists(list, this.#lastList)) {
+      this.#lastJoined = Buffer.concat(list, bytes)
+      this.#lastList = list
+    }
+    return this.#lastJoined
+  }
+
+  #schedule(): void {
+    this.#scheduled = true
+    setImmediate(this.#onImmediate)
+  }
+
+  readonly #onImmediate = (): void => {
+    this.#scheduled = false
+    this.#flush()
+  }
+
+  #flush(): void {
+    this.turn++
+    this.#reads = 0
+    const fresh = this.#fresh
+    this.#fresh = []
+    const backlog = this.#backlog
+    const left = this.#slice(fresh)
+    this.#backlog = backlog.length === 0 ? left : this.#slice(backlog).concat(left)
+    this.#lastList = NONE
+    this.#lastJoined = EMPTY
+    if (this.#backlog.length > 0 && !this.#scheduled) this.#schedule()
+  }
+
+  /** Writes queues until the slice is over; those that are left. */
+  #slice(queues: SendQueue[]): SendQueue[] {
+    const end = performance.now() + this.#sliceMs
+    for (let i = 0; i < queues.length; i++) {
+      const queue = queues[i]!
+      queue.dirty = false
+      this.flushOne(queue)
+      if ((i + 1) % WRITES_PER_LOOK === 0 && performance.now() >= end) return queues.slice(i + 1)
+    }
+    return []
+  }
+}
+
+function equalLists(a: readonly Buffer[], b: readonly Buffer[]): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}
+
+/** How many frames from the beginning make up at most `bytes`; at least one. */
+function countUpTo(list: readonly Buffer[], bytes: number): number {
+  let count = 1
+  for (let sum = list[0]!.length; count < list.length; count++) {
+    sum += list[count]!.length
+    if (sum > bytes) break
+  }
+  return count
+}

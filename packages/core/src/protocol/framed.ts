@@ -1,0 +1,133 @@
+// Payload → frame bytes, once. A `Framed` is a complete server frame that any number of sockets can share: a broadcast
+// frames its message one time and writes the same bytes to everybody.
+
+import { Buffer } from 'node:buffer'
+import { CloseCode } from './close.ts'
+import { FIN, headerLength, MAX_CONTROL_BYTES, OpcodeByte, writeHeader } from './frame.ts'
+
+/** What a data message is: `'text'` (UTF-8) or `'binary'`. RFC 6455 §5.6. */
+export type Opcode = 'text' | 'binary'
+
+/** One piece of a payload. */
+export type Piece = string | Uint8Array | ArrayBuffer
+
+/** A payload: a string, bytes, or an array of them that makes one message. */
+export type Payload = Piece | readonly Piece[]
+
+/** Options of `txt` and `bin`. */
+export interface FramingOptions {
+  /** `false`: never compress this one, whatever a socket negotiated. Default `true`. */
+  compress?: boolean
+}
+
+/** A complete frame, ready for any number of sockets. Made by `txt`, `bin` and `frame`; treat its bytes as read-only. */
+export class Framed {
+  /** The frame as it goes on the wire: header and payload, not masked. */
+  readonly bytes: Buffer
+  /** May it be compressed where a socket negotiated that? */
+  readonly compress: boolean
+
+  constructor(bytes: Buffer, compress: boolean) {
+    this.bytes = bytes
+    this.compress = compress
+  }
+}
+
+/** Frames a text message. Framing a `Framed` is a no-op.
+ * @param data a string, bytes that are UTF-8 (not checked), or an array of them.
+ * @throws TypeError for another type. */
+export function txt(data: Payload | Framed, options?: FramingOptions): Framed {
+  return data instanceof Framed ? data : new Framed(dataFrame(data, OpcodeByte.TEXT), options?.compress !== false)
+}
+
+/** Frames a binary message. Framing a `Framed` is a no-op.
+ * @param data bytes, a string (sent as its UTF-8), or an array of them.
+ * @throws TypeError for another type. */
+export function bin(data: Payload | Framed, options?: FramingOptions): Framed {
+  return data instanceof Framed ? data : new Framed(dataFrame(data, OpcodeByte.BINARY), options?.compress !== false)
+}
+
+/** Frames a message as `socket.write` does: strings are text, bytes binary, an array text when all of it is strings,
+ * unless `opcode` says else. Framing a `Framed` is a no-op.
+ * @throws TypeError for another type, RangeError for another opcode. */
+export function frame(data: Payload | Framed, opcode?: Opcode): Framed {
+  return data instanceof Framed ? data : new Framed(frameBytes(data, opcode), true)
+}
+
+/** The bytes of `frame`, for a message that only one socket gets. */
+export function frameBytes(data: Payload, opcode: Opcode | undefined): Buffer {
+  if (opcode === undefined) return dataFrame(data, isText(data) ? OpcodeByte.TEXT : OpcodeByte.BINARY)
+  if (opcode === 'text') return dataFrame(data, OpcodeByte.TEXT)
+  if (opcode === 'binary') return dataFrame(data, OpcodeByte.BINARY)
+  if (typeof opcode !== 'string') throw new TypeError(`opcode must be 'text' or 'binary'`)
+  throw new RangeError(`opcode must be 'text' or 'binary': ${opcode}`)
+}
+
+function isText(data: Payload): boolean {
+  return typeof data === 'string' || (Array.isArray(data) && data.every((piece) => typeof piece === 'string'))
+}
+
+function dataFrame(data: Payload, opcode: number): Buffer {
+  if (!Array.isArray(data)) {
+    const length = pieceLength(data as Piece)
+    const bytes = emptyFrame(FIN | opcode, length)
+    putPiece(bytes, bytes.length - length, data as Piece)
+    return bytes
+  }
+  let length = 0
+  for (const piece of data) length += pieceLength(piece)
+  const bytes = emptyFrame(FIN | opcode, length)
+  let at = bytes.length - length
+  for (const piece of data) at += putPiece(bytes, at, piece)
+  return bytes
+}
+
+/** A frame whose header is written and whose payload is still to be filled. */
+function emptyFrame(byte0: number, length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(headerLength(length) + length)
+  writeHeader(bytes, byte0, length)
+  return bytes
+}
+
+function pieceLength(piece: Piece): number {
+  if (typeof piece === 'string') return Buffer.byteLength(piece)
+  if (piece instanceof Uint8Array || piece instanceof ArrayBuffer) return piece.byteLength
+  throw new TypeError('data must be a string, a Uint8Array, an ArrayBuffer, an array of these, or a Framed')
+}
+
+function putPiece(bytes: Buffer, at: number, piece: Piece): number {
+  if (typeof piece === 'string') return bytes.write(piece, at)
+  bytes.set(piece instanceof Uint8Array ? piece : new Uint8Array(piece), at)
+  return piece.byteLength
+}
+
+function controlFrame(opcode: number, payload: string | Uint8Array): Buffer {
+  const length = pieceLength(payload)
+  if (length > MAX_CONTROL_BYTES) throw new RangeError(`a control frame carries at most ${MAX_CONTROL_BYTES} bytes`)
+  const bytes = emptyFrame(FIN | opcode, length)
+  putPiece(bytes, 2, payload)
+  return bytes
+}
+
+/** A ping frame. §5.5.2.
+ * @throws RangeError for a payload over 125 bytes, TypeError for another type. */
+export function pingFrame(payload: string | Uint8Array): Buffer {
+  if (typeof payload !== 'string' && !(payload instanceof Uint8Array)) {
+    throw new TypeError('ping payload must be a string or a Uint8Array')
+  }
+  return controlFrame(OpcodeByte.PING, payload)
+}
+
+/** A pong frame, which gives back a ping's payload. §5.5.3. */
+export function pongFrame(payload: Uint8Array): Buffer {
+  return controlFrame(OpcodeByte.PONG, payload)
+}
+
+/** A Close frame; without a code (1005) its body is empty. §5.5.1. */
+export function closeFrame(code: number, reason: string): Buffer {
+  if (code === CloseCode.NO_STATUS) return controlFrame(OpcodeByte.CLOSE, '')
+  const bytes = emptyFrame(FIN | OpcodeByte.CLOSE, 2 + Buffer.byteLength(reason))
+  bytes.writeUInt16BE(code, 2)
+  bytes.write(reason, 4)
+  return bytes
+}

@@ -1,0 +1,164 @@
+// One connection after its handshake, as a pure state machine (RFC 6455 §5–§7): bytes in, events out, and in each event
+// the frame that is owed to the peer for it. It never touches a socket, a clock or the user.
+//
+//   receive(chunk)  then  next() until it says null
+//
+// After a Close or a failure there is nothing more to read: what still comes is discarded.
+
+import { Buffer } from 'node:buffer'
+import { CloseCode, readClose } from './close.ts'
+import { ProtocolError } from './errors.ts'
+import { OpcodeByte } from './frame.ts'
+import { closeFrame, type Opcode, pongFrame } from './framed.ts'
+import { invalidText, MessageBuffer } from './message.ts'
+import { FrameParser } from './parser.ts'
+import { isWholeUtf8 } from './utf8.ts'
+
+/** A whole message. */
+export interface MessageEvent {
+  readonly type: 'message'
+  readonly data: Buffer
+  readonly opcode: Opcode
+}
+
+/** The connection has failed: send `owed` (null: our Close is sent already), then end TCP. §7.1.7. */
+export interface FailureEvent {
+  readonly type: 'failure'
+  readonly error: ProtocolError
+  readonly owed: Buffer | null
+}
+
+/** What the bytes say. `owed` is the frame to send for it, after everything that was owed before. */
+export type ProtocolEvent =
+  | MessageEvent
+  | { readonly type: 'ping'; readonly owed: Buffer }
+  | { readonly type: 'pong' }
+  /** The peer's Close; `owed` is the echo, or null where it answers ours. */
+  | { readonly type: 'close'; readonly code: number; readonly reason: string; readonly owed: Buffer | null }
+  | FailureEvent
+
+const PONG: ProtocolEvent = { type: 'pong' }
+
+/** The protocol of one connection. */
+export class Protocol {
+  readonly #parser: FrameParser
+  #message: MessageBuffer | null = null
+  #control: Buffer | null = null
+  #controlBytes = 0
+  #text = false
+  #closeSent = false
+  #ended = false
+
+  constructor(options: { maxMessageBytes: number; deflate?: boolean }) {
+    this.#parser = new FrameParser(options.maxMessageBytes, options.deflate === true)
+  }
+
+  /** Takes what one read delivered. The chunk is the protocol's from now on. */
+  receive(chunk: Buffer): void {
+    if (!this.#ended) this.#parser.push(chunk)
+  }
+
+  /** The next event in the bytes received; null: more bytes are needed, or nothing is to be read any more. */
+  next(): ProtocolEvent | null {
+    if (this.#ended) return null
+    try {
+      while (this.#parser.next()) {
+        const event = this.#parser.opcode >= OpcodeByte.CLOSE ? this.#controlPiece() : this.#dataPiece()
+        if (event !== null) return event
+      }
+      return null
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      return this.fail(error)
+    }
+  }
+
+  /** Fails the connection, for the parser's reasons or the caller's: what comes later is discarded. §7.1.7. */
+  fail(error: ProtocolError): FailureEvent {
+    const owed = this.#closeSent ? null : this.close(error.code, error.message)
+    this.discard()
+    return { type: 'failure', error, owed }
+  }
+
+  /** The Close frame that begins our side of the closing handshake. Data may still come until the peer's Close. §7.1.2. */
+  close(code: number, reason: string): Buffer {
+    this.#closeSent = true
+    return closeFrame(code, reason)
+  }
+
+  /** Reads nothing more, and forgets what is unfinished. */
+  discard(): void {
+    this.#ended = true
+    this.#message = null
+    this.#control = null
+    this.#parser.drop()
+  }
+
+  /** Is a frame or a message under way? */
+  get midway(): boolean {
+    return !this.#ended && this.#parser.midway
+  }
+
+  /** Is a fragmented message under way? */
+  get midMessage(): boolean {
+    return !this.#ended && this.#parser.fragmented
+  }
+
+  /** Bytes of unfinished input held in memory. */
+  get heldBytes(): number {
+    return this.#parser.keptBytes + (this.#message === null ? 0 : this.#message.heldBytes)
+  }
+
+  #dataPiece(): ProtocolEvent | null {
+    const p = this.#parser
+    if (p.first && p.opcode !== OpcodeByte.CONTINUATION) {
+      this.#text = p.opcode === OpcodeByte.TEXT
+      if (p.last && p.fin) return this.#wholeMessage()
+      this.#message = new MessageBuffer()
+    }
+    const message = this.#message!
+    message.append(p.chunk, p.start, p.end, { text: this.#text, more: p.fin ? p.remaining : Number.POSITIVE_INFINITY })
+    if (!p.last || !p.fin) return null
+    this.#message = null
+    return { type: 'message', data: message.finish(), opcode: this.#text ? 'text' : 'binary' }
+  }
+
+  /** The common case: one frame, all of it in one chunk. */
+  #wholeMessage(): ProtocolEvent {
+    const { chunk, start, end } = this.#parser
+    if (this.#text && !isWholeUtf8(chunk, start, end)) throw invalidText()
+    // The message is the user's to keep: a view where it is most of its chunk, else a copy that does not pin the chunk.
+    const data = (end - start) * 2 >= chunk.length ? chunk.subarray(start, end) : Buffer.from(chunk.subarray(start, end))
+    return { type: 'message', data, opcode: this.#text ? 'text' : 'binary' }
+  }
+
+  #controlPiece(): ProtocolEvent | null {
+    const p = this.#parser
+    if (p.first && p.last) return this.#controlEvent(p.chunk.subarray(p.start, p.end))
+    if (p.first) {
+      this.#control = Buffer.allocUnsafeSlow(p.end - p.start + p.remaining)
+      this.#controlBytes = 0
+    }
+    this.#controlBytes += p.chunk.copy(this.#control!, this.#controlBytes, p.start, p.end)
+    if (!p.last) return null
+    const payload = this.#control!
+    this.#control = null
+    return this.#controlEvent(payload)
+  }
+
+  #controlEvent(payload: Buffer): ProtocolEvent {
+    switch (this.#parser.opcode) {
+      case OpcodeByte.PING:
+        return { type: 'ping', owed: pongFrame(payload) }
+      case OpcodeByte.PONG:
+        return PONG
+      default: {
+        const { code, reason } = readClose(payload)
+        // §5.5.1: the answer usually echoes the code; without one it has no body.
+        const owed = this.#closeSent ? null : this.close(code, code === CloseCode.NO_STATUS ? '' : reason)
+        this.discard()
+        return { type: 'close', code, reason, owed }
+      }
+    }
+  }
+}

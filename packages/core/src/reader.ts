@@ -1,0 +1,206 @@
+// The reading half of one socket: bytes → Protocol → the handler, one callback at a time. While a callback's promise is
+// pending, or the user paused, the next message is held and reading stops, so that a flood waits in the kernel and not
+// here. Control frames before that message are still answered.
+
+import type { Buffer } from 'node:buffer'
+import type { Socket as TcpSocket } from 'node:net'
+import type { Handler, Socket } from './handler.ts'
+import type { Heartbeat } from './heartbeat.ts'
+import type { Limits } from './limits.ts'
+import type { ErrorWhere } from './options.ts'
+import type { Pressure } from './pressure.ts'
+import type { ProtocolError } from './protocol/errors.ts'
+import { type MessageEvent, Protocol, type ProtocolEvent } from './protocol/protocol.ts'
+import type { Counters } from './stats.ts'
+
+/** What reading needs of its server. */
+export interface ReadContext<S> {
+  readonly handler: Handler<never, S>
+  readonly limits: Limits
+  readonly counters: Counters
+  readonly pressure: Pressure
+  readonly heartbeat: Heartbeat
+  report(error: unknown, where: ErrorWhere, socket?: Socket<S>): void
+}
+
+/** The connection that is read. */
+export interface ReadOwner<S> extends Socket<S> {
+  /** A ping, a pong, the peer's Close or a failure: its answer is the connection's to send. */
+  onControl(event: Exclude<ProtocolEvent, MessageEvent>): void
+  /** A callback threw or rejected. */
+  onCallbackError(error: unknown, where: ErrorWhere): void
+}
+
+export class Reader<S> {
+  readonly #context: ReadContext<S>
+  readonly #owner: ReadOwner<S>
+  readonly #stream: TcpSocket
+  readonly #protocol: Protocol
+  /** The message that waits for a callback, or for `resume`. */
+  #held: MessageEvent | null = null
+  /** A callback's promise is pending. */
+  #busy = false
+  #paused = false
+  #streamPaused = false
+  #pumping = false
+  #drainedDue = false
+  #heldBytes = 0
+  /** When the message under way began, in the heartbeat's time; 0: none is. */
+  #messageSince = 0
+
+  constructor(context: ReadContext<S>, owner: ReadOwner<S>, stream: TcpSocket) {
+    this.#context = context
+    this.#owner = owner
+    this.#stream = stream
+    this.#protocol = new Protocol({ maxMessageBytes: context.limits.maxMessageBytes })
+  }
+
+  /** Are bytes being read? When not, that is our doing, and the peer's clocks stand still. */
+  get reading(): boolean {
+    return !this.#streamPaused
+  }
+
+  /** Bytes of unfinished input in memory. */
+  get heldBytes(): number {
+    return this.#heldBytes
+  }
+
+  /** Takes what was read. */
+  receive(chunk: Buffer): void {
+    this.#protocol.receive(chunk)
+    this.pump()
+  }
+
+  /** Calls `opened`. */
+  opened(): void {
+    this.#run('opened', null)
+  }
+
+  /** Calls `drained` when its turn comes. */
+  drained(): void {
+    this.#drainedDue = true
+    this.pump()
+  }
+
+  pause(): void {
+    this.#paused = true
+    this.#steer()
+  }
+
+  resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    // A held message is delivered from here on, but never within the call of `resume`.
+    queueMicrotask(() => this.pump())
+  }
+
+  /** The frame that begins our side of the closing handshake. */
+  close(code: number, reason: string): Buffer {
+    return this.#protocol.close(code, reason)
+  }
+
+  /** Fails the connection for a reason that is not in its bytes. */
+  fail(error: ProtocolError): void {
+    this.#owner.onControl(this.#protocol.fail(error))
+    this.#account()
+  }
+
+  /** Nothing is read any more. */
+  discard(): void {
+    this.#held = null
+    this.#protocol.discard()
+    this.#account()
+  }
+
+  /** Has the message under way taken longer than `messageTimeoutMs`? */
+  overdue(now: number): boolean {
+    return this.#messageSince > 0 && now - this.#messageSince >= this.#context.limits.messageTimeoutMs
+  }
+
+  /** The message clock stood still for so long. */
+  shiftClock(elapsed: number): void {
+    if (this.#messageSince > 0) this.#messageSince += elapsed
+  }
+
+  /** Takes events out of the protocol, as long as nothing holds the next message back. */
+  pump(): void {
+    if (this.#pumping) return
+    this.#pumping = true
+    for (;;) {
+      const open = this.#owner.readyState === 'open'
+      const blocked = this.#busy || this.#paused
+      if (open && !blocked && this.#drainedDue) {
+        this.#drainedDue = false
+        this.#run('drained', null)
+        continue
+      }
+      const event: ProtocolEvent | null = this.#held ?? this.#protocol.next()
+      if (event === null) break
+      if (event.type !== 'message') {
+        if ((event.type === 'ping' || event.type === 'pong') && !this.#protocol.midMessage) this.#messageSince = 0
+        this.#owner.onControl(event)
+      } else if (open && blocked) {
+        this.#held = event
+        break
+      } else {
+        this.#held = null
+        this.#messageSince = 0
+        // After our own Close, messages are read past, in search of the peer's.
+        if (open) this.#run('message', event)
+      }
+    }
+    this.#pumping = false
+    if (!this.#protocol.midway) this.#messageSince = 0
+    else if (this.#messageSince === 0) this.#messageSince = this.#context.heartbeat.now
+    this.#account()
+    this.#steer()
+  }
+
+  #run(where: 'opened' | 'message' | 'drained', message: MessageEvent | null): void {
+    const { handler, counters } = this.#context
+    try {
+      let result: unknown
+      if (message !== null) {
+        counters.messagesIn++
+        result = handler.message(this.#owner, message.data, message.opcode)
+      } else {
+        result = where === 'opened' ? handler.opened?.(this.#owner) : handler.drained?.(this.#owner)
+      }
+      if (isThenable(result)) this.#await(result, where)
+    } catch (error) {
+      this.#owner.onCallbackError(error, where)
+    }
+  }
+
+  #await(pending: PromiseLike<unknown>, where: ErrorWhere): void {
+    this.#busy = true
+    Promise.resolve(pending)
+      .catch((error: unknown) => this.#owner.onCallbackError(error, where))
+      .finally(() => {
+        this.#busy = false
+        this.pump()
+      })
+  }
+
+  /** Reads, or stops reading, as the state wants it. */
+  #steer(): void {
+    const stop = (this.#paused || this.#held !== null) && this.#owner.readyState === 'open'
+    if (stop === this.#streamPaused) return
+    this.#streamPaused = stop
+    if (stop) this.#stream.pause()
+    else this.#stream.resume()
+  }
+
+  /** Keeps the server's account of unfinished input. */
+  #account(): void {
+    const held = this.#protocol.heldBytes + (this.#held === null ? 0 : this.#held.data.length)
+    if (held === this.#heldBytes) return
+    this.#context.pressure.input(held - this.#heldBytes)
+    this.#heldBytes = held
+  }
+}
+
+/** Is it a promise, or something like one? */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}

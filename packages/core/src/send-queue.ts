@@ -1,0 +1,203 @@
+// The sending half of one socket: its own list of accepted frames, in acceptance order, and what the kernel refused.
+//
+// Back-pressure is what the kernel refused, not what is in the list: a healthy peer that is sent 2 MiB in one turn is not
+// slow. While bytes are refused nothing more is handed to the stream, so what waits can still be discarded, and at most
+// one write is in flight.
+
+import type { Buffer } from 'node:buffer'
+import type { Socket as TcpSocket } from 'node:net'
+import type { Limits } from './limits.ts'
+import { JOIN_BYTES, type Outbox } from './outbox.ts'
+import type { Pressure } from './pressure.ts'
+import type { Counters } from './stats.ts'
+
+/** Control frames that may wait behind refused bytes, beside the one newest pong: pings are dropped beyond it. */
+const MAX_WAITING_PINGS = 16
+
+/** Over TLS nothing is known of the kernel until the next turn; until then this many times the cap may gather. */
+const UNKNOWN_CAPS = 4
+
+const NONE: Buffer[] = []
+
+/** Whose queue it is. */
+export interface QueueOwner {
+  /** The kernel has taken everything after it had refused bytes. Never called within an `offer`. */
+  onQueueEmpty(): void
+}
+
+/** What a queue needs of its server. */
+export interface SendContext {
+  readonly limits: Limits
+  readonly outbox: Outbox
+  readonly pressure: Pressure
+  readonly counters: Counters
+}
+
+export class SendQueue {
+  readonly #context: SendContext
+  readonly #stream: TcpSocket
+  readonly #tls: boolean
+  readonly #owner: QueueOwner
+  /** Accepted and not handed to the stream. */
+  list: Buffer[] = NONE
+  listBytes = 0
+  /** On the outbox's list for the end of this turn. */
+  dirty = false
+  /** Handed to the stream and not taken by the kernel. */
+  #inFlight = 0
+  #handedTurn = 0
+  #pongAt = -1
+  #pings = 0
+  #accounted = 0
+  #ending = false
+  #ended = false
+
+  constructor(context: SendContext, stream: TcpSocket, owner: QueueOwner) {
+    this.#context = context
+    this.#stream = stream
+    this.#tls = 'encrypted' in stream
+    this.#owner = owner
+  }
+
+  /** May something be handed to the stream? */
+  get ready(): boolean {
+    return this.#inFlight === 0 && this.list.length > 0 && !this.#ended
+  }
+
+  /** Bytes accepted that the kernel has not taken. */
+  get bufferedBytes(): number {
+    return this.#inFlight + this.listBytes
+  }
+
+  /** Has the kernel refused bytes? Over TLS a write is always in flight until the turn after it, so it counts from then. */
+  get refused(): boolean {
+    return this.#inFlight > 0 && (!this.#tls || this.#handedTurn !== this.#context.outbox.turn)
+  }
+
+  /** Bytes held for a peer that does not take them. */
+  get heldBytes(): number {
+    return this.#accounted
+  }
+
+  /** Accepts a data frame, or says `'over'`: it would go past `maxBufferedBytes`. */
+  offer(frame: Buffer): 'ok' | 'backpressure' | 'over' {
+    if (this.#inFlight === 0) {
+      if (this.list.length === 0 || this.listBytes + frame.length <= JOIN_BYTES) {
+        this.#append(frame)
+        return 'ok'
+      }
+      this.#context.outbox.flushOne(this)
+    }
+    if (this.#inFlight > 0) {
+      const { maxBufferedBytes } = this.#context.limits
+      const cap = this.refused ? maxBufferedBytes : maxBufferedBytes * UNKNOWN_CAPS
+      if (this.bufferedBytes + frame.length > cap) return 'over'
+    }
+    this.#append(frame)
+    return this.refused ? 'backpressure' : 'ok'
+  }
+
+  /** Accepts a ping; false: too many wait already. Control frames do not count against the cap. */
+  offerPing(frame: Buffer): boolean {
+    if (this.refused && ++this.#pings > MAX_WAITING_PINGS) return false
+    this.#append(frame)
+    return true
+  }
+
+  /** Accepts a pong. While bytes are refused only the newest is kept (RFC 6455 §5.5.3). */
+  offerPong(frame: Buffer): void {
+    if (this.refused && this.#pongAt >= 0) {
+      this.listBytes += frame.length - this.list[this.#pongAt]!.length
+      this.list[this.#pongAt] = frame
+      return
+    }
+    this.#append(frame)
+    this.#pongAt = this.list.length - 1
+  }
+
+  /** Accepts the last bytes of the connection; when they are out, our side of TCP ends. */
+  end(frame: Buffer | null): void {
+    if (frame !== null) this.#append(frame)
+    this.#ending = true
+    this.#endWhenOut()
+  }
+
+  /** Accepts a frame whatever waits: the 101, a Close. */
+  push(bytes: Buffer): void {
+    this.#append(bytes)
+  }
+
+  /** Forgets what was accepted and not handed to the stream. */
+  discard(): void {
+    this.list = NONE
+    this.listBytes = 0
+    this.#pongAt = -1
+    this.#account()
+  }
+
+  /** The stream is gone. */
+  abandon(): void {
+    this.#ended = true
+    this.#inFlight = 0
+    this.discard()
+  }
+
+  /** Hands the first `count` frames, joined to `bytes`, to the stream. Called by the outbox when `ready`. */
+  hand(bytes: Buffer, count: number): void {
+    if (count === this.list.length) {
+      this.list = NONE
+      this.listBytes = 0
+    } else {
+      this.list = this.list.slice(count)
+      this.listBytes -= bytes.length
+    }
+    this.#pongAt = -1
+    this.#pings = 0
+    this.#context.counters.bytesOut += bytes.length
+    this.#stream.write(bytes, this.#onTaken)
+    if (this.#stream.writableLength > 0) {
+      this.#inFlight = bytes.length
+      this.#handedTurn = this.#context.outbox.turn
+      this.#account()
+    } else if (this.#ending) {
+      this.#endWhenOut()
+    }
+  }
+
+  // Runs for every write, also for those that the kernel took at once: only one in flight that is out now is news.
+  readonly #onTaken = (): void => {
+    if (this.#inFlight === 0 || this.#stream.writableLength > 0) return
+    this.#inFlight = 0
+    this.#account()
+    this.#context.outbox.flushOne(this)
+    if (this.#inFlight > 0) return
+    this.#endWhenOut()
+    this.#owner.onQueueEmpty()
+  }
+
+  #append(frame: Buffer): void {
+    if (this.#ended) return
+    if (this.list === NONE) this.list = [frame]
+    else this.list.push(frame)
+    this.listBytes += frame.length
+    if (this.#inFlight > 0) this.#account()
+    if (!this.dirty && !this.refused) {
+      this.dirty = true
+      this.#context.outbox.add(this)
+    }
+  }
+
+  #endWhenOut(): void {
+    if (this.#ended || !this.#ending || this.#inFlight > 0 || this.list.length > 0) return
+    this.#ended = true
+    this.#stream.end()
+  }
+
+  /** Keeps the server's account of bytes that peers do not take. */
+  #account(): void {
+    const held = this.#inFlight > 0 ? this.bufferedBytes : 0
+    if (held === this.#accounted) return
+    this.#context.pressure.output(held - this.#accounted)
+    this.#accounted = held
+  }
+}

@@ -1,0 +1,284 @@
+// Edge: the server. It listens or is attached, receives upgrades, owns the set of connections, and ends them all.
+
+import { createServer as createHttpServer, type Server as HttpServer, type IncomingMessage } from 'node:http'
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
+import type { Socket as TcpSocket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { Connection } from './connection.ts'
+import { type DrainOptions, type DrainResult, drainAll, drainPlan } from './drain.ts'
+import type { Socket } from './handler.ts'
+import { Heartbeat } from './heartbeat.ts'
+import { type Address, listenOn } from './listen.ts'
+import { resolveLimits } from './limits.ts'
+import { checkOptions, type ErrorWhere, type ServerOptions } from './options.ts'
+import { Outbox } from './outbox.ts'
+import { Pressure } from './pressure.ts'
+import { CloseCode } from './protocol/close.ts'
+import { requestPath } from './protocol/handshake.ts'
+import { refusalResponse } from './protocol/response.ts'
+import { Counters, type Stats } from './stats.ts'
+import { Upgrade, type UpgradeContext } from './upgrade.ts'
+
+/** A WebSocket server, made by `createServer`. */
+export interface Server<S = unknown> {
+  /** Begins to listen; resolves with the address (`port` is the real one after `port: 0`; a unix socket has `path`).
+   * Rejects with the system's error (EADDRINUSE …), for an attached server, and after `close`. A unix socket file that
+   * nobody listens on is replaced.
+   * @param options `signal`: aborts the attempt; once it listens, an abort closes the server. */
+  listen(options?: { signal?: AbortSignal }): Promise<Address>
+  /** Takes an upgrade that a framework routed itself. A path that is not ours is answered 404.
+   * @throws Error for a socket that was given before. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** The open sockets. */
+  readonly sockets: Iterable<Socket<S>>
+  /** What the server counts; costs the same whatever the number of sockets. */
+  stats(): Stats
+  /** Refuses new upgrades with 503 at once, closes the sockets in batches, queued data first, and terminates what is left
+   * at the deadline. The server goes on refusing until `close`. */
+  drain(options?: DrainOptions): Promise<DrainResult>
+  /** Closes every socket with 1001; resolves when each `closed` has been called and nothing is left that keeps the
+   * process alive. An attached http server goes on. */
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** Makes a server; it accepts nobody before `listen` (attached: at once).
+ * @throws TypeError for a missing, unknown or wrongly typed option, RangeError for a wrong value. */
+export function createServer<I = undefined, S = I>(options: ServerOptions<I, S>): Server<S> {
+  checkOptions(options)
+  return new SocketServer(options)
+}
+
+class SocketServer<I, S> implements Server<S> {
+  readonly #options: ServerOptions<I, S>
+  readonly #context: UpgradeContext<I, S>
+  readonly #connections = new Set<Connection<S>>()
+  readonly #upgrades = new Set<Upgrade<I, S>>()
+  readonly #seen = new WeakSet<Duplex>()
+  readonly #counters = new Counters()
+  readonly #own: HttpServer | HttpsServer | null
+  #leaving = false
+  #listening: Promise<Address> | null = null
+  #closing: Promise<void> | null = null
+  #draining: Promise<DrainResult> | null = null
+  #waiting: (() => void)[] = []
+
+  constructor(options: ServerOptions<I, S>) {
+    this.#options = options
+    const limits = resolveLimits(options)
+    const pressure = new Pressure(limits.maxTotalBytes, () => this.#connections)
+    const heartbeat = new Heartbeat(limits, [this.#connections, this.#upgrades], () => {
+      pressure.relieve()
+      if (this.#connections.size + this.#upgrades.size === 0) heartbeat.stop()
+    })
+    const server = this
+    this.#context = {
+      handler: options.handler as UpgradeContext<I, S>['handler'],
+      limits,
+      pressure,
+      heartbeat,
+      counters: this.#counters,
+      outbox: new Outbox(limits.sliceMs),
+      origin: options.origin ?? 'same',
+      subprotocols: options.subprotocols ?? [],
+      connections: this.#connections,
+      upgrades: this.#upgrades,
+      get leaving() {
+        return server.#leaving
+      },
+      report: (error, where, socket) => this.#report(error, where, socket),
+      forget: (connection) => {
+        this.#connections.delete(connection)
+        this.#checkEmpty()
+      },
+      forgetUpgrade: (upgrade) => {
+        this.#upgrades.delete(upgrade)
+        this.#checkEmpty()
+      },
+    }
+    this.#own = options.port === undefined && options.unix === undefined ? null : this.#createOwn()
+    options.server?.on('upgrade', this.#onAttachedUpgrade)
+  }
+
+  listen(options: { signal?: AbortSignal } = {}): Promise<Address> {
+    if (this.#own === null) {
+      return Promise.reject(new Error('this server has no port or unix socket of its own to listen on'))
+    }
+    if (this.#closing !== null) return Promise.reject(new Error('this server is closed'))
+    if (this.#listening !== null) return Promise.reject(new Error('this server listens already'))
+    const { port, host, unix } = this.#options
+    this.#listening = listenOn(this.#own, { port, host, unix, signal: options.signal }).then(
+      (address) => {
+        options.signal?.addEventListener('abort', () => void this.close(), { once: true })
+        return address
+      },
+      (error: unknown) => {
+        this.#listening = null
+        throw error
+      },
+    )
+    return this.#listening
+  }
+
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (this.#seen.has(socket)) throw new Error('this socket has been given to upgrade() before')
+    this.#receive(request, socket, head)
+  }
+
+  get sockets(): Iterable<Socket<S>> {
+    return openOnes(this.#connections)
+  }
+
+  stats(): Stats {
+    return this.#counters.snapshot()
+  }
+
+  drain(options: DrainOptions = {}): Promise<DrainResult> {
+    if (this.#draining !== null) return this.#draining
+    drainPlan(options)
+    options.signal?.throwIfAborted()
+    this.#leave()
+    this.#draining = drainAll(this.#connections, () => this.#empty(), options).catch((error: unknown) => {
+      // Given up: back to work, unless the server has been closed meanwhile.
+      this.#draining = null
+      this.#leaving = this.#closing !== null
+      throw error
+    })
+    return this.#draining
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    this.#leave()
+    this.#options.server?.off('upgrade', this.#onAttachedUpgrade)
+    const own = this.#own
+    // An attempt to listen that is under way must come to its end first.
+    await this.#listening?.catch(() => {})
+    const released = own?.listening ? new Promise<void>((resolve) => own.close(() => resolve())) : Promise.resolve()
+    own?.closeAllConnections()
+    for (const connection of this.#connections) connection.close(CloseCode.GOING_AWAY, 'server is closing')
+    await this.#empty()
+    await released
+    this.#context.heartbeat.stop()
+  }
+
+  /** From now on nobody new is accepted. */
+  #leave(): void {
+    this.#leaving = true
+    for (const upgrade of this.#upgrades) upgrade.refuse({ status: 503, error: 'draining', headers: { 'Retry-After': '2' } })
+  }
+
+  #createOwn(): HttpServer | HttpsServer {
+    const { tls } = this.#options
+    const { maxHeaderBytes, handshakeTimeoutMs } = this.#context.limits
+    const options = {
+      maxHeaderSize: maxHeaderBytes,
+      headersTimeout: handshakeTimeoutMs,
+      requestTimeout: handshakeTimeoutMs,
+      connectionsCheckingInterval: Math.min(1000, Math.ceil(handshakeTimeoutMs / 4)),
+      // These are judged by our own rules, with an answer that says which one was broken.
+      requireHostHeader: false,
+    }
+    const own =
+      tls === undefined
+        ? createHttpServer(options)
+        : createHttpsServer({ handshakeTimeout: handshakeTimeoutMs, ...tls, ...options })
+    // Header lines are counted by our own rules; node would silently leave out those over its bound.
+    own.maxHeadersCount = 0
+    own.on('request', (_, response) => {
+      this.#counters.rejected(426)
+      response.writeHead(426, { Connection: 'close, Upgrade', Upgrade: 'websocket', Error: 'upgrade_required' }).end()
+    })
+    own.on('upgrade', (request, socket, head) => this.#receive(request, socket, head))
+    own.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#onClientError(error, socket))
+    own.on('error', (error) => {
+      if (own.listening) this.#report(error, 'server')
+    })
+    return own
+  }
+
+  readonly #onAttachedUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    // Another listener may know the path; when ours is the only one, the peer would wait for ever.
+    const alone = (this.#options.server?.listenerCount('upgrade') ?? 0) <= 1
+    if (!alone && this.#isOurs(request) === false) return
+    if (!this.#seen.has(socket)) this.#receive(request, socket, head)
+  }
+
+  #receive(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#seen.add(socket)
+    const upgrade = new Upgrade(this.#context, socket as TcpSocket, head)
+    const ours = this.#isOurs(request)
+    if (ours === true) upgrade.begin(request)
+    else if (ours === false) upgrade.refuse({ status: 404, error: 'not_found' })
+    else upgrade.refuse({ status: 500, error: 'internal_error' })
+  }
+
+  /** Is the request's path ours? null: the predicate threw. */
+  #isOurs(request: IncomingMessage): boolean | null {
+    const { pathname } = this.#options
+    if (pathname === undefined) return true
+    const path = requestPath(request.url ?? '')
+    if (typeof pathname === 'string') return pathname === path
+    try {
+      return pathname(path)
+    } catch (error) {
+      this.#report(error, 'pathname')
+      return null
+    }
+  }
+
+  /** A request head that node could not read, or did not get in time. */
+  #onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+    if (!socket.writable) return void socket.destroy()
+    const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+    const large = error.code === 'HPE_HEADER_OVERFLOW'
+    const status = late ? 408 : large ? 431 : 400
+    if (late) this.#counters.limitHit('handshakeTimeoutMs')
+    if (large) this.#counters.limitHit('maxHeaderBytes')
+    this.#counters.rejected(status)
+    socket.end(refusalResponse({ status, error: late ? 'request_timeout' : large ? 'headers_too_large' : 'bad_request' }))
+    socket.once('finish', () => socket.destroy())
+  }
+
+  #report(error: unknown, where: ErrorWhere, socket?: Socket<S>): void {
+    const { onError } = this.#options
+    if (onError === undefined) return warn(error)
+    try {
+      const result: unknown = onError(error, socket === undefined ? { where } : { where, socket })
+      if (result instanceof Promise) result.catch(warn)
+    } catch (thrown) {
+      warn(thrown)
+    }
+  }
+
+  /** Resolves when no connection and no upgrade is left. */
+  #empty(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve)
+      this.#checkEmpty()
+    })
+  }
+
+  #checkEmpty(): void {
+    if (this.#waiting.length === 0 || this.#connections.size + this.#upgrades.size > 0) return
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const resolve of waiting) resolve()
+  }
+}
+
+function* openOnes<S>(connections: Iterable<Connection<S>>): Generator<Socket<S>> {
+  for (const connection of connections) if (connection.readyState === 'open') yield connection
+}
+
+function warn(error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : String(error))
+}
