@@ -33,6 +33,9 @@ export interface Accepted<S> {
 
 type ClosingListener = () => void
 
+/** What asks an idle peer whether it lives. */
+const IDLE_PING = pingFrame('')
+
 const LOST: CloseInfo = { code: CloseCode.ABNORMAL, reason: '', by: 'network' }
 const TERMINATED: CloseInfo = { code: CloseCode.ABNORMAL, reason: '', by: 'server' }
 
@@ -172,7 +175,7 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
       this.#lost()
     } else if (now - this.#lastByteAt >= this.#context.limits.idleTimeoutMs) {
       this.#pingedAt = now
-      this.#queue.offerPing(pingFrame(''))
+      this.#queue.offerPing(IDLE_PING)
     }
   }
 

@@ -100,9 +100,9 @@ export class Rejection {
   readonly status: number
   readonly error: string
   readonly headers: Readonly<Record<string, string>>
-  readonly body: string
+  readonly body: string | undefined
 
-  constructor(status: number, error: string, headers: Readonly<Record<string, string>>, body: string) {
+  constructor(status: number, error: string, headers: Readonly<Record<string, string>>, body: string | undefined) {
     this.status = status
     this.error = error
     this.headers = headers
@@ -126,18 +126,19 @@ export class Acceptance<S> {
 /** Refuses a handshake: return it from `handshake`. The TCP connection ends after the response.
  * @param status an HTTP status, 300–599.
  * @param error goes out in an `Error` header (default: none).
- * @param options further `headers`; `body`, plain text (default '').
+ * @param options further `headers`; `body`, plain text (default: the status's name).
  * @throws RangeError for another status, or a header name or value that HTTP does not allow. */
 export function reject(
   status: number,
   error = '',
   options: { headers?: Record<string, string>; body?: string } = {},
 ): Rejection {
-  if (!Number.isInteger(status) || status < 300 || status > 599) throw new RangeError(`not a status to reject with: ${status}`)
-  const { headers = {}, body = '' } = options
+  if (!Number.isInteger(status) || status < 300 || status > 599)
+    throw new RangeError(`not a status to reject with: ${status}`)
+  const { headers = {}, body } = options
   assertHeader('Error', error)
   for (const [name, value] of Object.entries(headers)) assertHeader(name, value)
-  if (typeof body !== 'string') throw new TypeError('body must be a string')
+  if (body !== undefined && typeof body !== 'string') throw new TypeError('body must be a string')
   return new Rejection(status, error, headers, body)
 }
 

@@ -19,6 +19,15 @@ export type { Address } from './listen.ts'
 export type { ErrorWhere, ServerOptions } from './options.ts'
 export type { OriginPolicy } from './origin.ts'
 export { CloseCode } from './protocol/close.ts'
-export { bin, Framed, type FramingOptions, frame, type Opcode, type Payload, type Piece, txt } from './protocol/framed.ts'
+export {
+  bin,
+  Framed,
+  type FramingOptions,
+  frame,
+  type Opcode,
+  type Payload,
+  type Piece,
+  txt,
+} from './protocol/framed.ts'
 export { createServer, type Server } from './server.ts'
 export type { Stats } from './stats.ts'

@@ -72,12 +72,16 @@ export function checkOptions<I, S>(options: ServerOptions<I, S>): void {
   if (host !== undefined && port === undefined) throw new TypeError('host goes with port')
   if (unix !== undefined && (typeof unix !== 'string' || unix === '')) throw new TypeError('unix must be a path')
   if (tls !== undefined && port === undefined && unix === undefined) throw new TypeError('tls goes with port or unix')
-  if (server !== undefined && typeof server?.on !== 'function') throw new TypeError('server must be an http or https server')
+  if (server !== undefined && typeof server?.on !== 'function')
+    throw new TypeError('server must be an http or https server')
   checkOrigin(options.origin)
   if (pathname !== undefined && typeof pathname !== 'string' && typeof pathname !== 'function') {
     throw new TypeError('pathname must be a string or a function')
   }
-  if (subprotocols !== undefined && !(Array.isArray(subprotocols) && subprotocols.every((name) => typeof name === 'string'))) {
+  if (
+    subprotocols !== undefined &&
+    !(Array.isArray(subprotocols) && subprotocols.every((name) => typeof name === 'string'))
+  ) {
     throw new TypeError('subprotocols must be a list of strings')
   }
   if (onError !== undefined && typeof onError !== 'function') throw new TypeError('onError must be a function')

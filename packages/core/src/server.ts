@@ -1,6 +1,11 @@
 // Edge: the server. It listens or is attached, receives upgrades, owns the set of connections, and ends them all.
 
-import { createServer as createHttpServer, type Server as HttpServer, type IncomingMessage } from 'node:http'
+import {
+  createServer as createHttpServer,
+  type Server as HttpServer,
+  type IncomingMessage,
+  STATUS_CODES,
+} from 'node:http'
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
 import type { Socket as TcpSocket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -8,8 +13,8 @@ import type { Connection } from './connection.ts'
 import { type DrainOptions, type DrainResult, drainAll, drainPlan } from './drain.ts'
 import type { Socket } from './handler.ts'
 import { Heartbeat } from './heartbeat.ts'
-import { type Address, listenOn } from './listen.ts'
 import { resolveLimits } from './limits.ts'
+import { type Address, listenOn } from './listen.ts'
 import { checkOptions, type ErrorWhere, type ServerOptions } from './options.ts'
 import { Outbox } from './outbox.ts'
 import { Pressure } from './pressure.ts'
@@ -173,7 +178,8 @@ class SocketServer<I, S> implements Server<S> {
   /** From now on nobody new is accepted. */
   #leave(): void {
     this.#leaving = true
-    for (const upgrade of this.#upgrades) upgrade.refuse({ status: 503, error: 'draining', headers: { 'Retry-After': '2' } })
+    for (const upgrade of this.#upgrades)
+      upgrade.refuse({ status: 503, error: 'draining', headers: { 'Retry-After': '2' } })
   }
 
   #createOwn(): HttpServer | HttpsServer {
@@ -236,15 +242,16 @@ class SocketServer<I, S> implements Server<S> {
   }
 
   /** A request head that node could not read, or did not get in time. */
-  #onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+  #onClientError(cause: NodeJS.ErrnoException, socket: Duplex): void {
     if (!socket.writable) return void socket.destroy()
-    const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-    const large = error.code === 'HPE_HEADER_OVERFLOW'
+    const late = cause.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+    const large = cause.code === 'HPE_HEADER_OVERFLOW'
     const status = late ? 408 : large ? 431 : 400
     if (late) this.#counters.limitHit('handshakeTimeoutMs')
     if (large) this.#counters.limitHit('maxHeaderBytes')
     this.#counters.rejected(status)
-    socket.end(refusalResponse({ status, error: late ? 'request_timeout' : large ? 'headers_too_large' : 'bad_request' }))
+    const error = late ? 'request_timeout' : large ? 'headers_too_large' : 'bad_request'
+    socket.end(refusalResponse({ status, error }, STATUS_CODES[status]))
     socket.once('finish', () => socket.destroy())
   }
 

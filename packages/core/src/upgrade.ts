@@ -3,7 +3,7 @@
 // peer that leaves gives its place back.
 
 import { Buffer } from 'node:buffer'
-import type { IncomingMessage } from 'node:http'
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Socket as TcpSocket } from 'node:net'
 import { Connection, type ConnectionContext } from './connection.ts'
 import { Acceptance, type HandshakeRequest, type HandshakeResult, Rejection } from './handler.ts'
@@ -97,7 +97,8 @@ export class Upgrade<I, S> implements Sink, Beating {
     const { limits, counters, pressure, connections, leaving } = this.#context
     // Nothing is allocated for an upgrade that there is no place for.
     if (leaving) return this.refuse({ status: 503, error: 'draining', headers: RETRY_AFTER })
-    if (connections.size + counters.pendingHandshakes >= limits.maxConnections) return this.#refuseFull('maxConnections')
+    if (connections.size + counters.pendingHandshakes >= limits.maxConnections)
+      return this.#refuseFull('maxConnections')
     if (counters.pendingHandshakes >= limits.maxPendingHandshakes) return this.#refuseFull('maxPendingHandshakes')
     if (pressure.over) return this.#refuseFull('maxTotalBytes')
     const read = readHandshake(request, limits)
@@ -115,13 +116,13 @@ export class Upgrade<I, S> implements Sink, Beating {
   }
 
   /** Answers with a status and ends the TCP connection, within a second. */
-  refuse(refusal: Refusal & { body?: string }): void {
+  refuse(refusal: Refusal & { body?: string | undefined }): void {
     if (this.#done) return
     this.#gone()
     this.#context.counters.rejected(refusal.status)
     if (refusal.limit !== undefined) this.#context.counters.limitHit(refusal.limit)
     this.#deadline = this.#context.heartbeat.now + LINGER_MS
-    this.#stream.end(refusalResponse(refusal))
+    this.#stream.end(refusalResponse(refusal, STATUS_CODES[refusal.status]))
     // What the peer still sends is read past, so that it can read the answer before it meets a reset.
     this.#stream.resume()
   }
@@ -154,7 +155,8 @@ export class Upgrade<I, S> implements Sink, Beating {
     try {
       const first = handler.init?.() as I
       where = 'handshake'
-      if (handler.handshake === undefined) return this.#accept(opening, new Acceptance(first as unknown as S, undefined, {}))
+      if (handler.handshake === undefined)
+        return this.#accept(opening, new Acceptance(first as unknown as S, undefined, {}))
       const request = new Request(opening, this.#remoteAddress, () => this.#signal())
       const result = handler.handshake(request, first)
       if (!isThenable(result)) return this.#decide(opening, result as Exclude<HandshakeResult<S>, Promise<unknown>>)

@@ -40,7 +40,8 @@ export function assertClose(code: number, reason: string): void {
   if (typeof code !== 'number') throw new TypeError('close code must be a number')
   if (typeof reason !== 'string') throw new TypeError('close reason must be a string')
   if (!Number.isInteger(code) || !isSendable(code)) throw new RangeError(`close code may not be sent: ${code}`)
-  if (Buffer.byteLength(reason) > MAX_REASON_BYTES) throw new RangeError(`close reason is over ${MAX_REASON_BYTES} bytes`)
+  if (Buffer.byteLength(reason) > MAX_REASON_BYTES)
+    throw new RangeError(`close reason is over ${MAX_REASON_BYTES} bytes`)
 }
 
 /** What a peer's Close frame says. §5.5.1: no body, or a code and a reason in UTF-8.

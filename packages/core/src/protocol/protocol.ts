@@ -128,7 +128,8 @@ export class Protocol {
     const { chunk, start, end } = this.#parser
     if (this.#text && !isWholeUtf8(chunk, start, end)) throw invalidText()
     // The message is the user's to keep: a view where it is most of its chunk, else a copy that does not pin the chunk.
-    const data = (end - start) * 2 >= chunk.length ? chunk.subarray(start, end) : Buffer.from(chunk.subarray(start, end))
+    const data =
+      (end - start) * 2 >= chunk.length ? chunk.subarray(start, end) : Buffer.from(chunk.subarray(start, end))
     return { type: 'message', data, opcode: this.#text ? 'text' : 'binary' }
   }
 

@@ -56,18 +56,21 @@ export function switchingProtocols(options: {
 
 /** A response that refuses the handshake; the connection ends after it (`Connection: close`). RFC 6455 §4.2.2.
  * @param refusal `status`; `error`: goes out in an `Error` header, none when `''`; `headers`: further ones, which replace
- * defaults of the same name, but not Connection, Content-Length or Transfer-Encoding; `body`: plain text, default the
- * status text.
+ * defaults of the same name, but not Connection, Content-Length or Transfer-Encoding; `body`: plain text, default
+ * `statusText`.
+ * @param statusText the status's reason phrase (RFC 9110 §15), which node's http knows for all of them.
  * @throws TypeError or RangeError for a header that HTTP does not allow. */
-export function refusalResponse(refusal: {
-  status: number
-  error: string
-  headers?: Readonly<Record<string, string>> | undefined
-  body?: string | undefined
-}): Buffer {
+export function refusalResponse(
+  refusal: {
+    status: number
+    error: string
+    headers?: Readonly<Record<string, string>> | undefined
+    body?: string | undefined
+  },
+  statusText = '',
+): Buffer {
   const { status, error, headers = {} } = refusal
-  const text = statusText(status)
-  const body = Buffer.from(refusal.body ?? text, 'utf8')
+  const body = Buffer.from(refusal.body ?? statusText, 'utf8')
   const given = new Set(Object.keys(headers).map((name) => name.toLowerCase()))
   const lines = [
     line('Connection', 'close'),
@@ -76,12 +79,7 @@ export function refusalResponse(refusal: {
     given.has('error') || error === '' ? '' : line('Error', error),
     ...custom(headers, FRAMING),
   ]
-  return Buffer.concat([Buffer.from(`HTTP/1.1 ${status} ${text}\r\n${lines.join('')}\r\n`, 'latin1'), body])
-}
-
-/** The reason phrase of a status, `'Unknown'` for one that has none. RFC 9110 §15. */
-export function statusText(status: number): string {
-  return STATUS_TEXTS.get(status) ?? 'Unknown'
+  return Buffer.concat([Buffer.from(`HTTP/1.1 ${status} ${statusText}\r\n${lines.join('')}\r\n`, 'latin1'), body])
 }
 
 function line(name: string, value: string): string {
@@ -94,55 +92,3 @@ function custom(headers: Readonly<Record<string, string>>, ours: readonly string
     .filter(([name]) => !ours.includes(name.toLowerCase()))
     .map(([name, value]) => line(name, value))
 }
-
-const STATUS_TEXTS = new Map([
-  [300, 'Multiple Choices'],
-  [301, 'Moved Permanently'],
-  [302, 'Found'],
-  [303, 'See Other'],
-  [304, 'Not Modified'],
-  [305, 'Use Proxy'],
-  [307, 'Temporary Redirect'],
-  [308, 'Permanent Redirect'],
-  [400, 'Bad Request'],
-  [401, 'Unauthorized'],
-  [402, 'Payment Required'],
-  [403, 'Forbidden'],
-  [404, 'Not Found'],
-  [405, 'Method Not Allowed'],
-  [406, 'Not Acceptable'],
-  [407, 'Proxy Authentication Required'],
-  [408, 'Request Timeout'],
-  [409, 'Conflict'],
-  [410, 'Gone'],
-  [411, 'Length Required'],
-  [412, 'Precondition Failed'],
-  [413, 'Payload Too Large'],
-  [414, 'URI Too Long'],
-  [415, 'Unsupported Media Type'],
-  [416, 'Range Not Satisfiable'],
-  [417, 'Expectation Failed'],
-  [418, "I'm a Teapot"],
-  [421, 'Misdirected Request'],
-  [422, 'Unprocessable Entity'],
-  [423, 'Locked'],
-  [424, 'Failed Dependency'],
-  [425, 'Too Early'],
-  [426, 'Upgrade Required'],
-  [428, 'Precondition Required'],
-  [429, 'Too Many Requests'],
-  [431, 'Request Header Fields Too Large'],
-  [451, 'Unavailable For Legal Reasons'],
-  [500, 'Internal Server Error'],
-  [501, 'Not Implemented'],
-  [502, 'Bad Gateway'],
-  [503, 'Service Unavailable'],
-  [504, 'Gateway Timeout'],
-  [505, 'HTTP Version Not Supported'],
-  [506, 'Variant Also Negotiates'],
-  [507, 'Insufficient Storage'],
-  [508, 'Loop Detected'],
-  [509, 'Bandwidth Limit Exceeded'],
-  [510, 'Not Extended'],
-  [511, 'Network Authentication Required'],
-])
