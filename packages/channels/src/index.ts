@@ -1,1 +1,9 @@
-export {}
+// The public surface of @roomcast/channels; nothing else of the package may be imported from outside.
+
+export type { Broker, BrokerSink, BrokerStatus, GapInfo } from './broker.ts'
+export type { BroadcastOptions, Channels, ChannelsOptions, JoinResult, MetaArguments } from './channels.ts'
+export { createChannels } from './channels.ts'
+export type { GapEvent, GapListener, OnGap } from './gap.ts'
+export type { MemoryBus } from './memory-bus.ts'
+export { createMemoryBus } from './memory-bus.ts'
+export { isChannelName } from './name.ts'

@@ -1,0 +1,74 @@
+// The checks of what callers pass: their mistakes throw at the call, a TypeError for a wrong type and a RangeError for a
+// wrong value. Nothing that a client can choose is judged here.
+
+import { type Framed, frame, type Opcode, type Payload, type Socket } from '@roomcast/core'
+import type { Broker } from './broker.ts'
+import type { BroadcastOptions, ChannelsOptions } from './channels.ts'
+
+const BROKER_METHODS = ['start', 'join', 'leave', 'ready', 'publish', 'close'] as const satisfies (keyof Broker)[]
+
+/** Checks the options of `createChannels`. */
+export function checkOptions(options: ChannelsOptions): void {
+  if (typeof options !== 'object' || options === null) throw new TypeError('options must be an object')
+  const { broker, maxChannelsPerSocket = 1, onGap = 'event', ...unknown } = options
+  for (const name of Object.keys(unknown)) throw new TypeError(`unknown option: ${name}`)
+  if (broker !== undefined) {
+    for (const name of BROKER_METHODS) {
+      if (typeof broker?.[name] !== 'function') throw new TypeError(`broker must have a method ${name}`)
+    }
+  }
+  if (typeof maxChannelsPerSocket !== 'number') throw new TypeError('maxChannelsPerSocket must be a number')
+  if (!Number.isInteger(maxChannelsPerSocket) || maxChannelsPerSocket < 1) {
+    throw new RangeError(`maxChannelsPerSocket must be a positive integer: ${maxChannelsPerSocket}`)
+  }
+  if (typeof onGap === 'string' && onGap !== 'event' && onGap !== 'close') {
+    throw new RangeError(`onGap must be 'event', 'close' or a function: ${onGap}`)
+  }
+  if (typeof onGap !== 'string' && typeof onGap !== 'function') {
+    throw new TypeError(`onGap must be 'event', 'close' or a function`)
+  }
+}
+
+/** Checks that a channel is a string; which strings name one is name.ts. */
+export function checkChannel(channel: string): void {
+  if (typeof channel !== 'string') throw new TypeError('channel must be a string')
+}
+
+/** Checks that something is a socket, by the two methods that a registry lives on. */
+export function checkSocket(socket: Socket<unknown>): void {
+  if (typeof socket?.write !== 'function' || typeof socket.onClosing !== 'function') {
+    throw new TypeError('socket must be a socket of @roomcast/core')
+  }
+}
+
+/** Checks the options of `broadcast`; `opcode` is checked by the framing. */
+export function checkBroadcast(options: BroadcastOptions<unknown>): void {
+  if (typeof options !== 'object' || options === null) throw new TypeError('options must be an object')
+  if (options.except !== undefined) checkSocket(options.except)
+  if (options.scope !== undefined && options.scope !== 'local') {
+    if (typeof options.scope !== 'string') throw new TypeError(`scope must be 'local'`)
+    throw new RangeError(`scope must be 'local': ${options.scope}`)
+  }
+}
+
+/** Fails where `frame` would, but frames nothing: nobody is there to get it. */
+export function checkData(data: Payload | Framed, opcode: Opcode | undefined): void {
+  const known = Array.isArray(data) ? data.every(isPiece) : isPiece(data)
+  if (known && (opcode === undefined || opcode === 'text' || opcode === 'binary')) return
+  // A Framed, which costs nothing, or a mistake, which throws what it always throws.
+  frame(data, opcode)
+}
+
+function isPiece(data: unknown): boolean {
+  return typeof data === 'string' || data instanceof Uint8Array || data instanceof ArrayBuffer
+}
+
+/** Checks the name of an event. */
+export function checkEvent(event: 'gap'): void {
+  if (event !== 'gap') throw new RangeError(`no such event: ${event}`)
+}
+
+/** Checks that a callback is a function. */
+export function checkFunction(name: string, value: (...args: never[]) => unknown): void {
+  if (typeof value !== 'function') throw new TypeError(`${name} must be a function`)
+}
