@@ -1,0 +1,48 @@
+// What every server under test does besides serving: say where it listens, answer for its process, and count its socket
+// writes when asked to.
+
+import net from 'node:net'
+import { answerParent, type Sample, sampleProcess } from '../child.ts'
+import { type Scenario, scenarioNamed } from '../scenarios.ts'
+
+/** A server's sample. With `--count-writes`: `writes` are writes of TCP sockets to the system, `socketTurns` how many
+ * pairs of a socket and an event-loop turn had any. */
+export interface ServerSample extends Sample {
+  writes?: number
+  socketTurns?: number
+}
+
+/** The scenario this process was started for. */
+export function scenarioOfProcess(): Scenario {
+  return scenarioNamed(process.argv[2] ?? '')
+}
+
+/** Tells the parent the port, and answers its questions from now on. */
+export function serve(port: number): void {
+  const counts = process.argv.includes('--count-writes') ? countWrites() : {}
+  answerParent({ sample: (): ServerSample => ({ ...sampleProcess(), ...counts }) })
+  console.log(JSON.stringify({ port }))
+}
+
+/** Wraps what a TCP socket's stream calls to hand bytes to the system. A turn ends in the check phase: an immediate that
+ * is queued by a turn's first write runs before anything that the next turn can write from its own immediates. */
+function countWrites(): { writes: number; socketTurns: number } {
+  const counts = { writes: 0, socketTurns: 0 }
+  const wroteThisTurn = new Set<net.Socket>()
+  const count = (socket: net.Socket): void => {
+    if (wroteThisTurn.size === 0) setImmediate(() => wroteThisTurn.clear())
+    if (!wroteThisTurn.has(socket)) counts.socketTurns++
+    wroteThisTurn.add(socket)
+    counts.writes++
+  }
+  for (const method of ['_write', '_writev'] as const) {
+    const original = net.Socket.prototype[method]
+    Object.defineProperty(net.Socket.prototype, method, {
+      value(this: net.Socket, ...args: unknown[]) {
+        count(this)
+        return Reflect.apply(original!, this, args)
+      },
+    })
+  }
+  return counts
+}

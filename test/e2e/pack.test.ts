@@ -1,0 +1,151 @@
+// Installed as a user would: every package is packed, the tarballs are installed into an empty directory with npm, and
+// programs in ESM, CommonJS and TypeScript are run there. Nothing of the workspace is in reach of them.
+
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import WebSocket from 'ws'
+
+const run = promisify(execFile)
+const workspace = fileURLToPath(new URL('../..', import.meta.url))
+const PACKAGES = { '@roomcast/core': 'core', '@roomcast/channels': 'channels', roomcast: 'roomcast' }
+const INSTALL_TIMEOUT_MS = 120_000
+
+let home: string
+
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), 'roomcast-pack-'))
+  await mkdir(`${home}/app`)
+  for (const folder of Object.values(PACKAGES)) {
+    const from = join(workspace, 'packages', folder)
+    await run('npx', ['--yes', 'pnpm@12', 'pack', '--pack-destination', home], { cwd: from })
+  }
+  const tarballs = (await readdir(home)).filter((file) => file.endsWith('.tgz')).map((file) => join(home, file))
+  expect(tarballs).toHaveLength(3)
+  await writeFile(`${home}/app/package.json`, '{ "private": true }')
+  await run('npm', ['install', '--no-audit', '--no-fund', ...tarballs], { cwd: `${home}/app` })
+}, INSTALL_TIMEOUT_MS)
+
+afterAll(() => rm(home, { recursive: true, force: true }))
+
+/** Text goes to the room, bytes back to the sender. The same lines are valid JavaScript and TypeScript. */
+const PROGRAM = `
+const channels = createChannels()
+const server = createServer({
+  port: 0,
+  handler: {
+    init: () => ({ said: 0 }),
+    opened: (socket) => channels.join('lobby', socket),
+    message(socket, data, opcode) {
+      if (opcode === 'binary') return socket.write(data)
+      socket.state.said += 1
+      return channels.broadcast('lobby', [data, ' ' + socket.state.said], { opcode: 'text' })
+    },
+  },
+})
+server.listen().then(({ port }) => console.log(port))
+`
+const ESM_IMPORTS = `import { createServer } from '@roomcast/core'\nimport { createChannels } from '@roomcast/channels'\n`
+const REQUIRES = ESM_IMPORTS.replaceAll('import', 'const').replace(/from ('[^']+')/g, '= require($1)')
+
+test('ESM', async () => {
+  await writeFile(`${home}/app/program.mjs`, ESM_IMPORTS + PROGRAM)
+  await converse('program.mjs')
+})
+
+test('CommonJS', async () => {
+  await writeFile(`${home}/app/program.cjs`, REQUIRES + PROGRAM)
+  await converse('program.cjs')
+})
+
+test('TypeScript, without skipLibCheck and without a cast', async () => {
+  const compilerOptions = {
+    module: 'nodenext',
+    target: 'es2022',
+    lib: ['es2023'],
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    skipLibCheck: false,
+    typeRoots: [join(workspace, 'node_modules/@types')],
+    types: ['node'],
+  }
+  await writeFile(`${home}/app/tsconfig.json`, JSON.stringify({ compilerOptions, files: ['typed.mts'] }))
+  await writeFile(`${home}/app/typed.mts`, `${ESM_IMPORTS}import 'roomcast'\n${PROGRAM}`)
+  const { stdout } = await run(process.execPath, [
+    join(workspace, 'node_modules/typescript/bin/tsc'),
+    '-p',
+    `${home}/app`,
+  ])
+  expect(stdout).toBe('')
+  await converse('typed.mjs')
+})
+
+test('the roomcast program', async () => {
+  const { version } = await manifestOf('roomcast')
+  const { stdout } = await run(`${home}/app/node_modules/.bin/roomcast`, ['--version'])
+  expect(stdout.trim()).toBe(version)
+})
+
+test('core has no dependencies', async () => {
+  const manifest = await manifestOf('@roomcast/core')
+  for (const kind of ['dependencies', 'peerDependencies', 'optionalDependencies', 'bundledDependencies']) {
+    expect(manifest[kind], kind).toBeUndefined()
+  }
+  expect(await readdir(`${home}/app/node_modules`)).not.toContain('ws')
+})
+
+test.each(Object.keys(PACKAGES))('%s carries what it needs and nothing else', async (name) => {
+  const manifest = await manifestOf(name)
+  expect(JSON.stringify(manifest.exports)).not.toContain('@roomcast/source')
+  expect(JSON.stringify(manifest)).not.toContain('workspace:')
+  expect(manifest.scripts).toBeUndefined()
+  const files = await readdir(`${home}/app/node_modules/${name}`, { recursive: true })
+  expect(files).toContain('LICENSE')
+  expect(files).toContain(join('dist', 'index.d.ts'))
+  expect(files.filter((file) => /\btests?\b|tsbuildinfo|tsconfig/.test(file))).toEqual([])
+})
+
+async function manifestOf(name: string): Promise<Record<string, unknown>> {
+  return JSON.parse(await readFile(`${home}/app/node_modules/${name}/package.json`, 'utf8'))
+}
+
+/** Runs a program and talks to it: an echo, and a room of two. */
+async function converse(file: string): Promise<void> {
+  const program = spawn(process.execPath, [file], { cwd: `${home}/app`, stdio: ['ignore', 'pipe', 'inherit'] })
+  const clients: WebSocket[] = []
+  try {
+    const url = `ws://localhost:${await firstLine(program)}`
+    clients.push(await connect(url), await connect(url))
+    const [one, two] = clients as [WebSocket, WebSocket]
+    one.send(Buffer.from('echo'))
+    expect(await message(one)).toEqual('binary echo')
+    const heard = [message(one), message(two)]
+    one.send('hello')
+    expect(await Promise.all(heard)).toEqual(['text hello 1', 'text hello 1'])
+  } finally {
+    for (const client of clients) client.terminate()
+    if (program.exitCode === null && program.kill()) await once(program, 'exit')
+  }
+}
+
+async function connect(url: string): Promise<WebSocket> {
+  const client = new WebSocket(url)
+  await once(client, 'open')
+  return client
+}
+
+async function message(client: WebSocket): Promise<string> {
+  const [data, isBinary] = await once(client, 'message')
+  return `${isBinary ? 'binary' : 'text'} ${data}`
+}
+
+async function firstLine(program: ChildProcess): Promise<string> {
+  for await (const line of createInterface({ input: program.stdout! })) return line
+  throw new Error('the program ended before it printed its port')
+}

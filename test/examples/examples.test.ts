@@ -1,0 +1,146 @@
+// Every example is started as its README says and talked to by a client that is not ours: what people copy works.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readdirSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { afterEach, describe, expect, test } from 'vitest'
+import WebSocket from 'ws'
+
+const examples = fileURLToPath(new URL('../../examples/', import.meta.url))
+const started: ChildProcess[] = []
+const clients: WebSocket[] = []
+
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.terminate()
+  await Promise.all(started.splice(0).map(end))
+})
+
+/** Starts an example on a free port and returns the address it prints. */
+async function start(name: string): Promise<string> {
+  const file = `${examples}dist/${name}.js`
+  if (!existsSync(file)) throw new Error(`${file} is missing: run \`npx --yes pnpm@12 build\` first`)
+  const child = spawn(process.execPath, [file], {
+    env: { ...process.env, PORT: '0' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  started.push(child)
+  for await (const line of createInterface({ input: child.stdout })) return line
+  throw new Error(`${name} ended before it printed its address`)
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = once(child, 'exit')
+  child.kill()
+  await ended
+}
+
+/** A client that keeps what it received: `next()` waits for the next message as text. */
+async function connect(url: string, headers: Record<string, string> = {}): Promise<Client> {
+  const socket = new WebSocket(url, { headers })
+  clients.push(socket)
+  const messages: string[] = []
+  socket.on('message', (data, isBinary) => messages.push(isBinary ? `binary ${data}` : `${data}`))
+  const closed = new Promise<string>((resolve) => socket.on('close', (code, reason) => resolve(`${code} ${reason}`)))
+  await once(socket, 'open')
+  const next = async (): Promise<string> => {
+    while (messages.length === 0) await once(socket, 'message')
+    return messages.shift()!
+  }
+  return { socket, next, closed, send: (data) => socket.send(data) }
+}
+
+interface Client {
+  socket: WebSocket
+  next: () => Promise<string>
+  closed: Promise<string>
+  send: (data: string | Buffer) => void
+}
+
+/** The status and `Error` header that refused a handshake. */
+async function refusal(url: string, headers: Record<string, string> = {}): Promise<[number | undefined, unknown]> {
+  const socket = new WebSocket(url, { headers })
+  socket.on('error', () => {})
+  const [, response] = await once(socket, 'unexpected-response')
+  response.resume()
+  return [response.statusCode, response.headers.error]
+}
+
+const tests: Record<string, (url: string) => Promise<void>> = {
+  async echo(url) {
+    const { send, next } = await connect(url)
+    send('héllo')
+    expect(await next()).toBe('héllo')
+    send(Buffer.from('bytes'))
+    expect(await next()).toBe('binary bytes')
+  },
+
+  async 'constant-reply'(url) {
+    const { send, next } = await connect(url)
+    send('one')
+    send('two')
+    expect([await next(), await next()]).toEqual(['{"ok":true}', '{"ok":true}'])
+  },
+
+  async token(url) {
+    expect(await refusal(url)).toEqual([401, 'token_missing'])
+    expect(await refusal(url, { token: 'wrong' })).toEqual([403, 'token_unknown'])
+    for (const client of [
+      await connect(url, { token: 'spice-must-flow' }),
+      await connect(`${url}/?token=spice-must-flow`),
+    ]) {
+      expect(await client.next()).toBe('welcome, leto')
+      client.send('hi')
+      expect(await client.next()).toBe('leto: hi')
+    }
+  },
+
+  async rooms(url) {
+    const { origin } = new URL(url.replace('ws:', 'http:'))
+    const address = (query: string): string => `${origin.replace('http:', 'ws:')}/?${query}`
+    const leto = await connect(url)
+    expect(await leto.next()).toBe('leto came')
+    const other = await connect(address('room=elsewhere&name=vladimir'))
+    expect(await other.next()).toBe('vladimir came')
+    const paul = await connect(address('room=lobby&name=paul'))
+    expect([await leto.next(), await paul.next()]).toEqual(['paul came', 'paul came'])
+    paul.send('atreides')
+    expect([await leto.next(), await paul.next()]).toEqual(['paul: atreides', 'paul: atreides'])
+    paul.socket.close()
+    expect(await leto.next()).toBe('paul left')
+    other.send('alone')
+    expect(await other.next()).toBe('vladimir: alone')
+
+    expect(await refusal(address('room=lobby'))).toEqual([400, 'room_and_name_wanted'])
+    const lost = await connect(address('room=%07&name=duncan'))
+    expect(await lost.closed).toBe('1008 bad_name')
+  },
+
+  express: besideHttp,
+  fastify: besideHttp,
+}
+
+async function besideHttp(url: string): Promise<void> {
+  const page = await fetch(new URL('/', url.replace('ws:', 'http:')))
+  expect([page.status, await page.text()]).toEqual([200, 'hello over HTTP'])
+  const { send, next } = await connect(url)
+  send('over a socket')
+  expect(await next()).toBe('over a socket')
+  expect(await refusal(url.replace('/ws', '/elsewhere'))).toEqual([404, 'not_found'])
+}
+
+describe('examples', () => {
+  test('each has a test', () => {
+    const sources = readdirSync(`${examples}src`).map((file) => file.replace(/\.ts$/, ''))
+    expect(Object.keys(tests).sort()).toEqual(sources.sort())
+  })
+  for (const [name, run] of Object.entries(tests)) {
+    test(name, async () => {
+      const url = await start(name)
+      expect(url).toMatch(/^ws:\/\/localhost:\d+/)
+      await run(url)
+    })
+  }
+})

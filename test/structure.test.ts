@@ -1,0 +1,140 @@
+// The shape of the sources, as rules that fail: which way imports point, what protocol/ may touch, how long a file is.
+
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+
+const workspace = fileURLToPath(new URL('..', import.meta.url))
+
+/** Packages with what each may import of the others. */
+const LAYERS: Record<string, string[]> = {
+  core: [],
+  channels: ['@roomcast/core'],
+  roomcast: ['@roomcast/core', '@roomcast/channels'],
+}
+const SANS_IO = ['node:buffer', 'node:crypto', 'node:zlib']
+const MAX_FILE_LINES = 300
+const MAX_CORE_LINES = 2400
+
+/** `import … from 'x'`, `export … from 'x'`, `import 'x'` and `import('x')`. */
+const IMPORT = /^(?:import|export)\s[^'"=();]*\sfrom\s+'([^']+)'|^import\s+'([^']+)'|\bimport\('([^']+)'\)/gm
+
+interface Source {
+  package: string
+  path: string
+  lines: number
+  imports: string[]
+}
+
+const sources = Object.keys(LAYERS).flatMap(sourcesOf)
+
+function sourcesOf(name: string): Source[] {
+  const folder = join(workspace, 'packages', name, 'src')
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => {
+      const path = join(folder, file)
+      const text = readFileSync(path, 'utf8')
+      return {
+        package: name,
+        path: relative(workspace, path),
+        lines: text.split('\n').length - 1,
+        imports: [...text.matchAll(IMPORT)].map((match) => match[1] ?? match[2] ?? match[3]!),
+      }
+    })
+}
+
+/** The files of the same package that each file imports. */
+function importGraph(): Map<string, string[]> {
+  return new Map(
+    sources.map(({ path, imports }) => [
+      path,
+      imports.filter((name) => name.startsWith('.')).map((name) => join(dirname(path), name)),
+    ]),
+  )
+}
+
+/** The first cycle found, as the files on it in order, or undefined. */
+function findCycle(graph: Map<string, string[]>): string[] | undefined {
+  const done = new Set<string>()
+  const visit = (file: string, trail: string[]): string[] | undefined => {
+    if (trail.includes(file)) return [...trail.slice(trail.indexOf(file)), file]
+    if (done.has(file)) return undefined
+    for (const next of graph.get(file) ?? []) {
+      const cycle = visit(next, [...trail, file])
+      if (cycle) return cycle
+    }
+    done.add(file)
+    return undefined
+  }
+  for (const file of graph.keys()) {
+    const cycle = visit(file, [])
+    if (cycle) return cycle
+  }
+  return undefined
+}
+
+describe('structure', () => {
+  test('sources and their imports are found', () => {
+    for (const name of Object.keys(LAYERS)) expect(sources.filter((source) => source.package === name)).not.toEqual([])
+    expect(importGraph().get('packages/core/src/index.ts')).toContain('packages/core/src/server.ts')
+    const targets = [...importGraph().values()].flat()
+    expect(targets.filter((target) => !sources.some(({ path }) => path === target))).toEqual([])
+  })
+
+  test('the cycle finder finds one', () => {
+    const graph = { a: ['b', 'c'], b: ['c'], c: ['d'], d: ['b'] }
+    expect(findCycle(new Map(Object.entries(graph)))).toEqual(['b', 'c', 'd', 'b'])
+    expect(findCycle(new Map(Object.entries({ ...graph, d: [] })))).toBeUndefined()
+  })
+
+  test('no import cycle', () => {
+    expect(findCycle(importGraph())).toBeUndefined()
+  })
+
+  test.each(Object.entries(LAYERS))('%s imports only what is below it, and only an index', (name, below) => {
+    const { dependencies = {} } = JSON.parse(readFileSync(join(workspace, 'packages', name, 'package.json'), 'utf8'))
+    const allowed = [...below, ...Object.keys(dependencies).filter((dependency) => !/roomcast/.test(dependency))]
+    for (const { path, imports } of sources.filter((source) => source.package === name)) {
+      const outside = imports.filter((target) => !target.startsWith('node:') && !target.startsWith('.'))
+      expect(
+        outside.filter((target) => !allowed.includes(target)),
+        path,
+      ).toEqual([])
+      const inside = imports.filter((target) => target.startsWith('.')).map((target) => join(dirname(path), target))
+      expect(
+        inside.filter((target) => !target.startsWith(`packages/${name}/src/`)),
+        path,
+      ).toEqual([])
+    }
+  })
+
+  test('core has no dependencies', () => {
+    const manifest = JSON.parse(readFileSync(join(workspace, 'packages/core/package.json'), 'utf8'))
+    expect(Object.keys(manifest).filter((key) => /dependencies/i.test(key))).toEqual([])
+  })
+
+  test('protocol/ is Sans-I/O', () => {
+    const folder = 'packages/core/src/protocol/'
+    for (const { path, imports } of sources.filter((source) => source.path.startsWith(folder))) {
+      const within = (target: string): boolean =>
+        target.startsWith('.') && join(dirname(path), target).startsWith(folder)
+      expect(
+        imports.filter((target) => !within(target) && !SANS_IO.includes(target)),
+        path,
+      ).toEqual([])
+    }
+  })
+
+  test(`no source file is over ${MAX_FILE_LINES} lines`, () => {
+    expect(sources.filter(({ lines }) => lines > MAX_FILE_LINES).map(({ path, lines }) => `${path}: ${lines}`)).toEqual(
+      [],
+    )
+  })
+
+  test(`core is under ${MAX_CORE_LINES} lines`, () => {
+    const lines = sources.filter((source) => source.package === 'core').reduce((sum, source) => sum + source.lines, 0)
+    expect(lines).toBeLessThan(MAX_CORE_LINES)
+  })
+})
