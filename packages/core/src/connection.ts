@@ -12,6 +12,7 @@ import type { Holder } from './pressure.ts'
 import { assertClose, CloseCode } from './protocol/close.ts'
 import { ProtocolError } from './protocol/errors.ts'
 import { Framed, frameBytes, type Opcode, type Payload, pingFrame } from './protocol/framed.ts'
+import type { Deflater } from './protocol/permessage-deflate.ts'
 import type { MessageEvent, ProtocolEvent } from './protocol/protocol.ts'
 import { TokenBucket } from './rate.ts'
 import { isThenable, type ReadContext, Reader, type ReadOwner } from './reader.ts'
@@ -29,6 +30,8 @@ export interface Accepted<S> {
   readonly path: string
   readonly remoteAddress: string
   readonly subprotocol: string
+  /** Compresses what goes out; null: permessage-deflate was not negotiated. */
+  readonly deflater: Deflater | null
 }
 
 type ClosingListener = () => void
@@ -48,6 +51,7 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
   readonly #stream: TcpSocket
   readonly #reader: Reader<S>
   readonly #queue: SendQueue
+  readonly #deflater: Deflater | null
   #readyState: ReadyState = 'open'
   #closingListeners: ClosingListener[] | null = null
   /** A write said 'backpressure', and the queue has not been empty since. */
@@ -70,7 +74,8 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
     this.path = accepted.path
     this.remoteAddress = accepted.remoteAddress
     this.subprotocol = accepted.subprotocol
-    this.#reader = new Reader(context, this, stream)
+    this.#deflater = accepted.deflater
+    this.#reader = new Reader(context, this, stream, accepted.deflater !== null)
     this.#queue = new SendQueue(context, stream, this)
     this.#lastByteAt = context.heartbeat.now
     context.counters.sockets++
@@ -97,8 +102,10 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
   }
 
   write(data: Payload | Framed, opcode?: Opcode): WriteResult {
-    const bytes = data instanceof Framed ? data.bytes : frameBytes(data, opcode)
+    const framed = data instanceof Framed
+    let bytes = framed ? data.bytes : frameBytes(data, opcode)
     if (this.#readyState !== 'open') return 'closed'
+    if (this.#deflater !== null) bytes = framed ? data.deflated(this.#deflater) : this.#deflater.deflate(bytes)
     const result = this.#queue.offer(bytes)
     if (result === 'over') return this.#slowConsumer()
     if (result === 'backpressure') this.#crossed = true

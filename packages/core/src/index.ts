@@ -29,5 +29,6 @@ export {
   type Piece,
   txt,
 } from './protocol/framed.ts'
+export type { CompressionOptions } from './protocol/permessage-deflate.ts'
 export { createServer, type Server } from './server.ts'
 export type { Stats } from './stats.ts'

@@ -6,6 +6,7 @@ import type { TlsOptions } from 'node:tls'
 import type { Handler, Socket } from './handler.ts'
 import { isLimit, type Limits } from './limits.ts'
 import { checkOrigin, type OriginPolicy } from './origin.ts'
+import { type CompressionOptions, checkCompression } from './protocol/permessage-deflate.ts'
 
 /** Where an error was caught: the callback's name, or the part of the server. */
 export type ErrorWhere =
@@ -40,11 +41,26 @@ export interface ServerOptions<I, S> extends Partial<Limits> {
   origin?: OriginPolicy
   /** Subprotocols, the preferred first: the first that the client offered is chosen. */
   subprotocols?: readonly string[]
+  /** permessage-deflate (RFC 7692). Default `false`: it costs CPU, and secrets beside an attacker's text can be guessed
+   * from sizes. `true`: with its defaults. */
+  compression?: boolean | CompressionOptions
   /** Hears everything that was caught. Default: `process.emitWarning`. */
   onError?: (error: unknown, context: { socket?: Socket<S>; where: ErrorWhere }) => void
 }
 
-const OWN = ['handler', 'port', 'host', 'unix', 'tls', 'server', 'pathname', 'origin', 'subprotocols', 'onError']
+const OWN = [
+  'handler',
+  'port',
+  'host',
+  'unix',
+  'tls',
+  'server',
+  'pathname',
+  'origin',
+  'subprotocols',
+  'compression',
+  'onError',
+]
 
 /** Checks the shape of the options.
  * @throws TypeError for a missing or unknown option, or one of the wrong type; RangeError for a wrong value. */
@@ -75,6 +91,7 @@ export function checkOptions<I, S>(options: ServerOptions<I, S>): void {
   if (server !== undefined && typeof server?.on !== 'function')
     throw new TypeError('server must be an http or https server')
   checkOrigin(options.origin)
+  checkCompression(options.compression)
   if (pathname !== undefined && typeof pathname !== 'string' && typeof pathname !== 'function') {
     throw new TypeError('pathname must be a string or a function')
   }

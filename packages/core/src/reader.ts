@@ -48,11 +48,11 @@ export class Reader<S> {
   /** When the message under way began, in the heartbeat's time; 0: none is. */
   #messageSince = 0
 
-  constructor(context: ReadContext<S>, owner: ReadOwner<S>, stream: TcpSocket) {
+  constructor(context: ReadContext<S>, owner: ReadOwner<S>, stream: TcpSocket, deflate: boolean) {
     this.#context = context
     this.#owner = owner
     this.#stream = stream
-    this.#protocol = new Protocol({ maxMessageBytes: context.limits.maxMessageBytes })
+    this.#protocol = new Protocol({ maxMessageBytes: context.limits.maxMessageBytes, deflate })
   }
 
   /** Are bytes being read? When not, that is our doing, and the peer's clocks stand still. */

@@ -20,6 +20,7 @@ import { Outbox } from './outbox.ts'
 import { Pressure } from './pressure.ts'
 import { CloseCode } from './protocol/close.ts'
 import { requestPath } from './protocol/handshake.ts'
+import { createDeflaters } from './protocol/permessage-deflate.ts'
 import { refusalResponse } from './protocol/response.ts'
 import { Counters, type Stats } from './stats.ts'
 import { Upgrade, type UpgradeContext } from './upgrade.ts'
@@ -85,6 +86,7 @@ class SocketServer<I, S> implements Server<S> {
       counters: this.#counters,
       outbox: new Outbox(limits.sliceMs),
       origin: options.origin ?? 'same',
+      deflaters: createDeflaters(options.compression),
       subprotocols: options.subprotocols ?? [],
       connections: this.#connections,
       upgrades: this.#upgrades,

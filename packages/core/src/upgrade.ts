@@ -11,6 +11,7 @@ import { type Beating, LINGER_MS } from './heartbeat.ts'
 import type { ErrorWhere } from './options.ts'
 import { type OriginPolicy, originAllowed } from './origin.ts'
 import { chooseSubprotocol, type Opening, type Refusal, readHandshake } from './protocol/handshake.ts'
+import { type Deflater, negotiateDeflate, type WindowBits } from './protocol/permessage-deflate.ts'
 import { refusalResponse, switchingProtocols } from './protocol/response.ts'
 import { isThenable } from './reader.ts'
 import { type Sink, wire } from './wire.ts'
@@ -28,6 +29,8 @@ export interface UpgradeContext<I, S> extends Omit<ConnectionContext<S>, 'handle
     handshake?(request: HandshakeRequest, state: I): HandshakeResult<S>
   }
   readonly origin: OriginPolicy
+  /** One for each window size; null: compression is off. */
+  readonly deflaters: Readonly<Record<WindowBits, Deflater>> | null
   readonly subprotocols: readonly string[]
   /** The server drains or closes. */
   readonly leaving: boolean
@@ -182,14 +185,21 @@ export class Upgrade<I, S> implements Sink, Beating {
     // The peer may have left within this very turn, or while the user decided: then nobody was ever here.
     if (this.#stream.destroyed) return this.#gone()
     const subprotocol = this.#chooseSubprotocol(opening, acceptance.subprotocol)
-    const response = switchingProtocols({ acceptKey: opening.acceptKey, subprotocol, headers: acceptance.headers })
+    const { connections, upgrades, deflaters } = this.#context
+    const deflate = deflaters && negotiateDeflate(opening.extensions)
+    const response = switchingProtocols({
+      acceptKey: opening.acceptKey,
+      subprotocol,
+      extensions: deflate?.answer,
+      headers: acceptance.headers,
+    })
     this.#settle()
-    const { connections, upgrades } = this.#context
     const connection = new Connection(this.#context, this.#stream, {
       state: acceptance.state,
       path: opening.path,
       remoteAddress: this.#remoteAddress,
       subprotocol,
+      deflater: deflate && deflaters[deflate.windowBits],
     })
     upgrades.delete(this)
     connections.add(connection)

@@ -4,6 +4,7 @@
 import { Buffer } from 'node:buffer'
 import { CloseCode } from './close.ts'
 import { FIN, headerLength, MAX_CONTROL_BYTES, OpcodeByte, writeHeader } from './frame.ts'
+import type { Deflater } from './permessage-deflate.ts'
 
 /** What a data message is: `'text'` (UTF-8) or `'binary'`. RFC 6455 §5.6. */
 export type Opcode = 'text' | 'binary'
@@ -26,10 +27,22 @@ export class Framed {
   readonly bytes: Buffer
   /** May it be compressed where a socket negotiated that? */
   readonly compress: boolean
+  /** Its compressed forms, made on demand: a pair for each deflater that was asked. */
+  #forms: { deflater: Deflater; bytes: Buffer }[] | null = null
 
   constructor(bytes: Buffer, compress: boolean) {
     this.bytes = bytes
     this.compress = compress
+  }
+
+  /** The frame for sockets that share `deflater`: compressed once, whoever asks. */
+  deflated(deflater: Deflater): Buffer {
+    if (!this.compress) return this.bytes
+    this.#forms ??= []
+    for (const form of this.#forms) if (form.deflater === deflater) return form.bytes
+    const bytes = deflater.deflate(this.bytes)
+    this.#forms.push({ deflater, bytes })
+    return bytes
   }
 }
 

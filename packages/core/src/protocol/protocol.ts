@@ -12,6 +12,7 @@ import { OpcodeByte } from './frame.ts'
 import { closeFrame, type Opcode, pongFrame } from './framed.ts'
 import { invalidText, MessageBuffer } from './message.ts'
 import { FrameParser } from './parser.ts'
+import { inflate } from './permessage-deflate.ts'
 import { isWholeUtf8 } from './utf8.ts'
 
 /** A whole message. */
@@ -42,14 +43,17 @@ const PONG: ProtocolEvent = { type: 'pong' }
 /** The protocol of one connection. */
 export class Protocol {
   readonly #parser: FrameParser
+  readonly #maxMessageBytes: number
   #message: MessageBuffer | null = null
   #control: Buffer | null = null
   #controlBytes = 0
   #text = false
+  #compressed = false
   #closeSent = false
   #ended = false
 
   constructor(options: { maxMessageBytes: number; deflate?: boolean }) {
+    this.#maxMessageBytes = options.maxMessageBytes
     this.#parser = new FrameParser(options.maxMessageBytes, options.deflate === true)
   }
 
@@ -113,23 +117,36 @@ export class Protocol {
     const p = this.#parser
     if (p.first && p.opcode !== OpcodeByte.CONTINUATION) {
       this.#text = p.opcode === OpcodeByte.TEXT
+      this.#compressed = p.rsv1
       if (p.last && p.fin) return this.#wholeMessage()
       this.#message = new MessageBuffer()
     }
     const message = this.#message!
-    message.append(p.chunk, p.start, p.end, { text: this.#text, more: p.fin ? p.remaining : Number.POSITIVE_INFINITY })
+    message.append(p.chunk, p.start, p.end, {
+      text: this.#text && !this.#compressed,
+      more: p.fin ? p.remaining : Number.POSITIVE_INFINITY,
+    })
     if (!p.last || !p.fin) return null
     this.#message = null
-    return { type: 'message', data: message.finish(), opcode: this.#text ? 'text' : 'binary' }
+    const data = message.finish()
+    return this.#compressed ? this.#inflated(data) : { type: 'message', data, opcode: this.#text ? 'text' : 'binary' }
   }
 
   /** The common case: one frame, all of it in one chunk. */
   #wholeMessage(): ProtocolEvent {
     const { chunk, start, end } = this.#parser
+    if (this.#compressed) return this.#inflated(chunk.subarray(start, end))
     if (this.#text && !isWholeUtf8(chunk, start, end)) throw invalidText()
     // The message is the user's to keep: a view where it is most of its chunk, else a copy that does not pin the chunk.
     const data =
       (end - start) * 2 >= chunk.length ? chunk.subarray(start, end) : Buffer.from(chunk.subarray(start, end))
+    return { type: 'message', data, opcode: this.#text ? 'text' : 'binary' }
+  }
+
+  /** A compressed message, of which only the inflated bytes can be UTF-8. RFC 7692 §6.2. */
+  #inflated(payload: Buffer): ProtocolEvent {
+    const data = inflate(payload, this.#maxMessageBytes)
+    if (this.#text && !isWholeUtf8(data, 0, data.length)) throw invalidText()
     return { type: 'message', data, opcode: this.#text ? 'text' : 'binary' }
   }
 

@@ -1,0 +1,136 @@
+// permessage-deflate (RFC 7692): negotiation and the codec. It is stateless: no context takeover in both directions,
+// whatever the client offers (§7.1.1: a server may answer with both parameters unasked), so a connection holds no zlib
+// state, and one compressed frame serves every member of a room. There are at most two forms of a frame: for a window of
+// 15 bits, and of 9 for peers that cannot hold more.
+
+import { Buffer } from 'node:buffer'
+import { constants, deflateRawSync, inflateRawSync } from 'node:zlib'
+import { CloseCode } from './close.ts'
+import { ProtocolError } from './errors.ts'
+import type { ExtensionOffer } from './extension.ts'
+import { headerLength, RSV1, writeHeader } from './frame.ts'
+
+/** What is compressed, and how. */
+export interface CompressionOptions {
+  /** Payloads under it go plain: they would hardly shrink. In bytes, default 1,024. */
+  thresholdBytes?: number
+  /** Payloads over it go plain: they would block the process. In bytes, default 262,144. */
+  maxBytes?: number
+  /** zlib's level, 1 (fast, the default) to 9. */
+  level?: number
+}
+
+/** The windows that our frames are made for. */
+export type WindowBits = 15 | 9
+
+/** What was agreed with one client. */
+export interface Agreement {
+  /** The window that our frames may need. */
+  readonly windowBits: WindowBits
+  /** The value of Sec-WebSocket-Extensions in the answer. */
+  readonly answer: string
+}
+
+/** Takes the first offer that can be agreed to; null: none, the connection goes on without the extension. An offer with
+ * an unknown, repeated or out-of-range parameter is declined (RFC 7692 §7.1). */
+export function negotiateDeflate(offers: readonly ExtensionOffer[]): Agreement | null {
+  for (const offer of offers) {
+    if (offer.name !== 'permessage-deflate') continue
+    const params = new Map(offer.params)
+    if (params.size < offer.params.length || ![...params].every(isValidParam)) continue
+    const asked = params.get('server_max_window_bits')
+    const windowBits = asked === undefined || asked === '15' ? 15 : 9
+    const answer = 'permessage-deflate; server_no_context_takeover; client_no_context_takeover'
+    if (asked === undefined) return { windowBits, answer }
+    // zlib makes 9 of 8, but reaches back less than 256 bytes with it: an 8-bit window decodes that.
+    return { windowBits, answer: `${answer}; server_max_window_bits=${asked === '8' ? 8 : windowBits}` }
+  }
+  return null
+}
+
+// §7.1.1, §7.1.2: the takeover parameters have no value; window bits are 8–15 in decimal without leading zeros, and only
+// the client's may come without.
+function isValidParam([name, value]: readonly [string, string | true]): boolean {
+  if (name === 'server_no_context_takeover' || name === 'client_no_context_takeover') return value === true
+  if (name === 'client_max_window_bits' && value === true) return true
+  if (name !== 'server_max_window_bits' && name !== 'client_max_window_bits') return false
+  return value !== true && /^(?:[89]|1[0-5])$/.test(value)
+}
+
+/** Makes the compressed form of frames for one window size. */
+export class Deflater {
+  readonly #options: Required<CompressionOptions>
+  readonly #windowBits: WindowBits
+  /** How many payloads were compressed. */
+  count = 0
+
+  constructor(options: CompressionOptions, windowBits: WindowBits) {
+    const { thresholdBytes = 1024, maxBytes = 262_144, level = 1 } = options
+    this.#options = { thresholdBytes, maxBytes, level }
+    this.#windowBits = windowBits
+  }
+
+  /** The frame to send for a plain data frame: compressed (RSV1, §6.1), or as it is where that would be no gain. */
+  deflate(frame: Buffer): Buffer {
+    const { thresholdBytes, maxBytes, level } = this.#options
+    const payload = frame.subarray(frame[1]! < 126 ? 2 : frame[1] === 126 ? 4 : 10)
+    if (payload.length < thresholdBytes || payload.length > maxBytes) return frame
+    this.count++
+    // §7.2.1: flush to a byte boundary, then leave out the four bytes that every such flush ends in.
+    const flushed = deflateRawSync(payload, {
+      windowBits: this.#windowBits,
+      level,
+      finishFlush: constants.Z_SYNC_FLUSH,
+    })
+    const length = flushed.length - TAIL.length
+    if (length >= payload.length) return frame
+    const bytes = Buffer.allocUnsafe(headerLength(length) + length)
+    writeHeader(bytes, frame[0]! | RSV1, length)
+    flushed.copy(bytes, bytes.length - length, 0, length)
+    return bytes
+  }
+}
+
+/** The deflaters of a server, one for each window size; null when `compression` is off. */
+export function createDeflaters(
+  compression: boolean | CompressionOptions | undefined,
+): Readonly<Record<WindowBits, Deflater>> | null {
+  if (compression === undefined || compression === false) return null
+  const options = compression === true ? {} : compression
+  return { 15: new Deflater(options, 15), 9: new Deflater(options, 9) }
+}
+
+/** What a flushed deflate block ends in, and each message leaves out. §7.2.1, §7.2.2. */
+const TAIL = Buffer.from([0x00, 0x00, 0xff, 0xff])
+
+/** The payload of a compressed message.
+ * @throws ProtocolError 1009 as soon as it inflates to more than `maxBytes`, 1007 for what is not deflate data. */
+export function inflate(payload: Buffer, maxBytes: number): Buffer {
+  try {
+    return inflateRawSync(Buffer.concat([payload, TAIL]), {
+      finishFlush: constants.Z_SYNC_FLUSH,
+      maxOutputLength: maxBytes,
+    })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
+      throw new ProtocolError('message too big', CloseCode.MESSAGE_TOO_BIG, '10.4', 'maxMessageBytes')
+    }
+    throw new ProtocolError('corrupt compressed data', CloseCode.INVALID_PAYLOAD, '')
+  }
+}
+
+/** Checks the `compression` option.
+ * @throws TypeError for another type or an unknown option, RangeError for a wrong value. */
+export function checkCompression(compression: boolean | CompressionOptions | undefined): void {
+  if (compression === undefined || typeof compression === 'boolean') return
+  if (typeof compression !== 'object' || compression === null)
+    throw new TypeError('compression must be true or options')
+  for (const [name, value] of Object.entries(compression)) {
+    if (!['thresholdBytes', 'maxBytes', 'level'].includes(name))
+      throw new TypeError(`unknown option: compression.${name}`)
+    if (value === undefined) continue
+    if (typeof value !== 'number') throw new TypeError(`compression.${name} must be a number`)
+    const [low, high] = name === 'level' ? [1, 9] : [0, Number.POSITIVE_INFINITY]
+    if (!(value >= low && value <= high)) throw new RangeError(`compression.${name} must be ${low}–${high}: ${value}`)
+  }
+}
