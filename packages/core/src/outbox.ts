@@ -7,7 +7,18 @@
 // sockets first, then the backlog, which always gets its own slice.
 
 import { Buffer } from 'node:buffer'
-import type { SendQueue } from './send-queue.ts'
+
+/** One socket's list, as the outbox sees it: send-queue.ts. */
+export interface Queue {
+  /** May something be handed to its stream? */
+  readonly ready: boolean
+  readonly list: readonly Buffer[]
+  readonly listBytes: number
+  /** It is on the outbox's list for the end of this turn. */
+  dirty: boolean
+  /** Hands the first `count` frames, joined to `bytes`, to the stream. */
+  hand(bytes: Buffer, count: number): void
+}
 
 /** Pieces are joined up to this size; a larger frame goes out as it is, not copied. */
 export const JOIN_BYTES = 65_536
@@ -23,8 +34,8 @@ const EMPTY = Buffer.alloc(0)
 /** The outbox of one server. */
 export class Outbox {
   readonly #sliceMs: number
-  #fresh: SendQueue[] = []
-  #backlog: SendQueue[] = []
+  #fresh: Queue[] = []
+  #backlog: Queue[] = []
   #reads = 0
   #scheduled = false
   #lastList: readonly Buffer[] = NONE
@@ -37,7 +48,7 @@ export class Outbox {
   }
 
   /** This queue has something to write when the turn ends. */
-  add(queue: SendQueue): void {
+  add(queue: Queue): void {
     this.#fresh.push(queue)
     if (!this.#scheduled) this.#schedule()
   }
@@ -48,7 +59,7 @@ export class Outbox {
   }
 
   /** Writes one queue now, out of turn, as far as the kernel takes it. */
-  flushOne(queue: SendQueue): void {
+  flushOne(queue: Queue): void {
     while (queue.ready) {
       const { list } = queue
       const count = queue.listBytes <= JOIN_BYTES ? list.length : countUpTo(list, JOIN_BYTES)
@@ -90,7 +101,7 @@ export class Outbox {
   }
 
   /** Writes queues until the slice is over; those that are left. */
-  #slice(queues: SendQueue[]): SendQueue[] {
+  #slice(queues: Queue[]): Queue[] {
     const end = performance.now() + this.#sliceMs
     for (let i = 0; i < queues.length; i++) {
       const queue = queues[i]!

@@ -7,7 +7,7 @@
 import type { Buffer } from 'node:buffer'
 import type { Socket as TcpSocket } from 'node:net'
 import type { Limits } from './limits.ts'
-import { JOIN_BYTES, type Outbox } from './outbox.ts'
+import { JOIN_BYTES, type Outbox, type Queue } from './outbox.ts'
 import type { Pressure } from './pressure.ts'
 import type { Counters } from './stats.ts'
 
@@ -33,7 +33,8 @@ export interface SendContext {
   readonly counters: Counters
 }
 
-export class SendQueue {
+/** The frames accepted for one socket and not taken by the kernel. */
+export class SendQueue implements Queue {
   readonly #context: SendContext
   readonly #stream: TcpSocket
   readonly #tls: boolean
@@ -41,7 +42,6 @@ export class SendQueue {
   /** Accepted and not handed to the stream. */
   list: Buffer[] = NONE
   listBytes = 0
-  /** On the outbox's list for the end of this turn. */
   dirty = false
   /** Handed to the stream and not taken by the kernel. */
   #inFlight = 0
@@ -59,7 +59,6 @@ export class SendQueue {
     this.#owner = owner
   }
 
-  /** May something be handed to the stream? */
   get ready(): boolean {
     return this.#inFlight === 0 && this.list.length > 0 && !this.#ended
   }
@@ -142,7 +141,6 @@ export class SendQueue {
     this.discard()
   }
 
-  /** Hands the first `count` frames, joined to `bytes`, to the stream. Called by the outbox when `ready`. */
   hand(bytes: Buffer, count: number): void {
     if (count === this.list.length) {
       this.list = NONE

@@ -1,1 +1,5 @@
-export {}
+// The public surface, for tests and for programs that embed the server. The program itself is cli.ts.
+
+export type { Status } from './api.ts'
+export type { Meta } from './protocol.ts'
+export { createRoomcast, DEFAULT_PORT, type Roomcast, type RoomcastOptions, type RoomcastStats } from './roomcast.ts'

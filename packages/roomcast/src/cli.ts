@@ -1,0 +1,76 @@
+#!/usr/bin/env node
+// The program: settings in, one line out saying where to open it, and an orderly end on SIGTERM or SIGINT. The only
+// file of the package that knows there is a process around it.
+
+import { readFileSync } from 'node:fs'
+import { createRoomcast, type Roomcast, type RoomcastOptions } from './roomcast.ts'
+import { HELP, readSettings } from './settings.ts'
+
+/** Exit codes of a second signal: 128 + its number, as a shell reports a process that a signal ended. */
+const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const
+
+async function run(options: RoomcastOptions): Promise<void> {
+  const roomcast = createRoomcast(options)
+  endOnSignals(roomcast)
+  try {
+    const { port } = await roomcast.listen()
+    const lines = [`roomcast: open ${address(options.host, port)}`]
+    if (options.token === undefined) lines.push(`roomcast: token of the HTTP API: ${roomcast.token}`)
+    process.stdout.write(`${lines.join('\n')}\n`)
+  } catch (error) {
+    await roomcast.close()
+    process.stderr.write(`roomcast: ${explain(error as NodeJS.ErrnoException)}\n`)
+    process.exitCode = 1
+  }
+}
+
+function endOnSignals(roomcast: Roomcast): void {
+  let isEnding = false
+  for (const [signal, code] of Object.entries(SIGNALS)) {
+    process.on(signal, () => {
+      if (isEnding) process.exit(code)
+      isEnding = true
+      process.stderr.write(`roomcast: ${signal}: draining; once more to exit at once\n`)
+      roomcast
+        .drain()
+        .then(() => roomcast.close())
+        .then(
+          () => process.exit(0),
+          (error: unknown) => {
+            process.stderr.write(`roomcast: ${error instanceof Error ? error.stack : error}\n`)
+            process.exit(1)
+          },
+        )
+    })
+  }
+}
+
+/** Where to open the server in a browser on this machine. */
+function address(host: string | undefined, port: number): string {
+  const everywhere = host === undefined || host === '0.0.0.0' || host === '::'
+  const name = everywhere ? 'localhost' : host.includes(':') ? `[${host}]` : host
+  return `http://${name}:${port}/`
+}
+
+function explain(error: NodeJS.ErrnoException & { port?: number; hostname?: string }): string {
+  const { code, message, port, hostname } = error
+  if (code === 'EADDRINUSE') return `port ${port} is taken; choose another with --port`
+  if (code === 'EACCES') return `not allowed to listen on port ${port}; choose another with --port`
+  if (code === 'EADDRNOTAVAIL') return 'this machine has no such address; choose another with --host'
+  if (code === 'ENOTFOUND') return `no address is known for ${hostname}; choose another with --host`
+  return `cannot listen: ${message}`
+}
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+  return (manifest as { version: string }).version
+}
+
+const settings = readSettings(process.argv.slice(2), process.env)
+if (settings.kind === 'help') process.stdout.write(HELP)
+else if (settings.kind === 'version') process.stdout.write(`${version()}\n`)
+else if (settings.kind === 'run') await run(settings.options)
+else {
+  process.stderr.write(`roomcast: ${settings.message} (see roomcast --help)\n`)
+  process.exitCode = 2
+}

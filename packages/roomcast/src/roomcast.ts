@@ -1,0 +1,132 @@
+// The server as a whole: one node http server, core attached to it, channels on top, the API and the page beside. It
+// owns their lifetimes; it handles no signals and writes nothing to the terminal (cli.ts does).
+
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { type Broker, type Channels, createChannels } from '@roomcast/channels'
+import { createServer, type OriginPolicy, type Stats } from '@roomcast/core'
+import { createApi, type Status } from './api.ts'
+import { createPage } from './page.ts'
+import { type Meta, respond } from './protocol.ts'
+import { sendJson } from './reply.ts'
+import { isToken, randomToken } from './token.ts'
+
+/** The port unless another is given. */
+export const DEFAULT_PORT = 4545
+
+/** Options of `createRoomcast`; every one may be left out. */
+export interface RoomcastOptions {
+  /** TCP port; 0 takes a free one. Default 4545. */
+  port?: number
+  /** Address to listen on. Default: all. */
+  host?: string
+  /** The secret of the HTTP API, visible ASCII. Default: a new random one, see `Roomcast.token`. */
+  token?: string
+  /** Who may connect from a browser. Default `'same'`: the page this server serves. */
+  origin?: OriginPolicy
+  /** Largest message in bytes. Default 1 MiB. */
+  maxMessageBytes?: number
+  /** Most WebSockets at a time. Default: no limit. */
+  maxConnections?: number
+  /** How long `drain` waits before it cuts what is left, in ms. Default 10,000. */
+  drainMs?: number
+  /** Carries broadcasts between several servers. Default: this one stands alone. */
+  broker?: Broker
+}
+
+/** What GET /stats answers: core's figures, and those of the rooms. */
+export interface RoomcastStats extends Stats {
+  status: Status
+  uptimeSeconds: number
+  /** Channels that have a member here. */
+  channels: number
+}
+
+/** A running (or not yet listening) server. */
+export interface Roomcast {
+  /** The secret of the HTTP API. */
+  readonly token: string
+  /** The rooms, for a program that embeds the server. */
+  readonly channels: Channels<Meta>
+  /** Starts listening. Rejects with the system's error, such as EADDRINUSE. */
+  listen(): Promise<{ port: number }>
+  /** Refuses new sockets with 503 and closes the open ones with 1012, what was said first. HTTP goes on. */
+  drain(): Promise<{ closed: number; terminated: number }>
+  /** Closes everything: sockets with 1001, then the http server. Again: the same promise. */
+  close(): Promise<void>
+  stats(): RoomcastStats
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** Makes a server; `listen()` starts it.
+ * @throws TypeError for an option of the wrong type, RangeError for a wrong value (a wrong port: from `listen`). */
+export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
+  const { port = DEFAULT_PORT, host, token = randomToken(), drainMs: deadlineMs = 10_000, broker, ...limits } = options
+  if (typeof token !== 'string') throw new TypeError('token must be a string')
+  if (!isToken(token)) throw new RangeError('token must be visible ASCII without spaces')
+
+  const channels = createChannels<Meta>(broker === undefined ? {} : { broker })
+  const http = createHttpServer({
+    // Heads are awaited as long as core awaits its own; a body may take as long as a message.
+    headersTimeout: 10_000,
+    requestTimeout: 30_000,
+    connectionsCheckingInterval: 1000,
+  })
+  const core = createServer({
+    ...limits,
+    server: http,
+    handler: { message: (socket, data, opcode) => respond(channels, socket, data, opcode) },
+  })
+
+  const started = performance.now()
+  let isDraining = false
+  let closing: Promise<void> | undefined
+
+  const status = (): Status => {
+    if (isDraining) return 'draining'
+    return broker?.status === 'degraded' || broker?.status === 'closed' ? 'degraded' : 'ready'
+  }
+  const stats = (): RoomcastStats => ({
+    status: status(),
+    uptimeSeconds: Math.floor((performance.now() - started) / 1000),
+    channels: channels.channelCount,
+    ...core.stats(),
+  })
+  const routes = [createApi({ channels, token, status, stats }), createPage()]
+  http.on('request', (req: IncomingMessage, res: ServerResponse) => {
+    const path = (req.url ?? '').split('?', 1)[0] ?? ''
+    if (!routes.some((route) => route(req, res, path))) sendJson(res, 404, { error: 'not_found' })
+  })
+
+  async function shut(): Promise<void> {
+    isDraining = true
+    const gone = new Promise<void>((resolve) => http.close(() => resolve()))
+    await core.close()
+    // Kept-alive and half-sent HTTP requests would hold the server open for seconds.
+    http.closeAllConnections()
+    await Promise.all([gone, channels.close()])
+  }
+
+  const roomcast: Roomcast = {
+    token,
+    channels,
+    listen: () =>
+      new Promise((resolve, reject) => {
+        http.once('error', reject)
+        http.listen({ port, host }, () => {
+          http.off('error', reject)
+          // Such as no file descriptor left for one more connection: no reason to end the process.
+          http.on('error', (error) => process.emitWarning(error))
+          resolve({ port: (http.address() as AddressInfo).port })
+        })
+      }),
+    drain() {
+      isDraining = true
+      return core.drain({ deadlineMs })
+    },
+    close: () => (closing ??= shut()),
+    stats,
+    [Symbol.asyncDispose]: () => roomcast.close(),
+  }
+  return roomcast
+}

@@ -1,0 +1,210 @@
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { readSettings } from '../../packages/roomcast/src/settings.ts'
+import { connect } from './client.ts'
+import { build, killAll, ROOT, run, start } from './program.ts'
+
+beforeAll(build)
+afterEach(killAll)
+
+describe('settings', () => {
+  const read = (args: string[], env: Record<string, string> = {}): unknown => {
+    const settings = readSettings(args, env)
+    return settings.kind === 'run' ? settings.options : settings
+  }
+
+  const cases: [args: string, env: Record<string, string>, options: unknown][] = [
+    ['', {}, {}],
+    ['--port 1234', {}, { port: 1234 }],
+    ['--port=0', { PORT: '1', ROOMCAST_PORT: '2' }, { port: 0 }],
+    ['', { PORT: '1' }, { port: 1 }],
+    ['', { PORT: '1', ROOMCAST_PORT: '2' }, { port: 2 }],
+    ['', { PORT: '', ROOMCAST_TOKEN: '', ROOMCAST_ORIGIN: '' }, {}],
+    ['--host ::1', { ROOMCAST_HOST: '127.0.0.1' }, { host: '::1' }],
+    ['', { ROOMCAST_HOST: 'localhost' }, { host: 'localhost' }],
+    ['--token abc', { ROOMCAST_TOKEN: 'def' }, { token: 'abc' }],
+    ['', { ROOMCAST_TOKEN: 'def' }, { token: 'def' }],
+    ['--origin any', { ROOMCAST_ORIGIN: 'same' }, { origin: 'any' }],
+    ['--origin same', {}, { origin: 'same' }],
+    [
+      '--origin https://a.example --origin HTTPS://B.example:443/',
+      {},
+      { origin: ['https://a.example', 'https://b.example'] },
+    ],
+    [
+      '',
+      { ROOMCAST_ORIGIN: 'https://a.example, http://b.example:81' },
+      { origin: ['https://a.example', 'http://b.example:81'] },
+    ],
+    ['--max-message-bytes 64', { ROOMCAST_MAX_MESSAGE_BYTES: '65' }, { maxMessageBytes: 64 }],
+    ['', { ROOMCAST_MAX_MESSAGE_BYTES: '65' }, { maxMessageBytes: 65 }],
+    ['--max-connections 9', {}, { maxConnections: 9 }],
+    ['', { ROOMCAST_MAX_CONNECTIONS: '8' }, { maxConnections: 8 }],
+    ['--drain-ms 100', { ROOMCAST_DRAIN_MS: '200' }, { drainMs: 100 }],
+    ['', { ROOMCAST_DRAIN_MS: '200' }, { drainMs: 200 }],
+    ['-h', {}, { kind: 'help' }],
+    ['--help --port x', { PORT: 'y' }, { kind: 'help' }],
+    ['-v', {}, { kind: 'version' }],
+  ]
+  test.each(cases)('%s %j', (args, env, options) => {
+    expect(read(args.split(' ').filter(Boolean), env)).toEqual(options)
+  })
+
+  const NUMBER = /^--\S+ must be a whole number from \d+ to \d+, not "/
+  const wrong: [args: string[], env: Record<string, string>, message: RegExp][] = [
+    [['--port', '65536'], {}, /^--port must be a whole number from 0 to 65535, not "65536"$/],
+    [['--port', 'x'], {}, NUMBER],
+    [['--port', '1.5'], {}, NUMBER],
+    [['--port', '0x10'], {}, NUMBER],
+    [['--port', ''], {}, NUMBER],
+    [['--port=-1'], {}, NUMBER],
+    [['--port', '1\n2'], {}, /^--port must be .*, not "1\\n2"$/],
+    [['--max-message-bytes', '0'], {}, NUMBER],
+    [['--max-connections', '0'], {}, NUMBER],
+    [['--drain-ms', '1e3'], {}, NUMBER],
+    [[], { PORT: 'x' }, /^PORT must be/],
+    [[], { ROOMCAST_PORT: 'x', PORT: '1' }, /^ROOMCAST_PORT must be/],
+    [[], { ROOMCAST_DRAIN_MS: 'soon' }, /^ROOMCAST_DRAIN_MS must be/],
+    [['--host', ''], {}, /^--host must be a host name or an IP address, not ""$/],
+    [['--host', 'http://x'], {}, /^--host must be/],
+    [['--token', ''], {}, /^--token must be visible ASCII characters without spaces$/],
+    [['--token', 'two words'], {}, /^--token must be/],
+    [['--origin', 'example.com'], {}, /^--origin must be same, any, or origins such as .*, not "example.com"$/],
+    [['--origin', 'https://a.example/path'], {}, /^--origin must be/],
+    [['--origin', 'https://a.example', '--origin', 'any'], {}, /^--origin must be .*, not "any"$/],
+    [['--origin', ''], {}, /^--origin must be/],
+    [['--origin', 'a. b'], {}, /, not "a\. b"$/],
+    [['--nonsense'], {}, /^Unknown option '--nonsense'$/],
+    [['-x'], {}, /^Unknown option '-x'$/],
+    [['--port'], {}, /^Option '--port.*' argument missing$/],
+    [['--port', '--host', 'x'], {}, /^Option '--port' argument is ambiguous$/],
+    [['--help=yes'], {}, /^Option .*--help' does not take an argument$/],
+    [['lobby'], {}, /^Unexpected argument 'lobby'$/],
+  ]
+  test.each(wrong)('%j %j is wrong', (args, env, message) => {
+    expect(read(args, env)).toEqual({ kind: 'wrong', message: expect.stringMatching(message) })
+    expect((read(args, env) as { message: string }).message).not.toContain('s3cret')
+  })
+
+  test('a token that cannot be used is not repeated', () => {
+    expect(JSON.stringify(read(['--token', 's3cret word']))).not.toContain('s3cret')
+  })
+})
+
+describe('the program', () => {
+  test('--help names every flag, on stdout, exit 0', async () => {
+    const { stdout, stderr, exit } = run(['--help'])
+    const help = await stdout
+    for (const flag of [
+      'port',
+      'host',
+      'token',
+      'origin',
+      'max-message-bytes',
+      'max-connections',
+      'drain-ms',
+      'version',
+    ]) {
+      expect(help).toContain(`--${flag}`)
+    }
+    expect([await stderr, await exit]).toEqual(['', 0])
+  })
+
+  test('--version is that of package.json', async () => {
+    const { version } = JSON.parse(readFileSync(`${ROOT}packages/roomcast/package.json`, 'utf8')) as { version: string }
+    const { stdout, exit } = run(['--version'])
+    expect([await stdout, await exit]).toEqual([`${version}\n`, 0])
+  })
+
+  test.each([
+    ['a wrong value', ['--port', 'x']],
+    ['an unknown flag', ['--nonsense']],
+    ['an ambiguous flag', ['--port', '--host', 'x']],
+  ])('%s: one line on stderr, exit 2', async (_, args) => {
+    const { stdout, stderr, exit } = run(args)
+    expect(await stderr).toMatch(/^roomcast: [^\n]+ \(see roomcast --help\)\n$/)
+    expect([await stdout, await exit]).toEqual(['', 2])
+  })
+
+  test('a taken port: one line on stderr, exit 1', async () => {
+    const blocker = createServer().listen(0, '127.0.0.1')
+    await once(blocker, 'listening')
+    const { port } = blocker.address() as { port: number }
+    const { stdout, stderr, exit } = run(['--port', `${port}`, '--host', '127.0.0.1'])
+    expect(await stderr).toBe(`roomcast: port ${port} is taken; choose another with --port\n`)
+    expect([await stdout, await exit]).toEqual(['', 1])
+    blocker.close()
+  })
+
+  test('an address that is not of this machine: one line on stderr, exit 1', async () => {
+    const { stderr, exit } = run(['--port', '0', '--host', '192.0.2.1'])
+    expect([await stderr, await exit]).toEqual([
+      'roomcast: this machine has no such address; choose another with --host\n',
+      1,
+    ])
+  })
+
+  test('prints where to open it, and a token of its own that works', async () => {
+    const { said, port, child, exit } = await start()
+    const [, token] =
+      /^roomcast: open http:\/\/127\.0\.0\.1:\d+\/\nroomcast: token of the HTTP API: ([\w-]{32})\n$/.exec(said) ?? []
+    const post = (authorization: string): Promise<Response> =>
+      fetch(`http://127.0.0.1:${port}/channels/lobby`, {
+        method: 'POST',
+        headers: { authorization, 'content-type': 'application/json' },
+        body: '1',
+      })
+    expect([(await post(`Bearer ${token}`)).status, (await post('Bearer x')).status]).toEqual([200, 401])
+    expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toContain('<title>Roomcast</title>')
+    child.kill('SIGTERM')
+    expect(await exit).toBe(0)
+  })
+
+  test('without --host it says localhost; a given token is not printed', async () => {
+    const { child, stdout, exit } = run([], { PORT: '0', ROOMCAST_TOKEN: 'abc' })
+    await once(child.stdout!, 'data')
+    child.kill('SIGINT')
+    expect(await exit).toBe(0)
+    expect(await stdout).toMatch(/^roomcast: open http:\/\/localhost:\d+\/\n$/)
+  })
+
+  test.each(['SIGTERM', 'SIGINT'] as const)('%s drains: what was said arrives, then 1012, exit 0', async (signal) => {
+    const { port, child, stderr, exit } = await start()
+    const client = await connect(port)
+    await client.ask({ join: 'lobby' })
+    client.send({ say: 'last words', to: 'lobby', ref: 1 })
+    expect(await client.next()).toEqual({ said: 'last words', in: 'lobby' })
+    child.kill(signal)
+    expect(await client.closed).toMatchObject({ code: 1012 })
+    expect(await exit).toBe(0)
+    expect(await stderr).toBe(`roomcast: ${signal}: draining; once more to exit at once\n`)
+  })
+
+  test.each([
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+  ] as const)('a second signal, %s, exits at once with %i', async (signal, code) => {
+    const { port, child, exit } = await start()
+    const client = await connect(port)
+    // A client that never answers the Close would hold the drain for seconds.
+    client.socket.pause()
+    child.kill('SIGTERM')
+    await once(child.stderr!, 'data')
+    child.kill(signal)
+    expect(await exit).toBe(code)
+    client.socket.terminate()
+  })
+
+  test('--drain-ms bounds the wait for a client that does not answer', async () => {
+    const { port, child, exit } = await start(['--drain-ms', '100'])
+    const client = await connect(port)
+    client.socket.pause()
+    const began = performance.now()
+    child.kill('SIGTERM')
+    expect(await exit).toBe(0)
+    expect(performance.now() - began).toBeLessThan(3000)
+    client.socket.terminate()
+  })
+})
