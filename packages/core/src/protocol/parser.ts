@@ -66,6 +66,8 @@ export class FrameParser implements HeaderContext {
 
   /** Forgets what was pushed and not passed on. */
   drop(): void {
+    this.#cutHeader = null
+    this.#cutBytes = 0
     this.#wait()
   }
 
