@@ -137,9 +137,9 @@ export class Protocol {
     const { chunk, start, end } = this.#parser
     if (this.#compressed) return this.#inflated(chunk.subarray(start, end))
     if (this.#text && !isWholeUtf8(chunk, start, end)) throw invalidText()
-    // The message is the user's to keep: a view where it is most of its chunk, else a copy that does not pin the chunk.
-    const data =
-      (end - start) * 2 >= chunk.length ? chunk.subarray(start, end) : Buffer.from(chunk.subarray(start, end))
+    // The message is the user's to keep: a view where it is most of the memory it lies in, else a copy that pins no more.
+    const view = chunk.subarray(start, end)
+    const data = view.length * 2 >= chunk.buffer.byteLength ? view : Buffer.from(view)
     return { type: 'message', data, opcode: this.#text ? 'text' : 'binary' }
   }
 
