@@ -1,15 +1,24 @@
-// `pnpm autobahn [fast|ci|all|auto] [case…] [--record]`: the real Autobahn Testsuite against our echo server, in two
+// `pnpm autobahn [defaults|fast|ci|all|auto] [case…] [--record]`: the real Autobahn Testsuite against our echo server, in two
 // processes, judged strictly. Exit 0 only when every case was reported with the expected verdicts. See ../README.md.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { casesNamed, casesOf, isCompression, SETS, type SetName, secondsOf, split } from './cases.ts'
+import {
+  casesNamed,
+  casesOf,
+  isCompression,
+  OVER_DEFAULT_LIMIT,
+  SETS,
+  type SetName,
+  secondsOf,
+  split,
+} from './cases.ts'
 import { coreDigest, readExpected, writeExpected } from './expected.ts'
 import { CACHE, installSuite, type Suite } from './install.ts'
 import { findPython } from './python.ts'
 import { AGENT, runPart, startEchoServer } from './suite.ts'
-import { judge, type Offender, readReport, summarise, type Verdict, words } from './verdicts.ts'
+import { expectedOfDefaults, judge, type Offender, readReport, summarise, type Verdict, words } from './verdicts.ts'
 
 const PROCESSES = 2
 const PROGRESS_MS = 30_000
@@ -21,8 +30,11 @@ const { values: options, positionals } = parseArgs({
   options: { record: { type: 'boolean', default: false } },
 })
 const expected = readExpected()
+/** The server as it is: no limit raised, no compression. */
+const defaults = positionals.includes('defaults')
+if (defaults && positionals.length > 1) throw new RangeError('defaults goes alone')
 const digest = coreDigest()
-const ids = idsFor(positionals)
+const ids = idsFor(defaults ? ['fast'] : positionals)
 if (options.record && ids.length < expected.cases.size) throw new RangeError('--record needs all cases')
 
 const python = findPython()
@@ -41,9 +53,10 @@ async function run({ python, isAccelerated }: Suite): Promise<boolean> {
   const parts = split(ids, PROCESSES).filter((part) => part.length > 0)
   const patience = isAccelerated ? 3 : 20
   const compression = ids.some(isCompression)
-  const server = await startEchoServer({ compression })
+  const server = await startEchoServer({ compression, defaults })
   console.log(
-    `Cases: ${ids.length} of ${expected.cases.size}, processes: ${parts.length}, compression ${compression ? 'on' : 'off'} …`,
+    `Cases: ${ids.length} of ${expected.cases.size}, processes: ${parts.length}, compression ${compression ? 'on' : 'off'}, ` +
+      `limits ${defaults ? 'as they are' : 'raised'} …`,
   )
   let begun = 0
   const progress = setInterval(() => console.log(`… case ${begun} of ${ids.length}`), PROGRESS_MS)
@@ -63,11 +76,13 @@ async function run({ python, isAccelerated }: Suite): Promise<boolean> {
   wrong.push(await server.stop())
 
   const found = parts.map((_, index) => readFolder(join(reports, String(index + 1))))
-  const offenders = judge(new Map(ids.map((id) => [id, expected.cases.get(id)!])), found)
+  const cases = defaults ? expectedOfDefaults(expected.cases, OVER_DEFAULT_LIMIT) : expected.cases
+  const offenders = judge(new Map(ids.map((id) => [id, cases.get(id)!])), found)
   const problems = wrong.filter((problem) => problem !== undefined)
   for (const problem of problems) console.error(problem)
   tell(offenders, reports)
   console.log(summarise(found))
+  if (defaults) console.log(`${OVER_DEFAULT_LIMIT.length} of the cases send over 1 MiB and must be refused with 1009.`)
   const isGood = offenders.length === 0 && problems.length === 0
   if (isGood && options.record) record()
   console.log(`${isGood ? 'As' : 'NOT as'} expected. Reports: ${reports}`)

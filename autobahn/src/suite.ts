@@ -25,10 +25,12 @@ export interface EchoServer {
   stop(): Promise<string | undefined>
 }
 
-/** Starts the echo server on a free port. Rejects when it does not start. */
-export async function startEchoServer(options: { compression: boolean }): Promise<EchoServer> {
+/** Starts the echo server on a free port. Rejects when it does not start.
+ * @param options `compression`: permessage-deflate is on; `defaults`: no limit is raised for the suite. */
+export async function startEchoServer(options: { compression: boolean; defaults: boolean }): Promise<EchoServer> {
   const file = fileURLToPath(new URL('./echo-server.js', import.meta.url))
-  const child = track(fork(file, options.compression ? ['--compression'] : []))
+  const args = (['compression', 'defaults'] as const).filter((name) => options[name]).map((name) => `--${name}`)
+  const child = track(fork(file, args))
   const port = await new Promise<number>((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error('the echo server does not start')), START_TIMEOUT_MS)
     child.once('message', (message) => resolve(message as number))

@@ -1,11 +1,29 @@
 // What the suite said against what it must say. The suite exits 0 whatever happened, and when the server dies in the
 // middle it reports the cases so far: so the cases reported must be exactly those asked for, each with the expected
-// verdict in both of its fields. Durations differ from run to run and are not read.
+// verdict in both of its fields, and where it matters our close code. Durations differ from run to run and are not read.
 
 /** The suite's two verdicts over a case: what was said, and how the connection ended. */
 export interface Verdict {
   behavior: string
   behaviorClose: string
+  /** The code of our Close frame; null when there was none. An expectation without it allows any. */
+  closeCode?: number | null
+}
+
+/** How a message over the limit ends: the suite wanted its echo, and got a Close frame with 1009, message too big. */
+const TOO_BIG: Verdict = { behavior: 'FAILED', behaviorClose: 'FAILED', closeCode: 1009 }
+
+/** What the cases must get from a server whose limits were not raised: those that send more than it takes must be
+ * refused, in just this way; the others as always.
+ * @param tooBig the ids of the former.
+ * @throws RangeError when one of them is no case. */
+export function expectedOfDefaults(
+  expected: ReadonlyMap<string, Verdict>,
+  tooBig: readonly string[],
+): ReadonlyMap<string, Verdict> {
+  const unknown = tooBig.filter((id) => !expected.has(id))
+  if (unknown.length > 0) throw new RangeError(`no case ${unknown}`)
+  return new Map([...expected, ...tooBig.map((id) => [id, TOO_BIG] as const)])
 }
 
 /** A case that is not as expected. `expected` is undefined for a case nobody asked for; `found` is empty for a case that
@@ -31,11 +49,11 @@ export function readReport(text: string, agent: string): Map<string, Verdict> {
 
 function readCase(id: string, found: unknown): Verdict {
   if (!isRecord(found)) throw new Error(`the report of case ${id} is not an object`)
-  const { behavior, behaviorClose } = found
+  const { behavior, behaviorClose, remoteCloseCode } = found
   if (typeof behavior !== 'string' || typeof behaviorClose !== 'string') {
     throw new Error(`the report of case ${id} lacks a verdict`)
   }
-  return { behavior, behaviorClose }
+  return { behavior, behaviorClose, closeCode: typeof remoteCloseCode === 'number' ? remoteCloseCode : null }
 }
 
 /** Compares reports with what was asked for.
@@ -53,7 +71,7 @@ export function judge(
       expected: expected.get(id),
       found: reports.flatMap((report) => report.get(id) ?? []),
     }))
-    .filter((item) => item.found.length !== 1 || !isSame(item.expected, item.found[0]))
+    .filter((item) => item.found.length !== 1 || !isAsExpected(item.expected, item.found[0]))
 }
 
 /** One line that counts what was reported, one field after the other. */
@@ -66,13 +84,17 @@ export function summarise(reports: readonly ReadonlyMap<string, Verdict>[]): str
   return `Autobahn: ${all.length} cases, ${count('behavior')}; ${count('behaviorClose')}`
 }
 
-/** Both verdicts in a few words. */
+/** A verdict in a few words. */
 export function words(verdict: Verdict | undefined): string {
-  return verdict === undefined ? 'nothing' : `${verdict.behavior} / ${verdict.behaviorClose}`
+  if (verdict === undefined) return 'nothing'
+  const { behavior, behaviorClose, closeCode } = verdict
+  return closeCode === undefined ? `${behavior} / ${behaviorClose}` : `${behavior} / ${behaviorClose} (${closeCode})`
 }
 
-function isSame(a: Verdict | undefined, b: Verdict | undefined): boolean {
-  return a?.behavior === b?.behavior && a?.behaviorClose === b?.behaviorClose
+function isAsExpected(expected: Verdict | undefined, found: Verdict | undefined): boolean {
+  if (expected === undefined || found === undefined) return false
+  const isCode = expected.closeCode === undefined || expected.closeCode === found.closeCode
+  return isCode && expected.behavior === found.behavior && expected.behaviorClose === found.behaviorClose
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -37,12 +37,22 @@ export function answerParent(answers: Record<string, () => unknown>): void {
 
 const QUESTION_TIMEOUT_MS = 30_000
 
+/** Where servers run. */
+export const SERVER_CORE = 0
+/** Where load generators run. */
+export const LOAD_CORE = 1
+
 /** True where processes can be bound to a core each. */
 export const canPin: boolean = spawnSync('taskset', ['-c', '0,1', 'true']).status === 0
 
 /** Parent's side: starts a file next to this one in a node of its own, bound to a core where the system can. */
-export function startChild(file: string, options: { args: string[]; core: number }): ChildProcess {
-  const command = [process.execPath, fileURLToPath(new URL(file, import.meta.url)), ...options.args]
+export function startChild(file: string, options: { args: string[]; core: number; nodeArgs?: string[] }): ChildProcess {
+  const command = [
+    process.execPath,
+    ...(options.nodeArgs ?? []),
+    fileURLToPath(new URL(file, import.meta.url)),
+    ...options.args,
+  ]
   if (canPin) command.unshift('taskset', '-c', String(options.core))
   const child = spawn(command[0]!, command.slice(1), { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
   // A child that ends while it is asked is an answer; one that ends otherwise does not matter.

@@ -1,14 +1,29 @@
 // The two frames of a measurement, at byte level: what a publisher sends, and the loop that checks what came. Every
 // message of a scenario has the same length and carries its publisher and number at fixed places, so checking one is a
 // handful of comparisons and makes no object. All payload bytes are ASCII: numbers are written 7 bits to a byte.
+// Compressed messages are in deflated.ts.
 
-const MASK = [0x37, 0xfa, 0x21, 0x3d]
+/** Where messages are counted and checked, one for all sockets of a load generator. */
+export interface MessageChecker {
+  /** How many messages came. */
+  readonly delivered: number
+  /** For each socket and publisher: the number that must come next. */
+  readonly expected: Uint32Array
+  /** How the frame of a message begins. */
+  readonly firstByte: number
+  /** Walks over the whole messages in `bytes[start, end)`. Stops at the first byte that does not begin a whole message:
+   * cut off, or a frame of another kind. A wrong order or content throws.
+   * @returns where it stopped. */
+  walk(bytes: Buffer, start: number, end: number, socket: number): number
+}
+
+export const MASK: readonly number[] = [0x37, 0xfa, 0x21, 0x3d]
 const PUBLISHER_AT = 0
 const NUMBER_AT = 2
 const TEXT_AT = 6
 
 /** Header bytes of a text frame, as short as its payload allows (RFC 6455 §5.2). */
-function headerOf(payloadBytes: number, { masked }: { masked: boolean }): number[] {
+export function headerOf(payloadBytes: number, { masked }: { masked: boolean }): number[] {
   const maskBit = masked ? 0x80 : 0
   if (payloadBytes < TEXT_AT || payloadBytes > 65_535) throw new RangeError(`payload of ${payloadBytes} bytes`)
   if (payloadBytes < 126) return [0x81, maskBit | payloadBytes]
@@ -40,10 +55,10 @@ export function framesOf(publisher: number, payloadBytes: number): (number: numb
 /** Every this many messages the rest of the payload is compared as well. */
 const WHOLE_PAYLOAD_EVERY = 1024
 
-/** Counts and checks the messages of all sockets of one load generator. */
-export class Checker {
+/** Checks the messages of this file. */
+export class Checker implements MessageChecker {
   delivered = 0
-  /** For each socket and publisher: the number that must come next. */
+  readonly firstByte = 0x81
   readonly expected: Uint32Array
   readonly #publishers: number
   readonly #header: number[]
@@ -56,9 +71,6 @@ export class Checker {
     this.#text = Buffer.alloc(options.payloadBytes - TEXT_AT, '.')
   }
 
-  /** Walks over the whole messages in `bytes[start, end)`. Stops at the first byte that does not begin a whole message:
-   * cut off, or a frame of another kind. A wrong order or content throws.
-   * @returns where it stopped. */
   walk(bytes: Uint8Array, start: number, end: number, socket: number): number {
     const expected = this.expected
     const headerBytes = this.#header.length

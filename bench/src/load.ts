@@ -3,7 +3,8 @@
 
 import net from 'node:net'
 import { answerParent, type Sample, sampleProcess } from './child.ts'
-import { Checker, framesOf } from './frames.ts'
+import { DeflatedChecker, jsonFramesOf } from './deflated.ts'
+import { Checker, framesOf, type MessageChecker } from './frames.ts'
 import { scenarioNamed } from './scenarios.ts'
 
 /** What the load generator has seen so far. */
@@ -27,13 +28,16 @@ const KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
 const ACCEPT = 's3pPLMBiTxaQ9kYGzzhZRbK+xOo='
 const NOTHING = Buffer.alloc(0)
 const FINISH_TIMEOUT_MS = 10_000
+/** What Chrome offers. */
+const OFFER = 'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n'
 /** Sockets that connect at a time: stays under the usual listen backlog. */
 const CONNECT_AT_ONCE = 100
 
 const scenario = scenarioNamed(process.argv[2] ?? '')
 const port = Number(process.argv[3])
-const checker = new Checker(scenario)
-const makeFrames = Array.from({ length: scenario.publishers }, (_, index) => framesOf(index, scenario.payloadBytes))
+const checker: MessageChecker = scenario.compression ? new DeflatedChecker(scenario) : new Checker(scenario)
+const framesOfPublisher = scenario.compression ? jsonFramesOf : framesOf
+const makeFrames = Array.from({ length: scenario.publishers }, (_, i) => framesOfPublisher(i, scenario.payloadBytes))
 const sent = new Uint32Array(scenario.publishers)
 const members: Member[] = []
 /** One buffer for all sockets: a read is looked at before the next happens. */
@@ -87,11 +91,7 @@ async function finish(): Promise<{ published: number; delivered: number }> {
 }
 
 async function connect(index: number): Promise<void> {
-  // Spread over the members, in the middle of each stretch: nobody publishes from the front of the server's loop.
-  const stretch = Math.floor(scenario.sockets / scenario.publishers)
-  const place = index - (stretch >> 1)
-  const isPublisher = place % stretch === 0 && place / stretch < scenario.publishers
-  const publisher = isPublisher ? place / stretch : undefined
+  const publisher = publisherAt(index)
   const onread = { buffer: shared, callback: (size: number): boolean => receive(member, size) }
   const socket = net.connect({ port, host: '127.0.0.1', noDelay: true, onread })
   const member: Member = { index, socket, rest: NOTHING, opened: undefined, publisher }
@@ -103,9 +103,18 @@ async function connect(index: number): Promise<void> {
   socket.on('close', () => fail(new Error(`socket ${index} was closed`)))
   socket.write(
     `GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-      `Sec-WebSocket-Key: ${KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n`,
+      `Sec-WebSocket-Key: ${KEY}\r\nSec-WebSocket-Version: 13\r\n${scenario.compression ? OFFER : ''}\r\n`,
   )
   await Promise.race([opened, failed])
+}
+
+/** Publishers are spread over the members, in the middle of each stretch: nobody publishes from the front of the server's
+ * loop. */
+function publisherAt(index: number): number | undefined {
+  if (scenario.publishers === 0) return undefined
+  const stretch = Math.floor(scenario.sockets / scenario.publishers)
+  const place = index - (stretch >> 1)
+  return place % stretch === 0 && place / stretch < scenario.publishers ? place / stretch : undefined
 }
 
 function fail(error: unknown): void {
@@ -144,6 +153,9 @@ function takeHead(member: Member, bytes: Buffer): Buffer | undefined {
   if (end === -1) return undefined
   const head = bytes.toString('latin1', 0, end)
   if (!head.startsWith('HTTP/1.1 101 ') || !head.includes(ACCEPT)) throw new Error(`handshake refused: ${head}`)
+  // Each message is inflated by itself, so the server must have agreed to compress it by itself.
+  const isAgreed = /^sec-websocket-extensions: *permessage-deflate;.*server_no_context_takeover/im.test(head)
+  if (isAgreed !== (scenario.compression ?? false)) throw new Error(`not the wanted extensions: ${head}`)
   member.opened?.()
   member.opened = undefined
   return bytes.subarray(end + 4)
@@ -170,7 +182,7 @@ function ownDelivered({ index, publisher }: Member): number {
 
 /** A frame that is no message of ours: the beginning of one, or a ping, which is answered. Anything else fails the run. */
 function takePing(member: Member, bytes: Buffer, at: number, end: number): number {
-  if (bytes[at] === 0x81 && end - at < scenario.payloadBytes + 4) return at
+  if (bytes[at] === checker.firstByte && end - at < scenario.payloadBytes + 4) return at
   if (bytes[at] !== 0x89)
     throw new Error(`socket ${member.index}: unexpected frame ${bytes.toString('hex', at, at + 8)}`)
   const size = bytes[at + 1] ?? 0

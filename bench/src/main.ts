@@ -1,12 +1,13 @@
-// `pnpm bench [scenario…]`: the same work for every server, rounds interleaved so that a noisy machine is unfair to
+// `pnpm bench [scenario…] [memory]`: the same work for every server, rounds interleaved so that a noisy machine is unfair to
 // nobody, medians at the end. See ../README.md.
 
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { canPin } from './child.ts'
+import { type Idle, measureIdle, memoryTable } from './memory.ts'
 import { ratio, type Series, table } from './report.ts'
 import { measure, SERVERS } from './round.ts'
-import { SCENARIOS, scenarioNamed } from './scenarios.ts'
+import { SCENARIOS, scenarioNamed, scenariosNamed } from './scenarios.ts'
 
 const BASE = 'ws'
 
@@ -29,8 +30,11 @@ for (const server of servers) {
   if (!(SERVERS as readonly string[]).includes(server))
     throw new RangeError(`no server ${server}; there are ${SERVERS}`)
 }
-const names = positionals.length > 0 ? positionals : Object.keys(SCENARIOS)
-for (const name of names) scenarioNamed(name)
+const MEMORY = 'memory'
+const isMemory = positionals.length === 0 || positionals.includes(MEMORY)
+const words = positionals.filter((word) => word !== MEMORY)
+const names = positionals.length > 0 ? [...new Set(words.flatMap(scenariosNamed))] : Object.keys(SCENARIOS)
+if (atLeast !== undefined && names.length === 0) throw new RangeError('--at-least needs a scenario with deliveries')
 
 const say = options.json ? (): void => {} : (line: string): void => console.log(line)
 const results: Record<string, Series[]> = {}
@@ -41,7 +45,11 @@ for (const name of names) {
   results[name] = all
   say(`\n${name}: ${scenarioNamed(name).about}\n${table(all, named(all, BASE))}`)
 }
-if (options.json) console.log(JSON.stringify({ node: process.version, pinned: canPin, seconds, results }, null, 2))
+const memory = isMemory ? await runMemory() : []
+if (isMemory) say(`\nmemory: 2,000 idle sockets more, KiB for each\n${memoryTable(memory)}`)
+if (options.json) {
+  console.log(JSON.stringify({ node: process.version, pinned: canPin, seconds, results, memory }, null, 2))
+}
 if (atLeast !== undefined) judge(atLeast)
 
 /** All rounds of one scenario, the servers taking turns. */
@@ -50,6 +58,18 @@ async function run(name: string): Promise<Series[]> {
   for (let round = 0; round < rounds; round++) {
     for (const series of all) {
       series.rounds.push(await measure(series.server, name, { seconds, countWrites: options['count-writes'] }))
+    }
+  }
+  return all
+}
+
+/** All rounds of what idle sockets hold. */
+async function runMemory(): Promise<Idle[]> {
+  const all = servers.map((server): Idle => ({ server, plain: [], deflate: [] }))
+  for (let round = 0; round < rounds; round++) {
+    for (const { server, plain, deflate } of all) {
+      plain.push(await measureIdle(server, 'idle-plain'))
+      deflate.push(await measureIdle(server, 'idle-deflate'))
     }
   }
   return all

@@ -29,8 +29,13 @@ export function table(all: Series[], base: Series | undefined): string {
     if (isCounted) cells.push(cell('writesPerSocketAndTurn', 1, 3))
     return cells
   })
-  const widths = heads.map((head, column) => Math.max(head.length, ...lines.map((line) => line[column]!.length)))
-  return [heads, ...lines]
+  return align([heads, ...lines])
+}
+
+/** Lines of cells → text with its columns below each other. */
+export function align(lines: string[][]): string {
+  const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)))
+  return lines
     .map((line) =>
       line
         .map((text, i) => text.padEnd(widths[i]!))
@@ -40,16 +45,21 @@ export function table(all: Series[], base: Series | undefined): string {
     .join('\n')
 }
 
-/** The median of one figure, and its range. */
 function show(series: Series, figure: keyof Round, scale: number, digits: number): string {
   const values = series.rounds.map((round) => round[figure]).filter((value) => value !== undefined)
+  return spread(values, scale, digits)
+}
+
+/** The median of some figures, and their range. */
+export function spread(values: number[], scale: number, digits: number): string {
   if (values.length === 0) return '-'
   const text = (value: number): string => (value * scale).toFixed(digits)
   const [low, high] = [text(Math.min(...values)), text(Math.max(...values))]
   return text(median(values)) + (low === high ? '' : ` (${low}–${high})`)
 }
 
-function median(values: number[]): number {
+/** The middle one. */
+export function median(values: number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2

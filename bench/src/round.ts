@@ -1,8 +1,9 @@
 // One measurement: a fresh server on one core, a fresh load generator on another, two samples of both, and at the end the
 // proof that nothing was lost.
 
-import { ask, firstLine, startChild, stopChild } from './child.ts'
+import { ask, firstLine, LOAD_CORE, SERVER_CORE, startChild, stopChild } from './child.ts'
 import type { LoadSample } from './load.ts'
+import { scenarioNamed } from './scenarios.ts'
 import type { ServerSample } from './servers/serve.ts'
 
 /** The servers that can be measured: a file in servers/ each, in the order of the report. */
@@ -22,8 +23,6 @@ export interface Round {
 }
 
 const WARM_UP_MS = 1000
-const SERVER_CORE = 0
-const LOAD_CORE = 1
 
 /** Measures one server once. Rejects when a message was lost, changed or out of order. */
 export async function measure(
@@ -42,7 +41,7 @@ export async function measure(
       await ask(load, 'start')
       await sleep(WARM_UP_MS)
       const before = await sample()
-      await sleep(options.seconds * 1000)
+      await sleep(Math.max(options.seconds, scenarioNamed(scenario).leastSeconds ?? 0) * 1000)
       const after = await sample()
       await ask(load, 'finish')
       return compare(before, after)

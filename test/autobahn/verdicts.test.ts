@@ -2,9 +2,9 @@
 // is told. The suite itself exits 0 in every one of these situations.
 
 import { describe, expect, test } from 'vitest'
-import { casesNamed, casesOf, secondsOf, split } from '../../autobahn/src/cases.ts'
+import { casesNamed, casesOf, OVER_DEFAULT_LIMIT, secondsOf, split } from '../../autobahn/src/cases.ts'
 import { readExpected } from '../../autobahn/src/expected.ts'
-import { judge, readReport, summarise, type Verdict } from '../../autobahn/src/verdicts.ts'
+import { expectedOfDefaults, judge, readReport, summarise, type Verdict, words } from '../../autobahn/src/verdicts.ts'
 
 const AGENT = 'roomcast'
 const OK: Verdict = { behavior: 'OK', behaviorClose: 'OK' }
@@ -24,7 +24,10 @@ function index(changes: Record<string, object | undefined> = {}): string {
 
 /** What is told about one report: each offender's id with what was found. */
 function told(text: string): Record<string, Verdict[]> {
-  return Object.fromEntries(judge(expected, [readReport(text, AGENT)]).map(({ id, found }) => [id, found]))
+  const offenders = judge(expected, [readReport(text, AGENT)])
+  return Object.fromEntries(
+    offenders.map(({ id, found }) => [id, found.map(({ behavior, behaviorClose }) => ({ behavior, behaviorClose }))]),
+  )
 }
 
 describe('judge', () => {
@@ -35,7 +38,7 @@ describe('judge', () => {
   const verdicts = ['NON-STRICT', 'FAILED', 'UNIMPLEMENTED', 'INFORMATIONAL', 'WRONG CODE', 'UNCLEAN', 'ok', '']
   test.each([...verdicts, 'FAILED BY CLIENT'])('tells "%s" in either field alone', (verdict) => {
     for (const field of ['behavior', 'behaviorClose']) {
-      const found = { ...OK, [field]: verdict }
+      const found: Verdict = { ...OK, [field]: verdict }
       expect(told(index({ '6.4.1': found }))).toEqual({ '6.4.1': [found] })
     }
   })
@@ -65,7 +68,7 @@ describe('judge', () => {
   test('tells a case that two processes reported', () => {
     const report = readReport(index(), AGENT)
     const offenders = judge(expected, [report, new Map([['6.4.1', OK]])])
-    expect(offenders).toEqual([{ id: '6.4.1', expected: OK, found: [OK, OK] }])
+    expect(offenders).toEqual([{ id: '6.4.1', expected: OK, found: [{ ...OK, closeCode: 1000 }, OK] }])
   })
 
   test('puts the reports of several processes together', () => {
@@ -75,6 +78,53 @@ describe('judge', () => {
 
   test.each([0, 1.8e12, null])('does not read durations: %s', (duration) => {
     expect(told(index({ '1.1.1': { ...OK, duration } }))).toEqual({})
+  })
+})
+
+describe('the defaults, which refuse messages over 1 MiB', () => {
+  const REFUSED = { behavior: 'FAILED', behaviorClose: 'FAILED', remoteCloseCode: 1009 }
+  const usual = new Map([...expected, ['9.1.3', OK], ['9.1.4', OK]])
+  const wanted = expectedOfDefaults(usual, ['9.1.4'])
+  const offenders = (changes: Record<string, object>): string[] => {
+    const text = index({ '9.1.3': OK, '9.1.4': REFUSED, ...changes })
+    return judge(wanted, [readReport(text, AGENT)]).map(({ id }) => id)
+  }
+
+  test('accepts 1009 for what is over the limit, and everything else as always', () => {
+    expect(offenders({})).toEqual([])
+  })
+
+  test.each([
+    ['an echo', { ...OK, remoteCloseCode: 1000 }],
+    ['an echo that says 1009', { ...OK, remoteCloseCode: 1009 }],
+    ['another code', { ...REFUSED, remoteCloseCode: 1008 }],
+    ['no Close frame', { ...REFUSED, remoteCloseCode: null }],
+    ['a report without a code', { behavior: 'FAILED', behaviorClose: 'FAILED' }],
+    ['a code that is text', { ...REFUSED, remoteCloseCode: '1009' }],
+    ['another verdict in behavior', { ...REFUSED, behavior: 'NON-STRICT' }],
+    ['another verdict in behaviorClose', { ...REFUSED, behaviorClose: 'UNCLEAN' }],
+  ])('tells a message over the limit that got %s', (_, found) => {
+    expect(offenders({ '9.1.4': found })).toEqual(['9.1.4'])
+  })
+
+  test('tells a message within the limit that was refused', () => {
+    expect(offenders({ '9.1.3': REFUSED })).toEqual(['9.1.3'])
+  })
+
+  test('names the code where it was read', () => {
+    expect(words(wanted.get('9.1.4'))).toBe('FAILED / FAILED (1009)')
+    expect(words(OK)).toBe('OK / OK')
+  })
+
+  test('a list with a case that does not exist is a mistake', () => {
+    expect(() => expectedOfDefaults(usual, ['9.1.7'])).toThrow(RangeError)
+  })
+
+  test('24 of the fast cases are over the limit, all of them in 9.1 to 9.4', () => {
+    const fast = casesOf('fast', [...readExpected().cases.keys()])
+    const over = fast.filter((id) => /^9\.([12]\.[4-6]|[34]\.[1-9])$/.test(id))
+    expect(OVER_DEFAULT_LIMIT).toEqual(over)
+    expect(over).toHaveLength(24)
   })
 })
 

@@ -14,7 +14,8 @@ const echo = {
   message: (socket: Socket, data: Buffer, opcode: 'text' | 'binary'): void => void socket.write(data, opcode),
 }
 
-const handler = scenarioOfProcess().kind === 'room' ? room : echo
-const server = createServer({ port: 0, host: '127.0.0.1', handler })
+const { kind, compression = false } = scenarioOfProcess()
+const handler = kind === 'room' ? room : echo
+const server = createServer({ port: 0, host: '127.0.0.1', handler, compression })
 const address = await server.listen()
 serve(address.port)

@@ -17,10 +17,29 @@ export function scenarioOfProcess(): Scenario {
   return scenarioNamed(process.argv[2] ?? '')
 }
 
+/** What a server's process holds, after collecting garbage. */
+export interface Held {
+  heapBytes: number
+  /** Outside V8's heap, buffers included. */
+  externalBytes: number
+  rssBytes: number
+}
+
+/** Collects what can be collected, again and again: what one pass releases, the next can free. Needs `--expose-gc`. */
+async function measureHeld(): Promise<Held> {
+  if (globalThis.gc === undefined) throw new Error('started without --expose-gc')
+  for (let pass = 0; pass < 5; pass++) {
+    globalThis.gc()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  const { heapUsed, external, rss } = process.memoryUsage()
+  return { heapBytes: heapUsed, externalBytes: external, rssBytes: rss }
+}
+
 /** Tells the parent the port, and answers its questions from now on. */
 export function serve(port: number): void {
   const counts = process.argv.includes('--count-writes') ? countWrites() : {}
-  answerParent({ sample: (): ServerSample => ({ ...sampleProcess(), ...counts }) })
+  answerParent({ sample: (): ServerSample => ({ ...sampleProcess(), ...counts }), held: measureHeld })
   console.log(JSON.stringify({ port }))
 }
 

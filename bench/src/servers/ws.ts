@@ -4,9 +4,12 @@ import type { AddressInfo } from 'node:net'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { scenarioOfProcess, serve } from './serve.ts'
 
-const isRoom = scenarioOfProcess().kind === 'room'
+const { kind, compression } = scenarioOfProcess()
+const isRoom = kind === 'room'
+/** Without context takeover: with it ws takes longer, holds memory for each socket, and ignores its threshold. */
+const STATELESS = { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: 1024 }
 const room = new Set<WebSocket>()
-const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: false })
+const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: compression ? STATELESS : false })
 
 server.on('connection', (socket) => {
   room.add(socket)

@@ -159,8 +159,10 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
     }
   }
 
-  /** Closes with 1013 and lets go of everything held: the server is short of memory. */
+  /** Closes with 1013 and lets go of everything held: the server is short of memory. One that was told before and still
+   * holds, as its peer takes nothing, is ended. */
   shed(): void {
+    if (this.#readyState !== 'open') return void this.#stream.destroy()
     this.#queue.discard()
     this.#reader.fail(new ProtocolError('server is short of memory', CloseCode.TRY_AGAIN_LATER, '', 'maxTotalBytes'))
   }

@@ -53,7 +53,7 @@ export class Heartbeat {
 
   #beat(): void {
     const real = performance.now()
-    const elapsed = Math.min(real - this.#last, this.#tickMs * 2)
+    const elapsed = Math.min(real - this.#last, this.#tickMs)
     this.#last = real
     this.now += elapsed
     for (const some of this.#all) for (const one of some) one.tick(this.now, elapsed)

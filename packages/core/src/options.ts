@@ -6,6 +6,7 @@ import type { TlsOptions } from 'node:tls'
 import type { Handler, Socket } from './handler.ts'
 import { isLimit, type Limits } from './limits.ts'
 import { checkOrigin, type OriginPolicy } from './origin.ts'
+import { isToken } from './protocol/grammar.ts'
 import { type CompressionOptions, checkCompression } from './protocol/permessage-deflate.ts'
 
 /** Where an error was caught: the callback's name, or the part of the server. */
@@ -101,5 +102,7 @@ export function checkOptions<I, S>(options: ServerOptions<I, S>): void {
   ) {
     throw new TypeError('subprotocols must be a list of strings')
   }
+  const bad = subprotocols?.find((name) => !isToken(name))
+  if (bad !== undefined) throw new RangeError(`not a subprotocol: ${JSON.stringify(bad)}`)
   if (onError !== undefined && typeof onError !== 'function') throw new TypeError('onError must be a function')
 }

@@ -18,9 +18,12 @@ export interface Queue {
   dirty: boolean
   /** Hands the first `count` frames, joined to `bytes`, to the stream. */
   hand(bytes: Buffer, count: number): void
+  /** Hands on the first frame as it is, or the next 64 KiB of a larger one. */
+  handFirst(): void
 }
 
-/** Pieces are joined up to this size; a larger frame goes out as it is, not copied. */
+/** Frames are joined up to this size; a larger one goes out in views of it, not copied, so that it is known what the
+ * kernel took. */
 export const JOIN_BYTES = 65_536
 
 const READS_PER_TURN = 512
@@ -63,7 +66,7 @@ export class Outbox {
     while (queue.ready) {
       const { list } = queue
       const count = queue.listBytes <= JOIN_BYTES ? list.length : countUpTo(list, JOIN_BYTES)
-      if (count === 1) queue.hand(list[0]!, 1)
+      if (count === 1) queue.handFirst()
       else if (count === list.length) queue.hand(this.#joined(list, queue.listBytes), count)
       else queue.hand(Buffer.concat(list.slice(0, count)), count)
     }

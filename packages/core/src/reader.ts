@@ -129,7 +129,7 @@ export class Reader<S> {
     for (;;) {
       const open = this.#owner.readyState === 'open'
       const blocked = this.#busy || this.#paused
-      if (open && !blocked && this.#drainedDue) {
+      if (open && !this.#busy && this.#drainedDue) {
         this.#drainedDue = false
         this.#run('drained', null)
         continue

@@ -46,6 +46,8 @@ export class SendQueue implements Queue {
   /** Handed to the stream and not taken by the kernel. */
   #inFlight = 0
   #handedTurn = 0
+  /** The first frame of the list is the rest of one that was begun. */
+  #cut = false
   #pongAt = -1
   #pings = 0
   #accounted = 0
@@ -89,8 +91,10 @@ export class SendQueue implements Queue {
     }
     if (this.#inFlight > 0) {
       const { maxBufferedBytes } = this.#context.limits
-      const cap = this.refused ? maxBufferedBytes : maxBufferedBytes * UNKNOWN_CAPS
-      if (this.bufferedBytes + frame.length > cap) return 'over'
+      const over = this.refused
+        ? this.bufferedBytes + frame.length > maxBufferedBytes
+        : this.listBytes > maxBufferedBytes * UNKNOWN_CAPS
+      if (over) return 'over'
     }
     this.#append(frame)
     return this.refused ? 'backpressure' : 'ok'
@@ -126,10 +130,11 @@ export class SendQueue implements Queue {
     this.#append(bytes)
   }
 
-  /** Forgets what was accepted and not handed to the stream. */
+  /** Forgets what was accepted and not begun to be handed to the stream. */
   discard(): void {
-    this.list = NONE
-    this.listBytes = 0
+    // Half a frame must be followed by its other half.
+    this.list = this.#cut ? this.list.slice(0, 1) : NONE
+    this.listBytes = this.#cut ? this.list[0]!.length : 0
     this.#pongAt = -1
     this.#account()
   }
@@ -137,18 +142,28 @@ export class SendQueue implements Queue {
   /** The stream is gone. */
   abandon(): void {
     this.#ended = true
+    this.#cut = false
     this.#inFlight = 0
     this.discard()
   }
 
   hand(bytes: Buffer, count: number): void {
-    if (count === this.list.length) {
-      this.list = NONE
-      this.listBytes = 0
-    } else {
-      this.list = this.list.slice(count)
-      this.listBytes -= bytes.length
-    }
+    if (count === this.list.length) this.list = NONE
+    else this.list = this.list.slice(count)
+    this.#cut = false
+    this.#give(bytes)
+  }
+
+  handFirst(): void {
+    const first = this.list[0]!
+    if (first.length <= JOIN_BYTES) return this.hand(first, 1)
+    this.list[0] = first.subarray(JOIN_BYTES)
+    this.#cut = true
+    this.#give(first.subarray(0, JOIN_BYTES))
+  }
+
+  #give(bytes: Buffer): void {
+    this.listBytes -= bytes.length
     this.#pongAt = -1
     this.#pings = 0
     this.#context.counters.bytesOut += bytes.length

@@ -9,6 +9,7 @@ import {
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
 import type { Socket as TcpSocket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { inspect } from 'node:util'
 import type { Connection } from './connection.ts'
 import { type DrainOptions, type DrainResult, drainAll, drainPlan } from './drain.ts'
 import type { Socket } from './handler.ts'
@@ -55,12 +56,14 @@ export function createServer<I = undefined, S = I>(options: ServerOptions<I, S>)
   return new SocketServer(options)
 }
 
+/** Sockets that some server has answered, or is about to: nobody else may. */
+const taken = new WeakSet<Duplex>()
+
 class SocketServer<I, S> implements Server<S> {
   readonly #options: ServerOptions<I, S>
   readonly #context: UpgradeContext<I, S>
   readonly #connections = new Set<Connection<S>>()
   readonly #upgrades = new Set<Upgrade<I, S>>()
-  readonly #seen = new WeakSet<Duplex>()
   readonly #counters = new Counters()
   readonly #own: HttpServer | HttpsServer | null
   #leaving = false
@@ -68,6 +71,8 @@ class SocketServer<I, S> implements Server<S> {
   #closing: Promise<void> | null = null
   #draining: Promise<DrainResult> | null = null
   #waiting: (() => void)[] = []
+  /** TCP connections under TLS: only this server knows those whose TLS handshake is not done. */
+  readonly #raw = new Set<TcpSocket>()
 
   constructor(options: ServerOptions<I, S>) {
     this.#options = options
@@ -128,8 +133,8 @@ class SocketServer<I, S> implements Server<S> {
   }
 
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (this.#seen.has(socket)) throw new Error('this socket has been given to upgrade() before')
-    this.#receive(request, socket, head)
+    if (taken.has(socket)) throw new Error('this socket has been given to upgrade() before')
+    this.#receive(request, socket, head, this.#isOurs(request))
   }
 
   get sockets(): Iterable<Socket<S>> {
@@ -173,6 +178,7 @@ class SocketServer<I, S> implements Server<S> {
     own?.closeAllConnections()
     for (const connection of this.#connections) connection.close(CloseCode.GOING_AWAY, 'server is closing')
     await this.#empty()
+    for (const socket of this.#raw) socket.destroy()
     await released
     this.#context.heartbeat.stop()
   }
@@ -201,12 +207,23 @@ class SocketServer<I, S> implements Server<S> {
         : createHttpsServer({ handshakeTimeout: handshakeTimeoutMs, ...tls, ...options })
     // Header lines are counted by our own rules; node would silently leave out those over its bound.
     own.maxHeadersCount = 0
-    own.on('request', (_, response) => {
+    own.on('request', (request, response) => {
+      taken.add(request.socket)
       this.#counters.rejected(426)
       response.writeHead(426, { Connection: 'close, Upgrade', Upgrade: 'websocket', Error: 'upgrade_required' }).end()
     })
-    own.on('upgrade', (request, socket, head) => this.#receive(request, socket, head))
+    own.on('upgrade', (request, socket, head) => {
+      // Behind a request that was answered 426, and with it the last of its connection.
+      if (taken.has(socket)) (socket as TcpSocket).destroySoon()
+      else this.#receive(request, socket, head, this.#isOurs(request))
+    })
     own.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#onClientError(error, socket))
+    if (tls !== undefined) {
+      own.on('connection', (socket: TcpSocket) => {
+        this.#raw.add(socket)
+        socket.once('close', () => this.#raw.delete(socket))
+      })
+    }
     own.on('error', (error) => {
       if (own.listening) this.#report(error, 'server')
     })
@@ -216,14 +233,16 @@ class SocketServer<I, S> implements Server<S> {
   readonly #onAttachedUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     // Another listener may know the path; when ours is the only one, the peer would wait for ever.
     const alone = (this.#options.server?.listenerCount('upgrade') ?? 0) <= 1
-    if (!alone && this.#isOurs(request) === false) return
-    if (!this.#seen.has(socket)) this.#receive(request, socket, head)
+    const ours = this.#isOurs(request)
+    if (taken.has(socket) || (ours === false && !alone)) return
+    this.#receive(request, socket, head, ours)
   }
 
-  #receive(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    this.#seen.add(socket)
+  #receive(request: IncomingMessage, socket: Duplex, head: Buffer, ours: boolean | null): void {
+    taken.add(socket)
+    // The peer left before a framework decided: nothing more would be heard of it.
+    if (socket.destroyed) return
     const upgrade = new Upgrade(this.#context, socket as TcpSocket, head)
-    const ours = this.#isOurs(request)
     if (ours === true) upgrade.begin(request)
     else if (ours === false) upgrade.refuse({ status: 404, error: 'not_found' })
     else upgrade.refuse({ status: 500, error: 'internal_error' })
@@ -245,8 +264,9 @@ class SocketServer<I, S> implements Server<S> {
 
   /** A request head that node could not read, or did not get in time. */
   #onClientError(cause: NodeJS.ErrnoException, socket: Duplex): void {
-    if (!socket.writable) return void socket.destroy()
     const late = cause.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+    // TLS that was never up, or TCP that is gone, has nobody to answer.
+    if (!socket.writable || !(late || cause.code?.startsWith('HPE_'))) return void socket.destroy()
     const large = cause.code === 'HPE_HEADER_OVERFLOW'
     const status = late ? 408 : large ? 431 : 400
     if (late) this.#counters.limitHit('handshakeTimeoutMs')
@@ -289,5 +309,5 @@ function* openOnes<S>(connections: Iterable<Connection<S>>): Generator<Socket<S>
 }
 
 function warn(error: unknown): void {
-  process.emitWarning(error instanceof Error ? error : String(error))
+  process.emitWarning(error instanceof Error ? error : inspect(error))
 }

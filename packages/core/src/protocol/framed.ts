@@ -87,11 +87,13 @@ function dataFrame(data: Payload, opcode: number): Buffer {
     putPiece(bytes, bytes.length - length, data as Piece)
     return bytes
   }
-  let length = 0
-  for (const piece of data) length += pieceLength(piece)
+  // Each piece is read once: an array may be anything that says other things the second time.
+  const pieces = data.map((piece: Piece) => (typeof piece === 'string' ? Buffer.from(piece) : piece))
+  const lengths = pieces.map(pieceLength)
+  const length = lengths.reduce((sum, bytes) => sum + bytes, 0)
   const bytes = emptyFrame(FIN | opcode, length)
   let at = bytes.length - length
-  for (const piece of data) at += putPiece(bytes, at, piece)
+  for (const piece of pieces) at += putPiece(bytes, at, piece)
   return bytes
 }
 

@@ -107,10 +107,12 @@ const TAIL = Buffer.from([0x00, 0x00, 0xff, 0xff])
  * @throws ProtocolError 1009 as soon as it inflates to more than `maxBytes`, 1007 for what is not deflate data. */
 export function inflate(payload: Buffer, maxBytes: number): Buffer {
   try {
-    return inflateRawSync(Buffer.concat([payload, TAIL]), {
+    const data = inflateRawSync(Buffer.concat([payload, TAIL]), {
       finishFlush: constants.Z_SYNC_FLUSH,
       maxOutputLength: maxBytes,
     })
+    // zlib gives a slice of a buffer of its own size: a small message must not pin it.
+    return data.length * 2 >= data.buffer.byteLength ? data : Buffer.from(data)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
       throw new ProtocolError('message too big', CloseCode.MESSAGE_TOO_BIG, '10.4', 'maxMessageBytes')
@@ -123,14 +125,14 @@ export function inflate(payload: Buffer, maxBytes: number): Buffer {
  * @throws TypeError for another type or an unknown option, RangeError for a wrong value. */
 export function checkCompression(compression: boolean | CompressionOptions | undefined): void {
   if (compression === undefined || typeof compression === 'boolean') return
-  if (typeof compression !== 'object' || compression === null)
-    throw new TypeError('compression must be true or options')
+  const mistake = 'compression must be true or options: thresholdBytes, maxBytes, level'
+  if (typeof compression !== 'object' || compression === null || Array.isArray(compression))
+    throw new TypeError(mistake)
   for (const [name, value] of Object.entries(compression)) {
-    if (!['thresholdBytes', 'maxBytes', 'level'].includes(name))
-      throw new TypeError(`unknown option: compression.${name}`)
+    if (!['thresholdBytes', 'maxBytes', 'level'].includes(name)) throw new TypeError(`${mistake}, not ${name}`)
     if (value === undefined) continue
     if (typeof value !== 'number') throw new TypeError(`compression.${name} must be a number`)
-    const [low, high] = name === 'level' ? [1, 9] : [0, Number.POSITIVE_INFINITY]
-    if (!(value >= low && value <= high)) throw new RangeError(`compression.${name} must be ${low}–${high}: ${value}`)
+    const fits = name === 'level' ? Number.isInteger(value) && value >= 1 && value <= 9 : value >= 0
+    if (!fits) throw new RangeError(`compression.${name} is out of range: ${value}`)
   }
 }

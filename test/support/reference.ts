@@ -1,0 +1,120 @@
+// What a client's bytes mean, decided again and as simply as can be: all bytes at once, arithmetic instead of state. It is
+// what the protocol is compared with, so it shares no code with the sources and has no speed.
+
+import { Buffer } from 'node:buffer'
+import { masked } from './client-frames.ts'
+import { describeMessage, type Feeding } from './splits.ts'
+
+/** First bytes a client may send between messages, and within one: RFC 6455 §5.2, §5.4, §5.5, without extensions. */
+export const FIRST_BYTES = {
+  between: [0x01, 0x02, 0x81, 0x82, 0x88, 0x89, 0x8a],
+  within: [0x00, 0x80, 0x88, 0x89, 0x8a],
+} as const
+
+/** With permessage-deflate also these, between messages only: RFC 7692 §6. */
+export const DEFLATE_FIRST_BYTES = [0x41, 0x42, 0xc1, 0xc2] as const
+
+const MAX_FRAGMENTS = 131_072
+const MAX_EMPTY_IN_ROW = 1024
+
+/** Whole characters; or a valid beginning, cut within a character; or neither: then nothing that follows can mend it. */
+export type Utf8Verdict = 'whole' | 'cut' | 'bad'
+
+/** RFC 3629 by arithmetic: a code point in the fewest bytes, no surrogate, at most U+10FFFF. */
+export function utf8Verdict(bytes: Uint8Array): Utf8Verdict {
+  for (let i = 0; i < bytes.length; ) {
+    const lead = bytes[i]!
+    const size = lead < 0x80 ? 1 : lead >= 0xc0 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : 4
+    if ((lead >= 0x80 && lead < 0xc0) || lead >= 0xf8) return 'bad'
+    let value = size === 1 ? lead : lead & (0x7f >> size)
+    let have = 1
+    for (; have < size && i + have < bytes.length; have++) {
+      const byte = bytes[i + have]!
+      if (byte >> 6 !== 0b10) return 'bad'
+      value = value * 64 + (byte & 0x3f)
+    }
+    // All code points that this may still become: is any of them one that takes this many bytes?
+    const span = 64 ** (size - have)
+    const least = Math.max(value * span, [0, 0x80, 0x800, 0x1_0000][size - 1]!)
+    const most = Math.min(value * span + span - 1, 0x10_ffff)
+    if (least > most || (least >= 0xd800 && most <= 0xdfff)) return 'bad'
+    if (have < size) return 'cut'
+    i += size
+  }
+  return 'whole'
+}
+
+/** The events of a connection that got `wire`, as `observe` words them; a failure is told by its code alone. */
+export function reference(wire: Buffer, options: Pick<Feeding, 'maxMessageBytes'> = {}): string[] {
+  const { maxMessageBytes = 1024 * 1024 } = options
+  const events: string[] = []
+  let opcode: 'text' | 'binary' = 'text'
+  let message: Buffer | null = null
+  let fragments = 0
+  let empty = 0
+  for (let at = 0; at + 2 <= wire.length; ) {
+    const byte0 = wire[at]!
+    const byte1 = wire[at + 1]!
+    const control = (byte0 & 0x08) !== 0
+    const allowed: readonly number[] = message === null ? FIRST_BYTES.between : FIRST_BYTES.within
+    if (!allowed.includes(byte0) || byte1 < 0x80 || (control && byte1 > 0xfd)) return [...events, 'failure 1002']
+
+    const bits = byte1 === 0xff ? 64 : byte1 === 0xfe ? 16 : 7
+    const key = at + (bits === 64 ? 10 : bits === 16 ? 4 : 2)
+    if (wire.length < key) return events
+    const length =
+      bits === 64 ? wire.readBigUInt64BE(at + 2) : BigInt(bits === 16 ? wire.readUInt16BE(at + 2) : byte1 & 0x7f)
+    if ((bits === 16 && length < 126n) || (bits === 64 && length < 65_536n) || length >= 1n << 63n) {
+      return [...events, 'failure 1002']
+    }
+
+    if (!control) {
+      const begins = (byte0 & 0x0f) !== 0
+      if (begins) fragments = empty = 0
+      empty = length === 0n ? empty + 1 : 0
+      if (BigInt(message?.length ?? 0) + length > BigInt(maxMessageBytes)) return [...events, 'failure 1009']
+      if (++fragments > MAX_FRAGMENTS || (!begins && empty > MAX_EMPTY_IN_ROW)) return [...events, 'failure 1008']
+    }
+
+    const end = key + 4 + Number(length)
+    if (wire.length < key + 4) return events
+    const payload = masked(wire.subarray(key + 4, Math.min(end, wire.length)), wire.subarray(key, key + 4))
+    const whole = end <= wire.length
+    at = end
+
+    if (control) {
+      if (!whole) return events
+      if (byte0 === 0x8a) events.push('pong')
+      else if (byte0 === 0x89)
+        events.push(`ping, owes 8a${Buffer.of(payload.length).toString('hex')}${payload.toString('hex')}`)
+      else return [...events, closing(payload)]
+      continue
+    }
+    if ((byte0 & 0x0f) !== 0) opcode = (byte0 & 0x0f) === 1 ? 'text' : 'binary'
+    message = Buffer.concat([message ?? Buffer.alloc(0), payload])
+    const last = whole && byte0 >= 0x80
+    const verdict = opcode === 'text' ? utf8Verdict(message) : 'whole'
+    if (verdict === 'bad' || (last && verdict === 'cut')) return [...events, 'failure 1007']
+    if (!whole) return events
+    if (last) {
+      events.push(describeMessage(opcode, message))
+      message = null
+    }
+  }
+  return events
+}
+
+function closing(body: Buffer): string {
+  if (body.length === 0) return 'close 1005 ""'
+  const code = body.length === 1 ? 0 : body.readUInt16BE(0)
+  const sendable =
+    (code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code)) || (code >= 3000 && code <= 4999)
+  if (!sendable) return 'failure 1002'
+  if (utf8Verdict(body.subarray(2)) !== 'whole') return 'failure 1007'
+  return `close ${code} ${JSON.stringify(new TextDecoder('utf-8', { ignoreBOM: true }).decode(body.subarray(2)))}`
+}
+
+/** Events as `reference` words them. */
+export function byCode(events: readonly string[]): string[] {
+  return events.map((event) => (event.startsWith('failure') ? event.slice(0, 'failure 1002'.length) : event))
+}
