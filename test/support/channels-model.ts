@@ -7,7 +7,7 @@ import fc from 'fast-check'
 
 export const SOCKETS = 4
 /** Names that channels are made with; the last is no legal name. */
-export const NAMES: readonly string[] = ['a', 'b', '__proto__', 'constructor', '']
+const NAMES: readonly string[] = ['a', 'b', '__proto__', 'constructor', '']
 export const MAX_CHANNELS_PER_SOCKET = 3
 
 /** One step. Sockets and names are given by index. */

@@ -8,7 +8,9 @@ class ClosingLine implements Reporter {
       for (const test of module.children.allTests()) count[test.result().state]++
       if (module.state() === 'failed' && module.errors().length > 0) count.failed++
     }
-    process.stdout.write(`Tests: ${count.passed} passed, ${count.failed} failed, ${count.skipped + count.pending} skipped\n`)
+    process.stdout.write(
+      `Tests: ${count.passed} passed, ${count.failed} failed, ${count.skipped + count.pending} skipped\n`,
+    )
   }
 }
 

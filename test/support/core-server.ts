@@ -28,7 +28,7 @@ export const TLS: { key: string; cert: string } = {
 export type TestOptions<I, S> = Omit<ServerOptions<I, S>, 'handler'> & { handler?: Partial<Handler<I, S>> }
 
 /** What happened to a server. */
-export class Records<I, S> {
+class Records<I, S> {
   readonly opened: Log<Socket<S>> = new Log('opened')
   readonly messages: Log<{ socket: Socket<S>; data: Buffer; opcode: Opcode }> = new Log('messages')
   readonly drained: Log<Socket<S>> = new Log('drained')

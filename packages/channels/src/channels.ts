@@ -1,11 +1,13 @@
 // Rooms: what join, leave and broadcast decide, and how a broker is kept informed. Who is where is registry.ts; what
 // happens to lost messages is gap.ts. A channel name that clients can choose is answered with a value, never a throw.
 
-import { type Framed, frame, type Opcode, type Payload, type Socket } from '@roomcast/core'
+import { type Framed, frame, type Payload, type Socket } from '@roomcast/core'
 import type { Broker, GapInfo } from './broker.ts'
 import { GAP_CLOSE_CODE, type GapEvent, type GapListener, guarded, type OnGap } from './gap.ts'
 import { isChannelName } from './name.ts'
 import {
+  type BroadcastOptions,
+  type ChannelsOptions,
   checkBroadcast,
   checkChannel,
   checkData,
@@ -15,26 +17,6 @@ import {
   checkSocket,
 } from './options.ts'
 import { type Channel, Registry } from './registry.ts'
-
-/** Options of `createChannels`. */
-export interface ChannelsOptions {
-  /** Carries broadcasts to other nodes. Default: none, this process only. */
-  broker?: Broker | undefined
-  /** How many channels one socket may be in. Over it: `'full'`. Default 128. */
-  maxChannelsPerSocket?: number | undefined
-  /** What is done when the bus lost messages. Default `'event'`. */
-  onGap?: OnGap | undefined
-}
-
-/** Options of `broadcast`. */
-export interface BroadcastOptions<State = unknown> {
-  /** What the message is. Default: as for `socket.write`. */
-  opcode?: Opcode | undefined
-  /** One socket that does not get it: the sender, mostly. */
-  except?: Socket<State> | undefined
-  /** `'local'`: not to other nodes. Default: to every member everywhere. */
-  scope?: 'local' | undefined
-}
 
 /** What a join came to. `'member'`: it was one before. `'closed'`: the socket is not open, or the channels were closed.
  * `'full'`: the socket is in `maxChannelsPerSocket` channels. `'bad_name'`: see `isChannelName`. */

@@ -1,9 +1,29 @@
-// The checks of what callers pass: their mistakes throw at the call, a TypeError for a wrong type and a RangeError for a
+// What callers pass, and its checks: their mistakes throw at the call, a TypeError for a wrong type and a RangeError for a
 // wrong value. Nothing that a client can choose is judged here.
 
 import { type Framed, frame, type Opcode, type Payload, type Socket } from '@roomcast/core'
 import type { Broker } from './broker.ts'
-import type { BroadcastOptions, ChannelsOptions } from './channels.ts'
+import type { OnGap } from './gap.ts'
+
+/** Options of `createChannels`. */
+export interface ChannelsOptions {
+  /** Carries broadcasts to other nodes. Default: none, this process only. */
+  broker?: Broker | undefined
+  /** How many channels one socket may be in. Over it: `'full'`. Default 128. */
+  maxChannelsPerSocket?: number | undefined
+  /** What is done when the bus lost messages. Default `'event'`. */
+  onGap?: OnGap | undefined
+}
+
+/** Options of `broadcast`. */
+export interface BroadcastOptions<State = unknown> {
+  /** What the message is. Default: as for `socket.write`. */
+  opcode?: Opcode | undefined
+  /** One socket that does not get it: the sender, mostly. */
+  except?: Socket<State> | undefined
+  /** `'local'`: not to other nodes. Default: to every member everywhere. */
+  scope?: 'local' | undefined
+}
 
 const BROKER_METHODS = ['start', 'join', 'leave', 'ready', 'publish', 'close'] as const satisfies (keyof Broker)[]
 

@@ -36,9 +36,7 @@ export interface Accepted<S> {
 
 type ClosingListener = () => void
 
-/** What asks an idle peer whether it lives. */
 const IDLE_PING = pingFrame('')
-
 const LOST: CloseInfo = { code: CloseCode.ABNORMAL, reason: '', by: 'network' }
 const TERMINATED: CloseInfo = { code: CloseCode.ABNORMAL, reason: '', by: 'server' }
 
@@ -53,12 +51,12 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
   readonly #queue: SendQueue
   readonly #deflater: Deflater | null
   #readyState: ReadyState = 'open'
-  #closingListeners: ClosingListener[] | null = null
+  #closingListeners: Set<ClosingListener> | null = null
   /** A write said 'backpressure', and the queue has not been empty since. */
   #crossed = false
   #controlRate: TokenBucket | null = null
 
-  // Clocks, in the heartbeat's time; 0: not running.
+  // In the heartbeat's time; 0: not running.
   #lastByteAt: number
   #pingedAt = 0
   #deadline = 0
@@ -151,12 +149,10 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
       this.#runClosing([listener])
       return () => {}
     }
-    this.#closingListeners ??= []
-    this.#closingListeners.push(listener)
-    return () => {
-      const at = this.#closingListeners?.indexOf(listener) ?? -1
-      if (at >= 0) this.#closingListeners!.splice(at, 1)
-    }
+    const own = (): void => listener()
+    this.#closingListeners ??= new Set()
+    this.#closingListeners.add(own)
+    return () => void this.#closingListeners?.delete(own)
   }
 
   /** Closes with 1013 and lets go of everything held: the server is short of memory. One that was told before and still
@@ -177,11 +173,11 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
       if (this.#pingedAt > 0) this.#pingedAt += elapsed
       this.#reader.shiftClock(elapsed)
     } else if (this.#reader.overdue(now)) {
-      this.#failFor('message took too long', 'messageTimeoutMs')
+      this.#reader.fail(policy('message took too long', 'messageTimeoutMs'))
     } else if (this.#pingedAt > 0) {
       if (now - this.#pingedAt < this.#context.limits.pongTimeoutMs) return
       this.#context.counters.limitHit('pongTimeoutMs')
-      this.#lost()
+      this.#stream.destroy()
     } else if (now - this.#lastByteAt >= this.#context.limits.idleTimeoutMs) {
       this.#pingedAt = now
       this.#queue.offerPing(IDLE_PING)
@@ -199,7 +195,7 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
 
   /** The peer ended its side of TCP: without its Close before, the connection is lost. */
   onStreamEnd(): void {
-    if (this.#readyState === 'open' || this.#awaitingClose) this.#lost()
+    if (this.#readyState === 'open' || this.#awaitingClose) this.#stream.destroy()
   }
 
   /** The one way out: TCP is gone. */
@@ -235,16 +231,20 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
 
   onControl(event: Exclude<ProtocolEvent, MessageEvent>): void {
     if (event.type === 'close') {
-      this.#finish({ code: event.code, reason: event.reason, by: 'peer' }, event.owed)
-    } else if (event.type === 'failure') {
+      return this.#finish({ code: event.code, reason: event.reason, by: 'peer' }, event.owed)
+    }
+    if (event.type === 'failure') {
       const { code, message, limit } = event.error
       if (limit !== undefined) this.#context.counters.limitHit(limit)
       // A peer that breaks the protocol after our Close has not answered it.
       const unanswered = this.#awaitingClose
       this.#finish({ code, reason: message, by: 'server' }, event.owed)
       this.#awaitingClose = unanswered
-    } else if (!this.#mayControl()) {
-      this.#failFor('too many control frames', 'maxControlFramesPerSecond')
+      return
+    }
+    this.#controlRate ??= new TokenBucket(this.#context.limits.maxControlFramesPerSecond)
+    if (!this.#controlRate.take()) {
+      this.#reader.fail(policy('too many control frames', 'maxControlFramesPerSecond'))
     } else if (event.type === 'ping' && this.#readyState === 'open') {
       this.#queue.offerPong(event.owed)
     }
@@ -257,15 +257,6 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
     this.#deadline = heartbeat.now + (this.#queue.refused ? Math.max(limits.closeTimeoutMs, LINGER_MS) : LINGER_MS)
     this.#queue.end(owed)
     if (this.#readyState === 'open') this.#leaveOpen(info)
-  }
-
-  #failFor(message: string, limit: keyof Limits): void {
-    this.#reader.fail(new ProtocolError(message, CloseCode.POLICY_VIOLATION, '', limit))
-  }
-
-  #lost(): void {
-    if (this.#readyState === 'open') this.#leaveOpen(LOST)
-    this.#stream.destroy()
   }
 
   #slowConsumer(): WriteResult {
@@ -281,12 +272,6 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
     return 'closed'
   }
 
-  #mayControl(): boolean {
-    const now = performance.now()
-    this.#controlRate ??= new TokenBucket(this.#context.limits.maxControlFramesPerSecond, now)
-    return this.#controlRate.take(now)
-  }
-
   /** Leaves the open state, once: registries forget the socket at this moment. */
   #leaveOpen(info: CloseInfo): void {
     this.#readyState = 'closing'
@@ -299,7 +284,7 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
     this.#reader.pump()
   }
 
-  #runClosing(listeners: readonly ClosingListener[]): void {
+  #runClosing(listeners: Iterable<ClosingListener>): void {
     for (const listener of listeners) {
       try {
         listener()
@@ -308,4 +293,8 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
       }
     }
   }
+}
+
+function policy(message: string, limit: keyof Limits): ProtocolError {
+  return new ProtocolError(message, CloseCode.POLICY_VIOLATION, '', limit)
 }

@@ -1,12 +1,6 @@
 // Edge: the server. It listens or is attached, receives upgrades, owns the set of connections, and ends them all.
 
-import {
-  createServer as createHttpServer,
-  type Server as HttpServer,
-  type IncomingMessage,
-  STATUS_CODES,
-} from 'node:http'
-import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
+import type { IncomingMessage } from 'node:http'
 import type { Socket as TcpSocket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { inspect } from 'node:util'
@@ -18,11 +12,11 @@ import { resolveLimits } from './limits.ts'
 import { type Address, listenOn } from './listen.ts'
 import { checkOptions, type ErrorWhere, type ServerOptions } from './options.ts'
 import { Outbox } from './outbox.ts'
+import { OwnServer } from './own-server.ts'
 import { Pressure } from './pressure.ts'
 import { CloseCode } from './protocol/close.ts'
 import { requestPath } from './protocol/handshake.ts'
 import { createDeflaters } from './protocol/permessage-deflate.ts'
-import { refusalResponse } from './protocol/response.ts'
 import { Counters, type Stats } from './stats.ts'
 import { Upgrade, type UpgradeContext } from './upgrade.ts'
 
@@ -65,14 +59,12 @@ class SocketServer<I, S> implements Server<S> {
   readonly #connections = new Set<Connection<S>>()
   readonly #upgrades = new Set<Upgrade<I, S>>()
   readonly #counters = new Counters()
-  readonly #own: HttpServer | HttpsServer | null
+  readonly #own: OwnServer | null
   #leaving = false
   #listening: Promise<Address> | null = null
   #closing: Promise<void> | null = null
   #draining: Promise<DrainResult> | null = null
   #waiting: (() => void)[] = []
-  /** TCP connections under TLS: only this server knows those whose TLS handshake is not done. */
-  readonly #raw = new Set<TcpSocket>()
 
   constructor(options: ServerOptions<I, S>) {
     this.#options = options
@@ -108,7 +100,16 @@ class SocketServer<I, S> implements Server<S> {
         this.#checkEmpty()
       },
     }
-    this.#own = options.port === undefined && options.unix === undefined ? null : this.#createOwn()
+    this.#own =
+      options.port === undefined && options.unix === undefined
+        ? null
+        : new OwnServer(options.tls, {
+            limits,
+            counters: this.#counters,
+            taken,
+            onUpgrade: (request, socket, head) => this.#receive(request, socket, head, this.#isOurs(request)),
+            onError: (error) => this.#report(error, 'server'),
+          })
     options.server?.on('upgrade', this.#onAttachedUpgrade)
   }
 
@@ -119,7 +120,7 @@ class SocketServer<I, S> implements Server<S> {
     if (this.#closing !== null) return Promise.reject(new Error('this server is closed'))
     if (this.#listening !== null) return Promise.reject(new Error('this server listens already'))
     const { port, host, unix } = this.#options
-    this.#listening = listenOn(this.#own, { port, host, unix, signal: options.signal }).then(
+    this.#listening = listenOn(this.#own.http, { port, host, unix, signal: options.signal }).then(
       (address) => {
         options.signal?.addEventListener('abort', () => void this.close(), { once: true })
         return address
@@ -174,11 +175,10 @@ class SocketServer<I, S> implements Server<S> {
     const own = this.#own
     // An attempt to listen that is under way must come to its end first.
     await this.#listening?.catch(() => {})
-    const released = own?.listening ? new Promise<void>((resolve) => own.close(() => resolve())) : Promise.resolve()
-    own?.closeAllConnections()
+    const released = own?.close()
     for (const connection of this.#connections) connection.close(CloseCode.GOING_AWAY, 'server is closing')
     await this.#empty()
-    for (const socket of this.#raw) socket.destroy()
+    own?.destroyRest()
     await released
     this.#context.heartbeat.stop()
   }
@@ -188,46 +188,6 @@ class SocketServer<I, S> implements Server<S> {
     this.#leaving = true
     for (const upgrade of this.#upgrades)
       upgrade.refuse({ status: 503, error: 'draining', headers: { 'Retry-After': '2' } })
-  }
-
-  #createOwn(): HttpServer | HttpsServer {
-    const { tls } = this.#options
-    const { maxHeaderBytes, handshakeTimeoutMs } = this.#context.limits
-    const options = {
-      maxHeaderSize: maxHeaderBytes,
-      headersTimeout: handshakeTimeoutMs,
-      requestTimeout: handshakeTimeoutMs,
-      connectionsCheckingInterval: Math.min(1000, Math.ceil(handshakeTimeoutMs / 4)),
-      // These are judged by our own rules, with an answer that says which one was broken.
-      requireHostHeader: false,
-    }
-    const own =
-      tls === undefined
-        ? createHttpServer(options)
-        : createHttpsServer({ handshakeTimeout: handshakeTimeoutMs, ...tls, ...options })
-    // Header lines are counted by our own rules; node would silently leave out those over its bound.
-    own.maxHeadersCount = 0
-    own.on('request', (request, response) => {
-      taken.add(request.socket)
-      this.#counters.rejected(426)
-      response.writeHead(426, { Connection: 'close, Upgrade', Upgrade: 'websocket', Error: 'upgrade_required' }).end()
-    })
-    own.on('upgrade', (request, socket, head) => {
-      // Behind a request that was answered 426, and with it the last of its connection.
-      if (taken.has(socket)) (socket as TcpSocket).destroySoon()
-      else this.#receive(request, socket, head, this.#isOurs(request))
-    })
-    own.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#onClientError(error, socket))
-    if (tls !== undefined) {
-      own.on('connection', (socket: TcpSocket) => {
-        this.#raw.add(socket)
-        socket.once('close', () => this.#raw.delete(socket))
-      })
-    }
-    own.on('error', (error) => {
-      if (own.listening) this.#report(error, 'server')
-    })
-    return own
   }
 
   readonly #onAttachedUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
@@ -260,21 +220,6 @@ class SocketServer<I, S> implements Server<S> {
       this.#report(error, 'pathname')
       return null
     }
-  }
-
-  /** A request head that node could not read, or did not get in time. */
-  #onClientError(cause: NodeJS.ErrnoException, socket: Duplex): void {
-    const late = cause.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-    // TLS that was never up, or TCP that is gone, has nobody to answer.
-    if (!socket.writable || !(late || cause.code?.startsWith('HPE_'))) return void socket.destroy()
-    const large = cause.code === 'HPE_HEADER_OVERFLOW'
-    const status = late ? 408 : large ? 431 : 400
-    if (late) this.#counters.limitHit('handshakeTimeoutMs')
-    if (large) this.#counters.limitHit('maxHeaderBytes')
-    this.#counters.rejected(status)
-    const error = late ? 'request_timeout' : large ? 'headers_too_large' : 'bad_request'
-    socket.end(refusalResponse({ status, error }, STATUS_CODES[status]))
-    socket.once('finish', () => socket.destroy())
   }
 
   #report(error: unknown, where: ErrorWhere, socket?: Socket<S>): void {

@@ -10,7 +10,7 @@ import { ProtocolError } from './errors.ts'
 
 export const FIN = 0x80
 export const RSV1 = 0x40
-export const MASK = 0x80
+const MASK = 0x80
 
 /** The opcodes of RFC 6455 §5.2; the others are reserved. */
 export const OpcodeByte = { CONTINUATION: 0x0, TEXT: 0x1, BINARY: 0x2, CLOSE: 0x8, PING: 0x9, PONG: 0xa } as const

@@ -88,9 +88,12 @@ function dataFrame(data: Payload, opcode: number): Buffer {
     return bytes
   }
   // Each piece is read once: an array may be anything that says other things the second time.
-  const pieces = data.map((piece: Piece) => (typeof piece === 'string' ? Buffer.from(piece) : piece))
-  const lengths = pieces.map(pieceLength)
-  const length = lengths.reduce((sum, bytes) => sum + bytes, 0)
+  const pieces: (Uint8Array | ArrayBuffer)[] = []
+  let length = 0
+  for (const piece of data) {
+    length += pieceLength(piece)
+    pieces.push(typeof piece === 'string' ? Buffer.from(piece) : piece)
+  }
   const bytes = emptyFrame(FIN | opcode, length)
   let at = bytes.length - length
   for (const piece of pieces) at += putPiece(bytes, at, piece)

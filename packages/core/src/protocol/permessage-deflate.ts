@@ -3,7 +3,7 @@
 // state, and one compressed frame serves every member of a room. There are at most two forms of a frame: for a window of
 // 15 bits, and of 9 for peers that cannot hold more.
 
-import { Buffer } from 'node:buffer'
+import { Buffer, constants as bufferConstants } from 'node:buffer'
 import { constants, deflateRawSync, inflateRawSync } from 'node:zlib'
 import { CloseCode } from './close.ts'
 import { ProtocolError } from './errors.ts'
@@ -109,7 +109,7 @@ export function inflate(payload: Buffer, maxBytes: number): Buffer {
   try {
     const data = inflateRawSync(Buffer.concat([payload, TAIL]), {
       finishFlush: constants.Z_SYNC_FLUSH,
-      maxOutputLength: maxBytes,
+      maxOutputLength: Math.min(maxBytes, bufferConstants.MAX_LENGTH),
     })
     // zlib gives a slice of a buffer of its own size: a small message must not pin it.
     return data.length * 2 >= data.buffer.byteLength ? data : Buffer.from(data)
