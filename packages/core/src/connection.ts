@@ -34,8 +34,6 @@ export interface Accepted<S> {
   readonly deflater: Deflater | null
 }
 
-type ClosingListener = () => void
-
 const IDLE_PING = pingFrame('')
 const LOST: CloseInfo = { code: CloseCode.ABNORMAL, reason: '', by: 'network' }
 const TERMINATED: CloseInfo = { code: CloseCode.ABNORMAL, reason: '', by: 'server' }
@@ -51,7 +49,7 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
   readonly #queue: SendQueue
   readonly #deflater: Deflater | null
   #readyState: ReadyState = 'open'
-  #closingListeners: Set<ClosingListener> | null = null
+  #closingListeners: Set<() => void> | null = null
   /** A write said 'backpressure', and the queue has not been empty since. */
   #crossed = false
   #controlRate: TokenBucket | null = null
@@ -106,7 +104,10 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
     if (this.#deflater !== null) bytes = framed ? data.deflated(this.#deflater) : this.#deflater.deflate(bytes)
     const result = this.#queue.offer(bytes)
     if (result === 'over') return this.#slowConsumer()
-    if (result === 'backpressure') this.#crossed = true
+    if (result === 'backpressure') {
+      this.#crossed = true
+      this.#reader.notDrained()
+    }
     this.#context.counters.messagesOut++
     return result
   }
@@ -143,7 +144,7 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
     this.#reader.resume()
   }
 
-  onClosing(listener: ClosingListener): () => void {
+  onClosing(listener: () => void): () => void {
     if (typeof listener !== 'function') throw new TypeError('onClosing needs a function')
     if (this.#readyState !== 'open') {
       this.#runClosing([listener])
@@ -172,6 +173,7 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
       this.#lastByteAt += elapsed
       if (this.#pingedAt > 0) this.#pingedAt += elapsed
       this.#reader.shiftClock(elapsed)
+      this.#controlRate?.credit(elapsed)
     } else if (this.#reader.overdue(now)) {
       this.#reader.fail(policy('message took too long', 'messageTimeoutMs'))
     } else if (this.#pingedAt > 0) {
@@ -277,14 +279,13 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
     this.#readyState = 'closing'
     this.#info = info
     this.#context.counters.sockets--
-    const listeners = this.#closingListeners
+    if (this.#closingListeners !== null) this.#runClosing(this.#closingListeners)
     this.#closingListeners = null
-    if (listeners !== null) this.#runClosing(listeners)
     // The peer's Close may already be here, behind a message that was held.
     this.#reader.pump()
   }
 
-  #runClosing(listeners: Iterable<ClosingListener>): void {
+  #runClosing(listeners: Iterable<() => void>): void {
     for (const listener of listeners) {
       try {
         listener()

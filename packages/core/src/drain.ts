@@ -4,6 +4,9 @@
 import type { Connection } from './connection.ts'
 import { assertClose, CloseCode } from './protocol/close.ts'
 
+/** What node's timers can wait for; they fire at once for more. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
 /** Options of `server.drain`. */
 export interface DrainOptions {
   /** Sockets closed at a time. Default 1,000. */
@@ -32,7 +35,7 @@ export function drainPlan(options: DrainOptions): Required<Omit<DrainOptions, 's
   if (!(intervalMs >= 0)) throw new RangeError(`intervalMs must not be below zero: ${intervalMs}`)
   if (!(deadlineMs > 0)) throw new RangeError(`deadlineMs must be above zero: ${deadlineMs}`)
   assertClose(code, '')
-  return { batch, intervalMs, deadlineMs, code }
+  return { batch, intervalMs: Math.min(intervalMs, MAX_TIMER_MS), deadlineMs: Math.min(deadlineMs, MAX_TIMER_MS), code }
 }
 
 /** Closes the connections that are open now. `empty` resolves when none of the server's is left. */

@@ -139,7 +139,7 @@ export function reject(
   assertHeader('Error', error)
   for (const [name, value] of Object.entries(headers)) assertHeader(name, value)
   if (body !== undefined && typeof body !== 'string') throw new TypeError('body must be a string')
-  return new Rejection(status, error, headers, body)
+  return new Rejection(status, error, { ...headers }, body)
 }
 
 /** Accepts a handshake, with a subprotocol or headers of your choice: return it from `handshake`.
@@ -152,5 +152,5 @@ export function accept<S>(
 ): Acceptance<S> {
   const { subprotocol, headers = {} } = options
   for (const [name, value] of Object.entries(headers)) assertHeader(name, value)
-  return new Acceptance(state, subprotocol, headers)
+  return new Acceptance(state, subprotocol, { ...headers })
 }

@@ -10,8 +10,9 @@ import type { Limits } from './limits.ts'
 const MAX_TICK_MS = 250
 const MIN_TICK_MS = 5
 
-/** How long a TCP connection may outlive what ended its WebSocket: time for the last frames to arrive, in ms. */
-export const LINGER_MS = 1000
+/** How long a TCP connection may outlive what ended its WebSocket: time for the last frames to arrive, in ms; with the
+ * tick that notices it, a second. */
+export const LINGER_MS: number = 1000 - MAX_TICK_MS
 
 /** What the heartbeat looks after. */
 export interface Beating {

@@ -88,6 +88,7 @@ export function checkOptions<I, S>(options: ServerOptions<I, S>): void {
   if (host !== undefined && typeof host !== 'string') throw new TypeError('host must be a string')
   if (host !== undefined && port === undefined) throw new TypeError('host goes with port')
   if (unix !== undefined && (typeof unix !== 'string' || unix === '')) throw new TypeError('unix must be a path')
+  if (tls !== undefined && (typeof tls !== 'object' || tls === null)) throw new TypeError('tls must be an object')
   if (tls !== undefined && port === undefined && unix === undefined) throw new TypeError('tls goes with port or unix')
   if (server !== undefined && typeof server?.on !== 'function')
     throw new TypeError('server must be an http or https server')

@@ -43,7 +43,7 @@ export class Outbox {
   #scheduled = false
   #lastList: readonly Buffer[] = NONE
   #lastJoined: Buffer = EMPTY
-  /** Counts the flushes. */
+  /** Counts the turns that ended in a flush. */
   turn = 0
 
   constructor(sliceMs: number) {
@@ -87,11 +87,11 @@ export class Outbox {
 
   readonly #onImmediate = (): void => {
     this.#scheduled = false
+    this.turn++
     this.#flush()
   }
 
   #flush(): void {
-    this.turn++
     this.#reads = 0
     const fresh = this.#fresh
     this.#fresh = []

@@ -28,7 +28,9 @@ export class OwnServer {
 
   constructor(tls: TlsOptions | undefined, context: OwnServerContext) {
     this.#context = context
-    const { maxHeaderBytes, handshakeTimeoutMs } = context.limits
+    const { maxHeaderBytes } = context.limits
+    // Node's own timeouts are whole numbers of 32 bits.
+    const handshakeTimeoutMs = Math.min(Math.ceil(context.limits.handshakeTimeoutMs), 2 ** 31 - 1)
     const options = {
       maxHeaderSize: maxHeaderBytes,
       headersTimeout: handshakeTimeoutMs,

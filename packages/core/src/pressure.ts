@@ -52,8 +52,11 @@ export class Pressure {
     if (!this.over) return
     const holders = [...this.#holders()].filter((holder) => holder.heldBytes > 0)
     holders.sort((a, b) => b.heldBytes - a.heldBytes)
+    // What is in flight is let go of a little later: counted as gone, or everybody would be closed for it.
+    let left = this.#input + this.#output
     for (const holder of holders) {
-      if (this.#input + this.#output <= this.#maxBytes * RELIEF) return
+      if (left <= this.#maxBytes * RELIEF) return
+      left -= holder.heldBytes
       holder.shed()
     }
   }

@@ -5,6 +5,7 @@ export class TokenBucket {
   readonly #perSecond: number
   #tokens: number
   #filledAt = performance.now()
+  #credit = 0
 
   constructor(perSecond: number) {
     this.#perSecond = perSecond
@@ -16,8 +17,14 @@ export class TokenBucket {
     const now = performance.now()
     this.#tokens = Math.min(this.#perSecond, this.#tokens + ((now - this.#filledAt) / 1000) * this.#perSecond)
     this.#filledAt = now
-    if (this.#tokens < 1) return false
-    this.#tokens--
+    if (this.#tokens >= 1) this.#tokens--
+    else if (this.#credit >= 1) this.#credit--
+    else return false
     return true
+  }
+
+  /** Nothing was read for so long, in ms: what came meanwhile will come at once, and is not a flood for that. */
+  credit(elapsed: number): void {
+    this.#credit += (elapsed / 1000) * this.#perSecond
   }
 }

@@ -82,6 +82,11 @@ export class Reader<S> {
     this.pump()
   }
 
+  /** Something waits again: a `drained` that is due is not true any more. */
+  notDrained(): void {
+    this.#drainedDue = false
+  }
+
   pause(): void {
     this.#paused = true
     this.#steer()

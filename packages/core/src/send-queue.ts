@@ -4,7 +4,7 @@
 // slow. While bytes are refused nothing more is handed to the stream, so what waits can still be discarded, and at most
 // one write is in flight.
 
-import type { Buffer } from 'node:buffer'
+import { Buffer } from 'node:buffer'
 import type { Socket as TcpSocket } from 'node:net'
 import type { Limits } from './limits.ts'
 import { JOIN_BYTES, type Outbox, type Queue } from './outbox.ts'
@@ -13,6 +13,9 @@ import type { Counters } from './stats.ts'
 
 /** Control frames that may wait behind refused bytes, beside the one newest pong: pings are dropped beyond it. */
 const MAX_WAITING_PINGS = 16
+
+/** So many frames that wait behind refused bytes are joined to one. */
+const FRAMES_PER_PACK = 512
 
 /** Over TLS nothing is known of the kernel until the next turn; until then this many times the cap may gather. */
 const UNKNOWN_CAPS = 4
@@ -50,6 +53,8 @@ export class SendQueue implements Queue {
   #cut = false
   #pongAt = -1
   #pings = 0
+  /** How many at the beginning of the list are joined already. */
+  #packed = 0
   #accounted = 0
   #ending = false
   #ended = false
@@ -136,6 +141,7 @@ export class SendQueue implements Queue {
     this.list = this.#cut ? this.list.slice(0, 1) : NONE
     this.listBytes = this.#cut ? this.list[0]!.length : 0
     this.#pongAt = -1
+    this.#packed = 0
     this.#account()
   }
 
@@ -165,6 +171,7 @@ export class SendQueue implements Queue {
   #give(bytes: Buffer): void {
     this.listBytes -= bytes.length
     this.#pongAt = -1
+    this.#packed = 0
     this.#pings = 0
     this.#context.counters.bytesOut += bytes.length
     this.#stream.write(bytes, this.#onTaken)
@@ -178,7 +185,8 @@ export class SendQueue implements Queue {
   }
 
   // Runs for every write, also for those that the kernel took at once: only one in flight that is out now is news.
-  readonly #onTaken = (): void => {
+  readonly #onTaken = (error?: Error | null): void => {
+    if (error || this.#stream.destroyed) return
     if (this.#inFlight === 0 || this.#stream.writableLength > 0) return
     this.#inFlight = 0
     this.#account()
@@ -193,11 +201,21 @@ export class SendQueue implements Queue {
     if (this.list === NONE) this.list = [frame]
     else this.list.push(frame)
     this.listBytes += frame.length
-    if (this.#inFlight > 0) this.#account()
+    if (this.#inFlight > 0) {
+      if (this.list.length - this.#packed >= FRAMES_PER_PACK) this.#pack()
+      this.#account()
+    }
     if (!this.dirty && !this.refused) {
       this.dirty = true
       this.#context.outbox.add(this)
     }
+  }
+
+  /** Joins what waits: a frame costs far more memory as an object of its own than its bytes, and those are what is capped. */
+  #pack(): void {
+    this.list.push(Buffer.concat(this.list.splice(this.#packed)))
+    this.#packed = this.list.length
+    this.#pongAt = -1
   }
 
   #endWhenOut(): void {

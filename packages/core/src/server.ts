@@ -139,7 +139,7 @@ class SocketServer<I, S> implements Server<S> {
   }
 
   get sockets(): Iterable<Socket<S>> {
-    return openOnes(this.#connections)
+    return { [Symbol.iterator]: () => openOnes(this.#connections) }
   }
 
   stats(): Stats {
@@ -149,7 +149,7 @@ class SocketServer<I, S> implements Server<S> {
   drain(options: DrainOptions = {}): Promise<DrainResult> {
     if (this.#draining !== null) return this.#draining
     drainPlan(options)
-    options.signal?.throwIfAborted()
+    if (options.signal?.aborted) return Promise.reject(options.signal.reason)
     this.#leave()
     this.#draining = drainAll(this.#connections, () => this.#empty(), options).catch((error: unknown) => {
       // Given up: back to work, unless the server has been closed meanwhile.
@@ -242,7 +242,9 @@ class SocketServer<I, S> implements Server<S> {
   }
 
   #checkEmpty(): void {
-    if (this.#waiting.length === 0 || this.#connections.size + this.#upgrades.size > 0) return
+    // Refused upgrades linger for a moment: a drain that waited for them would never end while clients come back.
+    const left = this.#connections.size + (this.#closing === null ? 0 : this.#upgrades.size)
+    if (this.#waiting.length === 0 || left > 0) return
     const waiting = this.#waiting
     this.#waiting = []
     for (const resolve of waiting) resolve()

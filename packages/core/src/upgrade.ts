@@ -81,6 +81,8 @@ export class Upgrade<I, S> implements Sink, Beating {
   /** Accepted or refused, or the peer is gone. */
   #done = false
   #abort: AbortController | null = null
+  /** Refused, or the peer is gone. */
+  #left = false
 
   constructor(context: UpgradeContext<I, S>, stream: TcpSocket, head: Buffer) {
     this.#context = context
@@ -88,11 +90,13 @@ export class Upgrade<I, S> implements Sink, Beating {
     this.#early = head
     this.#remoteAddress = stream.remoteAddress ?? ''
     this.#deadline = context.heartbeat.now + context.limits.handshakeTimeoutMs
+    wire(stream, this)
     context.upgrades.add(this)
     context.heartbeat.start()
-    stream.setTimeout(0)
-    stream.setNoDelay(true)
-    wire(stream, this)
+    // A framework may hand over a stream that is no TCP socket and has neither.
+    const tcp: Partial<TcpSocket> = stream
+    tcp.setTimeout?.(0)
+    tcp.setNoDelay?.(true)
   }
 
   /** Judges the request, then asks the user. */
@@ -121,11 +125,12 @@ export class Upgrade<I, S> implements Sink, Beating {
   /** Answers with a status and ends the TCP connection, within a second. */
   refuse(refusal: Refusal & { body?: string | undefined }): void {
     if (this.#done) return
+    const response = refusalResponse(refusal, STATUS_CODES[refusal.status])
     this.#gone()
     this.#context.counters.rejected(refusal.status)
     if (refusal.limit !== undefined) this.#context.counters.limitHit(refusal.limit)
     this.#deadline = this.#context.heartbeat.now + LINGER_MS
-    this.#stream.end(refusalResponse(refusal, STATUS_CODES[refusal.status]))
+    this.#stream.end(response)
     // What the peer still sends is read past, so that it can read the answer before it meets a reset.
     this.#stream.resume()
   }
@@ -225,12 +230,14 @@ export class Upgrade<I, S> implements Sink, Beating {
 
   #signal(): AbortSignal {
     this.#abort ??= new AbortController()
+    if (this.#left) this.#abort.abort()
     return this.#abort.signal
   }
 
   #gone(): void {
     if (this.#done) return
     this.#settle()
+    this.#left = true
     this.#abort?.abort()
   }
 

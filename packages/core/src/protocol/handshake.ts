@@ -50,6 +50,7 @@ const MAX_SUBPROTOCOLS = 128
 interface Head {
   readonly request: UpgradeRequest
   readonly maxHeaders: number
+  readonly maxHeaderBytes: number
   readonly headers: Readonly<Record<string, string>>
   /** Names of the headers that came more than once. */
   readonly repeated: ReadonlySet<string>
@@ -68,6 +69,12 @@ const RULES: readonly Rule[] = [
   {
     keeps: ({ request, maxHeaders }) => request.rawHeaders.length / 2 <= maxHeaders,
     refusal: { status: 400, error: 'too_many_headers', limit: 'maxHeaders' },
+  },
+  // RFC 6585 §5: nor fields that are too large; with the two characters each that separate names and values.
+  {
+    keeps: ({ request, maxHeaderBytes }) =>
+      request.rawHeaders.reduce((sum, text) => sum + text.length + 2, request.url?.length ?? 0) <= maxHeaderBytes,
+    refusal: { status: 431, error: 'headers_too_large', limit: 'maxHeaderBytes' },
   },
   // RFC 6455 §4.2.1 item 1: a GET …
   {
@@ -133,7 +140,7 @@ const RULES: readonly Rule[] = [
  * @returns what it asks for, or the refusal of the first rule it breaks. Never throws. */
 export function readHandshake(
   request: UpgradeRequest,
-  limits: { maxHeaders: number },
+  limits: { maxHeaders: number; maxHeaderBytes?: number },
 ): { opening: Opening } | { refusal: Refusal } {
   const { headers, repeated } = readHeaders(request.rawHeaders)
   const target = readTarget(request.url ?? '')
@@ -141,7 +148,8 @@ export function readHandshake(
   const extensionsValue = headers['sec-websocket-extensions']
   const extensions = extensionsValue === undefined ? [] : parseExtensions(extensionsValue)
 
-  const head: Head = { request, maxHeaders: limits.maxHeaders, headers, repeated, target, subprotocols, extensions }
+  const { maxHeaders, maxHeaderBytes = Number.POSITIVE_INFINITY } = limits
+  const head: Head = { request, maxHeaders, maxHeaderBytes, headers, repeated, target, subprotocols, extensions }
   for (const { keeps, refusal } of RULES) if (!keeps(head)) return { refusal }
 
   const { host, origin } = headers

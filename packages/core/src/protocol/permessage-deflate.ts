@@ -114,9 +114,11 @@ export function inflate(payload: Buffer, maxBytes: number): Buffer {
     // zlib gives a slice of a buffer of its own size: a small message must not pin it.
     return data.length * 2 >= data.buffer.byteLength ? data : Buffer.from(data)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ERR_BUFFER_TOO_LARGE') {
       throw new ProtocolError('message too big', CloseCode.MESSAGE_TOO_BIG, '10.4', 'maxMessageBytes')
     }
+    if (!code?.startsWith('Z_')) throw new ProtocolError('cannot inflate', CloseCode.INTERNAL_ERROR, '')
     throw new ProtocolError('corrupt compressed data', CloseCode.INVALID_PAYLOAD, '')
   }
 }
