@@ -36,7 +36,7 @@ export interface Accepted<S> {
 
 const IDLE_PING = pingFrame('')
 const LOST: CloseInfo = { code: CloseCode.ABNORMAL, reason: '', by: 'network' }
-const TERMINATED: CloseInfo = { code: CloseCode.ABNORMAL, reason: '', by: 'server' }
+const TERMINATED: CloseInfo = { ...LOST, by: 'server' }
 
 export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beating, Holder {
   state: S
@@ -54,12 +54,11 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
   #crossed = false
   #controlRate: TokenBucket | null = null
 
-  // In the heartbeat's time; 0: not running.
-  #lastByteAt: number
+  #lastByteAt: number // like the two below in the heartbeat's time; 0: not running
   #pingedAt = 0
   #deadline = 0
 
-  // The end: what `closed` will be told, and whether our Close still waits for the peer's.
+  // What `closed` will be told, and whether our Close still waits for the peer's.
   #info: CloseInfo | null = null
   #awaitingClose = false
 

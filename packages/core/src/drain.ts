@@ -46,17 +46,13 @@ export async function drainAll<S>(
 ): Promise<DrainResult> {
   const { batch, intervalMs, deadlineMs, code } = drainPlan(options)
   const { signal } = options
-  signal?.throwIfAborted()
   const all = [...connections]
-  const stop = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  let onAbort = (): void => {}
   const over = new Promise<'deadline' | 'aborted'>((resolve) => {
-    const timer = setTimeout(() => resolve('deadline'), deadlineMs)
-    const onAbort = (): void => resolve('aborted')
+    timer = setTimeout(resolve, deadlineMs, 'deadline')
+    onAbort = () => resolve('aborted')
     signal?.addEventListener('abort', onAbort)
-    stop.signal.addEventListener('abort', () => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', onAbort)
-    })
   })
   let next = 0
   const closeBatch = (): void => {
@@ -74,6 +70,7 @@ export async function drainAll<S>(
     return { closed: all.length - left.length, terminated: left.length }
   } finally {
     clearInterval(batches)
-    stop.abort()
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', onAbort)
   }
 }

@@ -1,5 +1,6 @@
 // Edge: a port or a unix socket, with what `listen` leaves to its caller: a promise, an abort, a stale socket file.
 
+import { once } from 'node:events'
 import { lstat, unlink } from 'node:fs/promises'
 import { connect, type Server as TcpServer } from 'node:net'
 
@@ -40,21 +41,12 @@ export async function listenOn(server: TcpServer, place: Place): Promise<Address
   return { port: address.port, host: address.address }
 }
 
-function attempt(server: TcpServer, { port, host, unix }: Place): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onError = (error: Error): void => {
-      server.off('listening', onListening)
-      reject(error)
-    }
-    const onListening = (): void => {
-      server.off('error', onError)
-      resolve()
-    }
-    server.once('error', onError)
-    server.once('listening', onListening)
-    if (unix !== undefined) server.listen(unix)
-    else server.listen(host === undefined ? { port: port! } : { port: port!, host })
-  })
+async function attempt(server: TcpServer, { port, host, unix }: Place): Promise<void> {
+  // Rejects with an 'error' that comes first.
+  const listening = once(server, 'listening')
+  if (unix !== undefined) server.listen(unix)
+  else server.listen(host === undefined ? { port: port! } : { port: port!, host })
+  await listening
 }
 
 function isInUse(error: unknown): boolean {
@@ -64,12 +56,13 @@ function isInUse(error: unknown): boolean {
 /** Is this a socket file whose server is gone? */
 async function isStale(path: string): Promise<boolean> {
   if (!(await lstat(path)).isSocket()) return false
-  return new Promise((resolve) => {
-    const probe = connect(path)
-    probe.once('connect', () => {
-      probe.destroy()
-      resolve(false)
-    })
-    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'))
-  })
+  const probe = connect(path)
+  try {
+    await once(probe, 'connect')
+    return false
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ECONNREFUSED'
+  } finally {
+    probe.destroy()
+  }
 }

@@ -89,7 +89,7 @@ export class SendQueue implements Queue {
   offer(frame: Buffer): 'ok' | 'backpressure' | 'over' {
     if (this.#inFlight === 0) {
       if (this.list.length === 0 || this.listBytes + frame.length <= JOIN_BYTES) {
-        this.#append(frame)
+        this.push(frame)
         return 'ok'
       }
       this.#context.outbox.flushOne(this)
@@ -101,14 +101,14 @@ export class SendQueue implements Queue {
         : this.listBytes > maxBufferedBytes * UNKNOWN_CAPS
       if (over) return 'over'
     }
-    this.#append(frame)
+    this.push(frame)
     return this.refused ? 'backpressure' : 'ok'
   }
 
   /** Accepts a ping; false: too many wait already. Control frames do not count against the cap. */
   offerPing(frame: Buffer): boolean {
     if (this.refused && ++this.#pings > MAX_WAITING_PINGS) return false
-    this.#append(frame)
+    this.push(frame)
     return true
   }
 
@@ -119,20 +119,15 @@ export class SendQueue implements Queue {
       this.list[this.#pongAt] = frame
       return
     }
-    this.#append(frame)
+    this.push(frame)
     this.#pongAt = this.list.length - 1
   }
 
   /** Accepts the last bytes of the connection; when they are out, our side of TCP ends. */
   end(frame: Buffer | null): void {
-    if (frame !== null) this.#append(frame)
+    if (frame !== null) this.push(frame)
     this.#ending = true
     this.#endWhenOut()
-  }
-
-  /** Accepts a frame whatever waits: the 101, a Close. */
-  push(bytes: Buffer): void {
-    this.#append(bytes)
   }
 
   /** Forgets what was accepted and not begun to be handed to the stream. */
@@ -196,7 +191,8 @@ export class SendQueue implements Queue {
     this.#owner.onQueueEmpty()
   }
 
-  #append(frame: Buffer): void {
+  /** Accepts bytes whatever waits: the 101, a Close, and what the offers have let pass. */
+  push(frame: Buffer): void {
     if (this.#ended) return
     if (this.list === NONE) this.list = [frame]
     else this.list.push(frame)

@@ -18,7 +18,7 @@ import { CloseCode } from './protocol/close.ts'
 import { requestPath } from './protocol/handshake.ts'
 import { createDeflaters } from './protocol/permessage-deflate.ts'
 import { Counters, type Stats } from './stats.ts'
-import { Upgrade, type UpgradeContext } from './upgrade.ts'
+import { DRAINING, Upgrade, type UpgradeContext } from './upgrade.ts'
 
 /** A WebSocket server, made by `createServer`. */
 export interface Server<S = unknown> {
@@ -186,8 +186,7 @@ class SocketServer<I, S> implements Server<S> {
   /** From now on nobody new is accepted. */
   #leave(): void {
     this.#leaving = true
-    for (const upgrade of this.#upgrades)
-      upgrade.refuse({ status: 503, error: 'draining', headers: { 'Retry-After': '2' } })
+    for (const upgrade of this.#upgrades) upgrade.refuse(DRAINING)
   }
 
   readonly #onAttachedUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {

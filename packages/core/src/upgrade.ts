@@ -22,6 +22,9 @@ const MAX_EARLY_BYTES = 65_536
 /** When to come back after a 503, in seconds. */
 const RETRY_AFTER = { 'Retry-After': '2' }
 
+/** What an upgrade gets while its server drains or closes. */
+export const DRAINING: Refusal = { status: 503, error: 'draining', headers: RETRY_AFTER }
+
 /** What an upgrade needs of its server. */
 export interface UpgradeContext<I, S> extends Omit<ConnectionContext<S>, 'handler'> {
   readonly handler: ConnectionContext<S>['handler'] & {
@@ -42,31 +45,21 @@ export interface UpgradeContext<I, S> extends Omit<ConnectionContext<S>, 'handle
 }
 
 /** The request as the user's `handshake` sees it; what few handshakes ask for is made when they do. */
-class Request implements HandshakeRequest {
-  readonly path: string
-  readonly headers: Readonly<Record<string, string>>
-  readonly remoteAddress: string
-  readonly subprotocols: readonly string[]
-  readonly #search: string
-  readonly #abort: () => AbortSignal
-  #query: URLSearchParams | null = null
-
-  constructor(opening: Opening, remoteAddress: string, abort: () => AbortSignal) {
-    this.path = opening.path
-    this.headers = opening.headers
-    this.remoteAddress = remoteAddress
-    this.subprotocols = opening.subprotocols
-    this.#search = opening.search
-    this.#abort = abort
-  }
-
-  get query(): URLSearchParams {
-    this.#query ??= new URLSearchParams(this.#search)
-    return this.#query
-  }
-
-  get signal(): AbortSignal {
-    return this.#abort()
+function handshakeRequest(opening: Opening, remoteAddress: string, signal: () => AbortSignal): HandshakeRequest {
+  const { path, search, headers, subprotocols } = opening
+  let query: URLSearchParams | undefined
+  return {
+    path,
+    headers,
+    remoteAddress,
+    subprotocols,
+    get query() {
+      query ??= new URLSearchParams(search)
+      return query
+    },
+    get signal() {
+      return signal()
+    },
   }
 }
 
@@ -103,7 +96,7 @@ export class Upgrade<I, S> implements Sink, Beating {
   begin(request: IncomingMessage): void {
     const { limits, counters, pressure, connections, leaving } = this.#context
     // Nothing is allocated for an upgrade that there is no place for.
-    if (leaving) return this.refuse({ status: 503, error: 'draining', headers: RETRY_AFTER })
+    if (leaving) return this.refuse(DRAINING)
     if (connections.size + counters.pendingHandshakes >= limits.maxConnections)
       return this.#refuseFull('maxConnections')
     if (counters.pendingHandshakes >= limits.maxPendingHandshakes) return this.#refuseFull('maxPendingHandshakes')
@@ -165,7 +158,7 @@ export class Upgrade<I, S> implements Sink, Beating {
       where = 'handshake'
       if (handler.handshake === undefined)
         return this.#accept(opening, new Acceptance(first as unknown as S, undefined, {}))
-      const request = new Request(opening, this.#remoteAddress, () => this.#signal())
+      const request = handshakeRequest(opening, this.#remoteAddress, () => this.#signal())
       const result = handler.handshake(request, first)
       if (!isThenable(result)) return this.#decide(opening, result as Exclude<HandshakeResult<S>, Promise<unknown>>)
       this.#pending = true
@@ -181,7 +174,7 @@ export class Upgrade<I, S> implements Sink, Beating {
   #decide(opening: Opening, decision: S | Rejection | Acceptance<S>): void {
     if (this.#done) return
     if (decision instanceof Rejection) this.refuse(decision)
-    else if (this.#context.leaving) this.refuse({ status: 503, error: 'draining', headers: RETRY_AFTER })
+    else if (this.#context.leaving) this.refuse(DRAINING)
     else if (decision instanceof Acceptance) this.#accept(opening, decision)
     else this.#accept(opening, new Acceptance(decision, undefined, {}))
   }
