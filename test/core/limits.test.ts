@@ -163,7 +163,8 @@ describe('the request head', () => {
     { option: {}, count: 10_000, statuses: [400, 431] },
     { option: { maxHeaders: 7 }, count: 7, statuses: [101] },
     { option: { maxHeaders: 7 }, count: 8, statuses: [400] },
-    { option: { maxHeaders: 3000 }, count: 2999, statuses: [101] },
+    { option: { maxHeaders: 3000, maxHeaderBytes: 65_536 }, count: 2999, statuses: [101] },
+    { option: { maxHeaders: 3000 }, count: 2999, statuses: [431] },
   ])('maxHeaders $option: $count headers come to $statuses', async ({ option, count, statuses }) => {
     const test = await serve(option)
     const client = await test.tcp()

@@ -15,7 +15,7 @@ import {
   type ServerOptions,
   type Socket,
 } from '@roomcast/core'
-import { inTime, Log } from './log.ts'
+import { inTime, Log, nextTurn } from './log.ts'
 import { endClients, type HandshakeText, RawClient, type RawOptions, type Response, type Target } from './raw-client.ts'
 
 /** Key and certificate of `localhost`, for tests only. */
@@ -153,7 +153,11 @@ export async function temporaryFolder(): Promise<string> {
   return folder
 }
 
-/** Ends all clients and servers; fails when a server does not come to its end. */
+// Nothing that a peer or a callback does may reach the process.
+const escaped: unknown[] = []
+for (const event of ['uncaughtException', 'unhandledRejection']) process.on(event, (error) => escaped.push(error))
+
+/** Ends all clients and servers; fails when a server does not come to its end, or an error reached the process. */
 export async function cleanUp(): Promise<void> {
   endClients()
   const all = [...servers]
@@ -161,4 +165,6 @@ export async function cleanUp(): Promise<void> {
   await inTime(Promise.all(all.map((server) => server.close())), 'server.close()')
   await Promise.all([...folders].map((folder) => rm(folder, { recursive: true, force: true })))
   folders.clear()
+  await nextTurn()
+  if (escaped.length > 0) throw new Error('an error reached the process', { cause: escaped.splice(0) })
 }

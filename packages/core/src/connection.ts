@@ -172,7 +172,8 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
       this.#lastByteAt += elapsed
       if (this.#pingedAt > 0) this.#pingedAt += elapsed
       this.#reader.shiftClock(elapsed)
-      this.#controlRate?.credit(elapsed)
+      this.#controlRate ??= new TokenBucket(this.#context.limits.maxControlFramesPerSecond)
+      this.#controlRate.credit(elapsed)
     } else if (this.#reader.overdue(now)) {
       this.#reader.fail(policy('message took too long', 'messageTimeoutMs'))
     } else if (this.#pingedAt > 0) {
@@ -185,7 +186,6 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
     }
   }
 
-  /** Bytes were read. */
   onBytes(chunk: Buffer): void {
     this.#context.counters.bytesIn += chunk.length
     this.#lastByteAt = this.#context.heartbeat.now

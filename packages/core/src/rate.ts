@@ -6,6 +6,7 @@ export class TokenBucket {
   #tokens: number
   #filledAt = performance.now()
   #credit = 0
+  #creditedAt = 0
 
   constructor(perSecond: number) {
     this.#perSecond = perSecond
@@ -17,14 +18,16 @@ export class TokenBucket {
     const now = performance.now()
     this.#tokens = Math.min(this.#perSecond, this.#tokens + ((now - this.#filledAt) / 1000) * this.#perSecond)
     this.#filledAt = now
+    if (now - this.#creditedAt > 1000) this.#credit = 0
     if (this.#tokens >= 1) this.#tokens--
     else if (this.#credit >= 1) this.#credit--
     else return false
     return true
   }
 
-  /** Nothing was read for so long, in ms: what came meanwhile will come at once, and is not a flood for that. */
+  /** Nothing was read for so long, in ms: what came meanwhile comes within the next second, and is no flood for that. */
   credit(elapsed: number): void {
     this.#credit += (elapsed / 1000) * this.#perSecond
+    this.#creditedAt = performance.now()
   }
 }

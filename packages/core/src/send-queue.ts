@@ -209,9 +209,15 @@ export class SendQueue implements Queue {
 
   /** Joins what waits: a frame costs far more memory as an object of its own than its bytes, and those are what is capped. */
   #pack(): void {
-    this.list.push(Buffer.concat(this.list.splice(this.#packed)))
+    const loose = this.list.slice(this.#packed)
+    const bytes = loose.reduce((sum, frame) => sum + frame.length, 0)
+    // A larger one would be cut when it is handed on, and its rest could not be discarded any more.
+    if (bytes <= JOIN_BYTES) {
+      this.list.length = this.#packed
+      this.list.push(Buffer.concat(loose, bytes))
+      this.#pongAt = -1
+    }
     this.#packed = this.list.length
-    this.#pongAt = -1
   }
 
   #endWhenOut(): void {

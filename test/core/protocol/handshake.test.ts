@@ -16,6 +16,9 @@ import {
 
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
 
+/** Room for 10,000 short header lines. */
+const MAX_HEADER_BYTES = 65_536
+
 /** Header lines of a handshake without fault, with some replaced: a list is several lines, undefined none. */
 function request(
   headers: Record<string, string | readonly string[] | undefined> = {},
@@ -37,7 +40,7 @@ function request(
 }
 
 function read(given: UpgradeRequest, maxHeaders = 100): { opening?: Opening; refusal?: Refusal } {
-  return readHandshake(given, { maxHeaders })
+  return readHandshake(given, { maxHeaders, maxHeaderBytes: MAX_HEADER_BYTES })
 }
 
 function opening(given: UpgradeRequest): Opening {
@@ -120,6 +123,10 @@ describe('acceptKey', () => {
 // Every refusal there is: the exact value, one request that only this rule refuses.
 const REFUSALS: [refusal: Refusal, given: UpgradeRequest][] = [
   [{ status: 400, error: 'too_many_headers', limit: 'maxHeaders' }, request({ X: Array(96).fill('a') })],
+  [
+    { status: 431, error: 'headers_too_large', limit: 'maxHeaderBytes' },
+    request({ Cookie: 'c'.repeat(MAX_HEADER_BYTES) }),
+  ],
   [{ status: 405, error: 'method_not_allowed', headers: { Allow: 'GET' } }, request({}, { method: 'POST' })],
   [{ status: 400, error: 'invalid_http_version' }, request({}, { httpVersion: '1.0' })],
   [{ status: 400, error: 'invalid_url' }, request({}, { url: '/a#b' })],
@@ -159,10 +166,12 @@ describe('refusals', () => {
       'Sec-WebSocket-Extensions': '',
       Origin: ['a', 'b'],
       X: Array(100).fill('a'),
+      Cookie: 'c'.repeat(MAX_HEADER_BYTES),
     }
     const line = { method: 'PUT', httpVersion: '1.0', url: 'x' }
     const mend: (() => void)[] = [
       () => delete lines.X,
+      () => delete lines.Cookie,
       () => (line.method = 'GET'),
       () => (line.httpVersion = '1.1'),
       () => (line.url = '/'),
@@ -192,6 +201,33 @@ describe('header count (H1)', () => {
     expect(given.rawHeaders).toHaveLength(2 * count)
     expect(error(given)).toBe(count > 100 ? 'too_many_headers' : undefined)
     expect(read(given, count).refusal).toBeUndefined()
+  })
+})
+
+describe('header size', () => {
+  /** The bytes of a request line's url and its header lines, as they came. */
+  function bytesOf({ url = '', rawHeaders }: UpgradeRequest): number {
+    let bytes = url.length
+    for (let i = 0; i < rawHeaders.length; i += 2) bytes += `${rawHeaders[i]}: ${rawHeaders[i + 1]}\r\n`.length
+    return bytes
+  }
+
+  it.each([
+    ['one long header', request({ Cookie: 'c'.repeat(5_000) })],
+    ['many short headers', request({ X: Array(90).fill('a') })],
+    ['a long url', request({}, { url: `/${'u'.repeat(5_000)}` })],
+  ])('%s: up to maxHeaderBytes, and one below', (_, given) => {
+    const bytes = bytesOf(given)
+    const at = (maxHeaderBytes: number): string | undefined => {
+      const result = readHandshake(given, { maxHeaders: 100, maxHeaderBytes })
+      return 'refusal' in result ? result.refusal.error : undefined
+    }
+    expect(at(bytes)).toBeUndefined()
+    expect(at(bytes - 1)).toBe('headers_too_large')
+  })
+
+  it('has no bound when none is given', () => {
+    expect(readHandshake(request({ Cookie: 'c'.repeat(1_000_000) }), { maxHeaders: 100 })).toHaveProperty('opening')
   })
 })
 
