@@ -182,7 +182,9 @@ describe('the request head', () => {
     const test = new TestServer({ server: http })
     await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', () => resolve()))
     test.target = { port: (http.address() as AddressInfo).port }
-    for (const count of [101, 2100]) expect((await test.answer({ extra: more(count) })).status).toBe(400)
+    expect((await test.answer({ extra: more(101) })).status).toBe(400)
+    // Newer versions of node refuse more than 2,000 by themselves.
+    expect((await test.answer({ extra: more(2100) })).status).toBeOneOf([400, 431])
     expect((await test.answer({ extra: more(100) })).status).toBe(101)
     http.closeAllConnections()
     http.close()

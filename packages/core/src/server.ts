@@ -255,5 +255,9 @@ function* openOnes<S>(connections: Iterable<Connection<S>>): Generator<Socket<S>
 }
 
 function warn(error: unknown): void {
-  process.emitWarning(error instanceof Error ? error : inspect(error))
+  try {
+    process.emitWarning(error instanceof Error ? error : inspect(error))
+  } catch {
+    process.emitWarning('an error was caught that cannot be shown')
+  }
 }

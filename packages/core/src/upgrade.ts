@@ -217,6 +217,8 @@ export class Upgrade<I, S> implements Sink, Beating {
   }
 
   #failed(error: unknown, where: ErrorWhere): void {
+    // A lookup that gave up because the peer did is no error of anybody.
+    if (this.#left && error === this.#abort?.signal.reason) return
     this.#context.report(error, where)
     this.refuse({ status: 500, error: 'internal_error' })
   }
