@@ -128,6 +128,26 @@ describe('handshake', () => {
     expect(aborted).toEqual([true])
   })
 
+  test('a lookup that gave up because its peer did is no error, another one is', async () => {
+    const test = await serve({
+      handler: {
+        async handshake({ signal, path }) {
+          await new Promise((resolve) => signal.addEventListener('abort', resolve))
+          throw path === '/own' ? new Error('own') : signal.reason
+        },
+      },
+    })
+    for (const url of ['/', '/own']) {
+      const client = await test.tcp()
+      client.ask({ url })
+      await eventually(() => test.server.stats().pendingHandshakes === 1)
+      client.socket.destroy()
+      await eventually(() => test.server.stats().pendingHandshakes === 0)
+    }
+    await eventually(() => test.errors.length > 0)
+    expect(test.errors.all.map(({ error }) => `${error}`)).toEqual(['Error: own'])
+  })
+
   test('maxHeaderBytes holds on somebody else’s http server', async () => {
     const http = createHttpServer({ maxHeaderSize: 65_536 })
     const test = new TestServer({ server: http, maxHeaderBytes: 2_000 })
