@@ -1,0 +1,3 @@
+// The whole public surface of @roomcast/redis-bridge.
+
+export {}

@@ -1,0 +1,3 @@
+// Publishing without sockets or a subscription, from a worker or a cron job.
+
+export {}
