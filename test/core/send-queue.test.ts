@@ -106,6 +106,20 @@ describe('what waits behind refused bytes', () => {
     fc.record({ kind: fc.constant('take' as const) }),
   )
 
+  test('discarded, a small message that was not flushed is gone too', () => {
+    const { queue, outbox, stream } = stalledQueue()
+    queue.push(Buffer.from('begun'))
+    outbox.flushOne(queue)
+    stream.takeAll()
+    expect(queue.offerSmall('forgotten', undefined)).toBe(true)
+    queue.discard()
+    expect(queue.bufferedBytes).toBe(0)
+    const before = stream.written.length
+    queue.push(Buffer.from('last'))
+    outbox.flushOne(queue)
+    expect(Buffer.concat(stream.written.slice(before)).toString()).toBe('last')
+  })
+
   test('arrives whole and in order; discarded, it is a prefix that ends with a frame', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 14 }), fc.boolean(), (steps, discard) => {

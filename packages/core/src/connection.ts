@@ -98,6 +98,10 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
 
   write(data: Payload | Framed, opcode?: Opcode): WriteResult {
     const framed = data instanceof Framed
+    if (!framed && this.#deflater === null && this.#readyState === 'open' && this.#queue.offerSmall(data, opcode)) {
+      this.#context.counters.messagesOut++
+      return 'ok'
+    }
     let bytes = framed ? data.bytes : frameBytes(data, opcode)
     if (this.#readyState !== 'open') return 'closed'
     if (this.#deflater !== null) bytes = framed ? data.deflated(this.#deflater) : this.#deflater.deflate(bytes)
