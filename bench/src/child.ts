@@ -45,11 +45,21 @@ export const LOAD_CORE = 1
 /** True where processes can be bound to a core each. */
 export const canPin: boolean = spawnSync('taskset', ['-c', '0,1', 'true']).status === 0
 
-/** Parent's side: starts a file next to this one in a node of its own, bound to a core where the system can. */
-export function startChild(file: string, options: { args: string[]; core: number; nodeArgs?: string[] }): ChildProcess {
+/** How a child runs. */
+export interface ChildOptions {
+  args: string[]
+  core: number
+  /** Instead of node. */
+  runtime?: string
+  /** What is said to the runtime itself. */
+  runtimeArgs?: string[]
+}
+
+/** Parent's side: starts a file next to this one in a process of its own, bound to a core where the system can. */
+export function startChild(file: string, options: ChildOptions): ChildProcess {
   const command = [
-    process.execPath,
-    ...(options.nodeArgs ?? []),
+    options.runtime ?? process.execPath,
+    ...(options.runtimeArgs ?? []),
     fileURLToPath(new URL(file, import.meta.url)),
     ...options.args,
   ]

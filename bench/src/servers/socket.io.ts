@@ -1,0 +1,46 @@
+// Socket.IO: its own rooms, WebSocket only.
+
+import http from 'node:http'
+import https from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { load } from '../peers.ts'
+import { ECHO_ROOM, scenarioOfProcess, serve, TLS } from './serve.ts'
+
+interface IoSocket {
+  handshake: { query: Record<string, string> }
+  join(room: string): void
+  leave(room: string): void
+  on(event: string, listener: (data: unknown) => void): void
+  emit(event: string, data: unknown): void
+}
+interface Io {
+  on(event: 'connection', listener: (socket: IoSocket) => void): void
+  to(room: string): { emit(event: string, data: unknown): void }
+}
+interface IoModule {
+  Server: new (
+    server: http.Server,
+    options: { transports: ['websocket']; serveClient: boolean; perMessageDeflate: false | object },
+  ) => Io
+}
+
+const { Server } = load<IoModule>('socket.io', 'socket.io')
+const { compression, tls } = scenarioOfProcess()
+const STATELESS = { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: 1024 }
+const server = tls ? https.createServer(TLS()) : http.createServer()
+const io = new Server(server, {
+  transports: ['websocket'],
+  serveClient: false,
+  perMessageDeflate: compression ? STATELESS : false,
+})
+
+io.on('connection', (socket) => {
+  const room = socket.handshake.query.room ?? ''
+  if (room === ECHO_ROOM) {
+    socket.on('message', (data) => socket.emit('message', data))
+    return
+  }
+  socket.join(room)
+  socket.on('message', (data) => io.to(room).emit('message', data))
+})
+server.listen(0, '127.0.0.1', () => serve((server.address() as AddressInfo).port))
