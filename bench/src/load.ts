@@ -29,8 +29,9 @@ export interface LoadResult {
 const FINISH_TIMEOUT_MS = 20_000
 /** Sockets that connect at a time: stays under the usual listen backlog. */
 const CONNECT_AT_ONCE = 100
-/** Over so many sockets, an address of the loopback net each: the system has some 28,000 ports for one. */
-const SOCKETS_PER_ADDRESS = 10_000
+/** Over so many sockets, an address of the loopback net each: the system has some 28,000 ports for one, and takes longer
+ * and longer to find a free one among them. */
+const SOCKETS_PER_ADDRESS = 2500
 /** The load of many sockets must not be what the few beside it wait for. */
 const LOW_PRIORITY = 19
 

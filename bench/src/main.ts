@@ -47,7 +47,7 @@ async function runTraffic(name: string): Promise<void> {
 /** What handshakes cost. */
 async function runConnect(): Promise<void> {
   const all = await interleaved(servers, (server) => measureIdle(server, 'idle-2k', 'idle-10k'))
-  results.connect = all
+  Object.assign(results, { connect: all })
   print(connectTable(`10,000 handshakes, 100 at a time, after 2,000 others (${options.rounds} rounds)`, all))
 }
 
@@ -55,7 +55,7 @@ async function runConnect(): Promise<void> {
 async function runMemory(): Promise<void> {
   const of = `for each of`
   const all = await interleaved(servers, (server) => measureIdle(server, 'idle-2k', 'idle-10k'))
-  results.memory = all
+  Object.assign(results, { memory: all })
   print(memoryTable('memory', `${of} 10,000 idle sockets, after 2,000 others (${options.rounds} rounds)`, all))
   const node = servers.filter((name) => name === OURS || name === BASE)
   const plain = await interleaved(node, (server) => measureIdle(server, 'idle-2k', 'idle-2k'))

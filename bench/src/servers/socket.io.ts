@@ -7,7 +7,7 @@ import { load } from '../peers.ts'
 import { ECHO_ROOM, scenarioOfProcess, serve, TLS } from './serve.ts'
 
 interface IoSocket {
-  handshake: { query: Record<string, string> }
+  handshake: { query: { room?: string } }
   join(room: string): void
   leave(room: string): void
   on(event: string, listener: (data: unknown) => void): void
