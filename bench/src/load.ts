@@ -8,7 +8,7 @@ import { DeflatedChecker, jsonFramesOf } from './deflated.ts'
 import { DIALECTS } from './dialect.ts'
 import { Checker, framesOf, type MessageChecker } from './frames.ts'
 import { isSubject, subjectNamed } from './peers.ts'
-import { RoundTrips } from './round-trips.ts'
+import { type RoundTripMs, RoundTrips } from './round-trips.ts'
 import { scenarioNamed } from './scenarios.ts'
 
 /** What the load generator has seen so far. */
@@ -23,7 +23,7 @@ export interface LoadResult {
   published: number
   delivered: number
   /** Of the messages that were sent at a pace: how long until each was back. */
-  roundTripMs?: { median: number; p99: number; worst: number }
+  roundTripMs?: RoundTripMs
 }
 
 const FINISH_TIMEOUT_MS = 20_000
@@ -31,7 +31,7 @@ const FINISH_TIMEOUT_MS = 20_000
 const CONNECT_AT_ONCE = 100
 /** Over so many sockets, an address of the loopback net each: the system has some 28,000 ports for one, and takes longer
  * and longer to find a free one among them. */
-const SOCKETS_PER_ADDRESS = 2500
+const SOCKETS_PER_ADDRESS = 1000
 /** The load of many sockets must not be what the few beside it wait for. */
 const LOW_PRIORITY = 19
 
@@ -59,7 +59,7 @@ const failed = new Promise<never>((_, reject) => {
 failed.catch(() => {})
 
 if (scenario.beside) setPriority(LOW_PRIORITY)
-answerParent({ start, sample, finish })
+answerParent({ start, sample, finish, resetRoundTrips: () => roundTrips?.reset() })
 
 async function start(): Promise<void> {
   while (connected < scenario.sockets) {

@@ -1,11 +1,13 @@
 // `pnpm bench [scenario…]`: the same work for every server, rounds interleaved so that a noisy machine is unfair to nobody,
 // medians at the end. See ../README.md.
 
+import { churnTable, measureChurn } from './churn.ts'
 import { describeMachine, machineLine, socketsWithin } from './machine.ts'
 import { compressionNote, connectTable, measureIdle, memoryTable } from './memory.ts'
 import { BASE, readOptions } from './options.ts'
 import { packagesOf, type SubjectName } from './peers.ts'
 import { prepare } from './prepare.ts'
+import { profileTable } from './profile.ts'
 import { asMarkdown, asText, OURS, ratio, type Series, type Table, timesText, trafficTable } from './report.ts'
 import { measure, type Round } from './round.ts'
 import { scenarioNamed } from './scenarios.ts'
@@ -15,12 +17,21 @@ const machine = describeMachine()
 /** Everything but the report itself. */
 const say = (line: string): void => (options.output === 'text' ? console.log(line) : console.error(line))
 say(machineLine(machine))
+if (options.profile) {
+  for (const name of options.scenarios) print(await profileTable(name, options.seconds))
+  process.exit()
+}
 const servers = await prepare(options.servers, say)
 const results: Record<string, Series<unknown>[]> = {}
 
 for (const name of options.scenarios) await runTraffic(name)
 if (options.others.includes('connect')) await runConnect()
 if (options.others.includes('memory')) await runMemory()
+if (options.others.includes('churn')) {
+  const all = await interleaved(servers, measureChurn)
+  Object.assign(results, { churn: all })
+  print(churnTable(`2,000 sockets, each in and out of 10 of 1,000 rooms, in memory (${options.rounds} rounds)`, all))
+}
 if (options.output === 'json') {
   const versions = Object.fromEntries(servers.map((server) => [server, packagesOf(server)]))
   const { rounds, seconds } = options

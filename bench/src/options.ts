@@ -7,6 +7,9 @@ import { SCENARIOS, scenariosNamed } from './scenarios.ts'
 /** Measurements that are no traffic. */
 export const OTHERS = ['connect', 'memory', 'churn'] as const
 
+/** What is profiled when nothing else is said. */
+const PROFILED = ['busy', 'quiet', 'echo-wide', 'echo-deep']
+
 /** One of them. */
 export type Other = (typeof OTHERS)[number]
 
@@ -46,7 +49,8 @@ export function readOptions(args: string[]): Options {
   const atLeast = values['at-least'] === undefined ? undefined : positive('at-least', values['at-least'])
   const everyServer = Object.keys(SUBJECTS).join(',')
   const servers = (values.servers ?? (atLeast === undefined ? everyServer : `roomcast,${BASE}`)).split(',')
-  const words = positionals.length > 0 ? positionals : [...Object.keys(SCENARIOS), ...OTHERS]
+  const everything = values.profile ? PROFILED : [...Object.keys(SCENARIOS), ...OTHERS]
+  const words = positionals.length > 0 ? positionals : everything
   return {
     ...namesOf(words),
     servers: servers.map((name) => {

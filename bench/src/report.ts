@@ -67,6 +67,7 @@ export function trafficTable(name: string, about: string, all: readonly Series[]
           column('echo median ms', 'echoMedianMs', 1, 1),
           column('echo p99 ms', 'echoP99Ms', 1, 1),
           column('echo worst ms', 'echoWorstMs', 1, 1),
+          column("load's own worst delay ms", 'probeDelayMs', 1, 1),
         ]
       : [
           times(`${OURS} ×, by CPU`, (series, base) => ratio(series, base, (round) => round.serverCpuUsPerDelivery)),

@@ -1,18 +1,38 @@
-// How long messages were away, for publishers that send at a pace.
+// How long messages were away, for publishers that send at a pace; and how late this process itself was, since what it
+// does not look at in time seems to have been away.
+
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 
 /** Messages of one publisher that can be under way: more would be a server that stands still for seconds. */
 const UNDER_WAY = 1024
 const STEPS_PER_MS = 20
 const LONGEST_MS = 30_000
 
+/** What came of many messages. `ownDelay`: the longest time in which this process did not look. */
+export interface RoundTripMs {
+  median: number
+  p99: number
+  worst: number
+  ownDelay: number
+}
+
 /** Times from sending to coming back, counted in steps of 0.05 ms. */
 export class RoundTrips {
   readonly #sentAtMs: Float64Array
   readonly #counts = new Uint32Array(LONGEST_MS * STEPS_PER_MS)
+  readonly #own = monitorEventLoopDelay({ resolution: 1 })
   #worstMs = 0
 
   constructor(publishers: number) {
     this.#sentAtMs = new Float64Array(publishers * UNDER_WAY)
+    this.#own.enable()
+  }
+
+  /** What was before does not count. */
+  reset(): void {
+    this.#counts.fill(0)
+    this.#worstMs = 0
+    this.#own.reset()
   }
 
   /** A message is sent now. */
@@ -31,8 +51,9 @@ export class RoundTrips {
   }
 
   /** What came of them. */
-  summary(): { median: number; p99: number; worst: number } {
-    return { median: this.#quantile(0.5), p99: this.#quantile(0.99), worst: this.#worstMs }
+  summary(): RoundTripMs {
+    const [median, p99] = [this.#quantile(0.5), this.#quantile(0.99)]
+    return { median, p99, worst: this.#worstMs, ownDelay: this.#own.max / 1e6 }
   }
 
   #quantile(share: number): number {

@@ -2,6 +2,7 @@
 // proof that nothing was lost.
 
 import type { ChildProcess } from 'node:child_process'
+import type { Profiler } from 'node:inspector'
 import { ask, firstLine, LOAD_CORE, SERVER_CORE, startChild, stopChild } from './child.ts'
 import type { LoadResult, LoadSample } from './load.ts'
 import { runtimeOf, type SubjectName } from './peers.ts'
@@ -23,6 +24,8 @@ export interface Round {
   echoMedianMs?: number
   echoP99Ms?: number
   echoWorstMs?: number
+  /** The longest time in which their load generator did not look. */
+  probeDelayMs?: number
 }
 
 const WARM_UP_MS = 1000
@@ -31,6 +34,8 @@ const WARM_UP_MS = 1000
 export interface MeasureOptions {
   seconds: number
   countWrites: boolean
+  /** Wants the server's CPU profile of the measured time. */
+  profile?: (profile: Profiler.Profile) => void
   /** Fewer than the scenario's, where the system has no more. */
   sockets?: number
 }
@@ -74,16 +79,21 @@ export async function measure(server: SubjectName, name: string, options: Measur
     const sample = (): Promise<[ServerSample, LoadSample]> =>
       Promise.all([ask<ServerSample>(started.process, 'sample'), ask<LoadSample>(load, 'sample')])
     await sleep(WARM_UP_MS)
+    if (options.profile) await ask(started.process, 'startProfile')
     const before = await sample()
+    if (beside) await ask(beside, 'resetRoundTrips')
     await sleep(Math.max(options.seconds, scenario.leastSeconds ?? 0) * 1000)
     const after = await sample()
+    options.profile?.(await ask<Profiler.Profile>(started.process, 'stopProfile'))
     const echo = beside && (await ask<LoadResult>(beside, 'finish')).roundTripMs
     await ask(load, 'finish')
     const round = compare(before, after)
-    if (echo) Object.assign(round, { echoMedianMs: echo.median, echoP99Ms: echo.p99, echoWorstMs: echo.worst })
-    return round
+    if (!echo) return round
+    const { median, p99, worst, ownDelay } = echo
+    return { ...round, echoMedianMs: median, echoP99Ms: p99, echoWorstMs: worst, probeDelayMs: ownDelay }
   } finally {
-    for (const child of [...loads, started.process]) await stopChild(child)
+    // The server first: the side that closes keeps the pair of ports for a minute, and a client's are scarce.
+    for (const child of [started.process, ...loads]) await stopChild(child)
   }
 }
 

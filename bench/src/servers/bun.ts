@@ -1,5 +1,6 @@
 // Bun: its own topics, published from the server so that the sender gets its message, too. Runs on Bun itself.
 
+import { churn } from './churn.ts'
 import { ECHO_PATH, scenarioOfProcess, serve, TLS } from './serve.ts'
 
 interface BunSocket {
@@ -30,7 +31,9 @@ interface BunRuntime {
 }
 
 const bun = (globalThis as unknown as { Bun: BunRuntime }).Bun
-const { compression = false, tls } = scenarioOfProcess()
+const { compression = false, tls, publishers } = scenarioOfProcess()
+/** Those that say nothing, for `churn`; they are not kept when there is traffic. */
+const idle: BunSocket[] = []
 const server = bun.serve({
   port: 0,
   hostname: '127.0.0.1',
@@ -45,6 +48,7 @@ const server = bun.serve({
     maxPayloadLength: 1024 * 1024,
     backpressureLimit: 1024 * 1024,
     open(socket) {
+      if (publishers === 0) idle.push(socket)
       if (socket.data.room !== ECHO_PATH) socket.subscribe(socket.data.room)
     },
     message(socket, message) {
@@ -53,4 +57,9 @@ const server = bun.serve({
     },
   },
 })
-serve(server.port)
+serve(server.port, {
+  churn: () =>
+    churn(
+      idle.map((socket) => ({ join: (name) => socket.subscribe(name), leave: (name) => socket.unsubscribe(name) })),
+    ),
+})

@@ -6,6 +6,7 @@ import net from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { answerParent, type Sample, sampleProcess } from '../child.ts'
 import { type Scenario, scenarioNamed } from '../scenarios.ts'
+import { startProfile, stopProfile } from './profiler.ts'
 
 /** A server's sample. With `--count-writes`: `writes` are writes of TCP sockets to the system, `socketTurns` how many
  * pairs of a socket and an event-loop turn had any. */
@@ -58,10 +59,12 @@ async function measureHeld(): Promise<Held> {
   return { heapBytes: heapUsed, externalBytes: external, rssBytes: rss }
 }
 
-/** Tells the parent the port, and answers its questions from now on. */
-export function serve(port: number): void {
+/** Tells the parent the port, and answers its questions from now on.
+ * @param more further questions. */
+export function serve(port: number, more: Record<string, () => unknown> = {}): void {
   const counts = process.argv.includes('--count-writes') ? countWrites() : {}
-  answerParent({ sample: (): ServerSample => ({ ...sampleProcess(), ...counts }), held: measureHeld })
+  const sample = (): ServerSample => ({ ...sampleProcess(), ...counts })
+  answerParent({ sample, held: measureHeld, startProfile, stopProfile, ...more })
   console.log(JSON.stringify({ port }))
 }
 

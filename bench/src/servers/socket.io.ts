@@ -4,6 +4,7 @@ import http from 'node:http'
 import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { load } from '../peers.ts'
+import { churn } from './churn.ts'
 import { ECHO_ROOM, scenarioOfProcess, serve, TLS } from './serve.ts'
 
 interface IoSocket {
@@ -15,6 +16,7 @@ interface IoSocket {
 }
 interface Io {
   on(event: 'connection', listener: (socket: IoSocket) => void): void
+  sockets: { sockets: Map<string, IoSocket> }
   to(room: string): { emit(event: string, data: unknown): void }
 }
 interface IoModule {
@@ -43,4 +45,6 @@ io.on('connection', (socket) => {
   socket.join(room)
   socket.on('message', (data) => io.to(room).emit('message', data))
 })
-server.listen(0, '127.0.0.1', () => serve((server.address() as AddressInfo).port))
+server.listen(0, '127.0.0.1', () => {
+  serve((server.address() as AddressInfo).port, { churn: () => churn([...io.sockets.sockets.values()]) })
+})

@@ -1,6 +1,7 @@
 // uWebSockets.js: its own topics, published from the app so that the sender gets its message, too.
 
 import { load } from '../peers.ts'
+import { churn } from './churn.ts'
 import { ECHO_PATH, scenarioOfProcess, serve, TLS_FILES } from './serve.ts'
 
 interface UwsSocket {
@@ -38,7 +39,7 @@ interface Uws {
 }
 
 const uws = load<Uws>('uwebsockets', 'uwebsockets')
-const { compression = false, tls } = scenarioOfProcess()
+const { compression = false, tls, publishers } = scenarioOfProcess()
 const app = tls ? uws.SSLApp({ key_file_name: TLS_FILES.key, cert_file_name: TLS_FILES.cert }) : uws.App()
 const options = {
   compression: compression ? uws.SHARED_COMPRESSOR : uws.DISABLED,
@@ -47,8 +48,12 @@ const options = {
   maxBackpressure: 1024 * 1024,
 }
 
+/** Those that say nothing, for `churn`; they are not kept when there is traffic. */
+const idle: UwsSocket[] = []
+
 app.ws(ECHO_PATH, {
   ...options,
+  open: (socket) => void (publishers === 0 && idle.push(socket)),
   message: (socket, message, isBinary) => void socket.send(message, isBinary, compression),
 })
 app.ws('/*', {
@@ -64,4 +69,11 @@ app.ws('/*', {
   open: (socket) => void socket.subscribe(socket.getUserData().room),
   message: (socket, message, isBinary) => void app.publish(socket.getUserData().room, message, isBinary, compression),
 })
-app.listen('127.0.0.1', 0, (token) => serve(uws.us_socket_local_port(token)))
+app.listen('127.0.0.1', 0, (token) => {
+  const churners = () =>
+    idle.map((socket) => ({
+      join: (name: string) => void socket.subscribe(name),
+      leave: (name: string) => void socket.unsubscribe(name),
+    }))
+  serve(uws.us_socket_local_port(token), { churn: () => churn(churners()) })
+})

@@ -5,6 +5,7 @@ import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type * as ws from 'ws'
 import { load } from '../peers.ts'
+import { churn } from './churn.ts'
 import { ECHO_PATH, scenarioOfProcess, serve, TLS } from './serve.ts'
 
 const { WebSocketServer } = load<typeof ws>('ws', 'ws')
@@ -20,11 +21,32 @@ sockets.on('connection', (socket, { url = '' }) => {
     socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }))
     return
   }
-  const room = rooms.get(url) ?? new Set()
-  rooms.set(url, room.add(socket))
-  socket.on('close', () => room.delete(socket))
+  const room = join(url, socket)
+  socket.on('close', () => leave(url, socket))
   socket.on('message', (data, isBinary) => {
     for (const member of room) member.send(data, { binary: isBinary })
   })
 })
-server.listen(0, '127.0.0.1', () => serve((server.address() as AddressInfo).port))
+server.listen(0, '127.0.0.1', () => {
+  serve((server.address() as AddressInfo).port, {
+    churn: () =>
+      churn(
+        [...sockets.clients].map((socket) => ({
+          join: (name) => join(name, socket),
+          leave: (name) => leave(name, socket),
+        })),
+      ),
+  })
+})
+
+function join(name: string, socket: ws.WebSocket): Set<ws.WebSocket> {
+  const room = rooms.get(name) ?? new Set()
+  rooms.set(name, room.add(socket))
+  return room
+}
+
+function leave(name: string, socket: ws.WebSocket): void {
+  const room = rooms.get(name)
+  room?.delete(socket)
+  if (room?.size === 0) rooms.delete(name)
+}
