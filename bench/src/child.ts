@@ -110,3 +110,10 @@ export async function stopChild(child: ChildProcess): Promise<void> {
   child.kill('SIGKILL')
   await ended
 }
+
+/** Parent's side: lets a child end by itself, so that it writes what it writes at its end. */
+export async function leaveChild(child: ChildProcess): Promise<void> {
+  const ended = new Promise((resolve) => child.once('exit', resolve))
+  child.disconnect()
+  await ended
+}

@@ -1,6 +1,6 @@
 // Where Roomcast's time goes: a CPU profile of its server under a scenario, as a table by function.
 
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import type { Profiler } from 'node:inspector'
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -16,16 +16,11 @@ const IDLE = '(idle)'
 
 /** Runs a scenario once, with the server profiled, and keeps the profile for whoever wants a flame graph. */
 export async function profileTable(name: string, seconds: number): Promise<Table> {
-  let profile: Profiler.Profile | undefined
-  const take = (taken: Profiler.Profile): void => {
-    profile = taken
-  }
-  const round = await measure('roomcast', name, { seconds, countWrites: false, profile: take })
-  if (profile === undefined) throw new Error('the server gave no profile')
-  mkdirSync(`${CACHE}profiles`, { recursive: true })
-  const file = `${CACHE}profiles/${name}.cpuprofile`
-  writeFileSync(file, JSON.stringify(profile))
-  const { functions, idleShare } = selfTimes(profile)
+  const [folder, file] = [`${CACHE}profiles/`, `${name}.cpuprofile`]
+  mkdirSync(folder, { recursive: true })
+  const round = await measure('roomcast', name, { seconds, countWrites: false, profile: { folder, file } })
+  const profile = JSON.parse(readFileSync(folder + file, 'utf8')) as Profiler.Profile
+  const { functions, idleShare } = selfTimes(profile, { fromUs: round.fromUs ?? 0, toUs: round.toUs ?? Infinity })
   return {
     name: `profile of ${name}`,
     about: scenarioNamed(name).about,
@@ -42,7 +37,7 @@ export async function profileTable(name: string, seconds: number): Promise<Table
     ],
     notes: [
       `${(round.deliveriesPerSecond / 1000).toFixed(0)} k deliveries/s, ${round.serverCpuUsPerDelivery.toFixed(2)} µs ` +
-        `of server CPU each; idle ${(idleShare * 100).toFixed(0)} % of the time; ${relative(WORKSPACE, file)}`,
+        `of server CPU each; idle ${(idleShare * 100).toFixed(0)} % of the time; ${relative(WORKSPACE, folder + file)}`,
     ],
   }
 }
@@ -55,15 +50,21 @@ interface SelfTime {
   share: number
 }
 
-/** Adds up a profile's samples by function, most time first. */
-export function selfTimes(profile: Profiler.Profile): { functions: SelfTime[]; idleShare: number } {
+/** Adds up a profile's samples of some time by function, most time first. */
+export function selfTimes(
+  profile: Profiler.Profile,
+  { fromUs, toUs }: { fromUs: number; toUs: number },
+): { functions: SelfTime[]; idleShare: number } {
   const nameOfNode = new Map(profile.nodes.map(({ id, callFrame }) => [id, callFrame]))
   const times = new Map<string, { name: string; where: string; us: number }>()
   let idleUs = 0
   let busyUs = 0
+  let atUs = profile.startTime
   for (const [i, id] of (profile.samples ?? []).entries()) {
     const frame = nameOfNode.get(id)!
     const us = profile.timeDeltas?.[i] ?? 0
+    atUs += us
+    if (atUs < fromUs || atUs > toUs) continue
     if (frame.functionName === IDLE) {
       idleUs += us
       continue

@@ -2,8 +2,7 @@
 // proof that nothing was lost.
 
 import type { ChildProcess } from 'node:child_process'
-import type { Profiler } from 'node:inspector'
-import { ask, firstLine, LOAD_CORE, SERVER_CORE, startChild, stopChild } from './child.ts'
+import { ask, firstLine, LOAD_CORE, leaveChild, SERVER_CORE, startChild, stopChild } from './child.ts'
 import type { LoadResult, LoadSample } from './load.ts'
 import { runtimeOf, type SubjectName } from './peers.ts'
 import { scenarioNamed } from './scenarios.ts'
@@ -26,6 +25,9 @@ export interface Round {
   echoWorstMs?: number
   /** The longest time in which their load generator did not look. */
   probeDelayMs?: number
+  /** From when to when it was measured, by the system's clock that only goes forward. Only when profiled. */
+  fromUs?: number
+  toUs?: number
 }
 
 const WARM_UP_MS = 1000
@@ -34,8 +36,8 @@ const WARM_UP_MS = 1000
 export interface MeasureOptions {
   seconds: number
   countWrites: boolean
-  /** Wants the server's CPU profile of the measured time. */
-  profile?: (profile: Profiler.Profile) => void
+  /** Where to write a CPU profile of the server, from its start to its end. */
+  profile?: { folder: string; file: string }
   /** Fewer than the scenario's, where the system has no more. */
   sockets?: number
 }
@@ -64,7 +66,10 @@ export async function startServer(
 /** Measures one server once. Rejects when a message was lost, changed or out of order. */
 export async function measure(server: SubjectName, name: string, options: MeasureOptions): Promise<Round> {
   const scenario = scenarioNamed(name)
-  const started = await startServer(server, options.countWrites ? [name, '--count-writes'] : [name])
+  const { profile } = options
+  const profileArgs = profile && ['--cpu-prof', `--cpu-prof-dir=${profile.folder}`, `--cpu-prof-name=${profile.file}`]
+  const args = options.countWrites ? [name, '--count-writes'] : [name]
+  const started = await startServer(server, args, profileArgs)
   const loads: ChildProcess[] = []
   const startLoad = async (part: string, sockets?: number): Promise<ChildProcess> => {
     const args = [server, part, String(started.port), ...(sockets === undefined ? [] : [String(sockets)])]
@@ -79,15 +84,17 @@ export async function measure(server: SubjectName, name: string, options: Measur
     const sample = (): Promise<[ServerSample, LoadSample]> =>
       Promise.all([ask<ServerSample>(started.process, 'sample'), ask<LoadSample>(load, 'sample')])
     await sleep(WARM_UP_MS)
-    if (options.profile) await ask(started.process, 'startProfile')
+    const from = nowUs()
     const before = await sample()
     if (beside) await ask(beside, 'resetRoundTrips')
     await sleep(Math.max(options.seconds, scenario.leastSeconds ?? 0) * 1000)
     const after = await sample()
-    options.profile?.(await ask<Profiler.Profile>(started.process, 'stopProfile'))
+    const to = nowUs()
     const echo = beside && (await ask<LoadResult>(beside, 'finish')).roundTripMs
     await ask(load, 'finish')
+    if (profile) await leaveChild(started.process)
     const round = compare(before, after)
+    if (profile) Object.assign(round, { fromUs: from, toUs: to })
     if (!echo) return round
     const { median, p99, worst, ownDelay } = echo
     return { ...round, echoMedianMs: median, echoP99Ms: p99, echoWorstMs: worst, probeDelayMs: ownDelay }
@@ -122,4 +129,8 @@ function delta<T extends object>(before: T, after: T): T {
 
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+function nowUs(): number {
+  return Number(process.hrtime.bigint() / 1000n)
 }

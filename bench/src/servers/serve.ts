@@ -6,7 +6,6 @@ import net from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { answerParent, type Sample, sampleProcess } from '../child.ts'
 import { type Scenario, scenarioNamed } from '../scenarios.ts'
-import { startProfile, stopProfile } from './profiler.ts'
 
 /** A server's sample. With `--count-writes`: `writes` are writes of TCP sockets to the system, `socketTurns` how many
  * pairs of a socket and an event-loop turn had any. */
@@ -64,7 +63,7 @@ async function measureHeld(): Promise<Held> {
 export function serve(port: number, more: Record<string, () => unknown> = {}): void {
   const counts = process.argv.includes('--count-writes') ? countWrites() : {}
   const sample = (): ServerSample => ({ ...sampleProcess(), ...counts })
-  answerParent({ sample, held: measureHeld, startProfile, stopProfile, ...more })
+  answerParent({ sample, held: measureHeld, ...more })
   console.log(JSON.stringify({ port }))
 }
 
