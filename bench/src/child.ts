@@ -46,6 +46,11 @@ export const LOAD_CORE = 1
 /** True where processes can be bound to a core each. */
 export const canPin: boolean = spawnSync('taskset', ['-c', '0,1', 'true']).status === 0
 
+/** A command, bound to a core where the system can. */
+export function pinned(command: readonly string[], core: number): readonly string[] {
+  return canPin ? ['taskset', '-c', String(core), ...command] : command
+}
+
 /** How a child runs. */
 export interface ChildOptions {
   args: string[]
@@ -64,8 +69,8 @@ export function startChild(file: string, options: ChildOptions): ChildProcess {
     fileURLToPath(new URL(file, import.meta.url)),
     ...options.args,
   ]
-  if (canPin) command.unshift('taskset', '-c', String(options.core))
-  const child = spawn(command[0]!, command.slice(1), { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+  const [first = '', ...rest] = pinned(command, options.core)
+  const child = spawn(first, rest, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
   // A child that ends while it is asked is an answer; one that ends otherwise does not matter.
   child.on('error', () => {})
   return child

@@ -32,10 +32,13 @@ const CONNECT_AT_ONCE = 100
 /** Over so many sockets, an address of the loopback net each: the system has some 28,000 ports for one, and takes longer
  * and longer to find a free one among them. */
 const SOCKETS_PER_ADDRESS = 1000
+/** Until every node hears of the room what the others publish. If that were too short, messages would be lost and the run
+ * fail. */
+const SUBSCRIBE_MS = 1000
 /** The load of many sockets must not be what the few beside it wait for. */
 const LOW_PRIORITY = 19
 
-const [, , subject = '', scenarioName = '', portText, socketsText] = process.argv
+const [, , subject = '', scenarioName = '', portText = '', socketsText] = process.argv
 const scenario = { ...scenarioNamed(scenarioName), ...(socketsText && { sockets: Number(socketsText) }) }
 if (!isSubject(subject)) throw new RangeError(`no server ${subject}`)
 const dialect = DIALECTS[subjectNamed(subject).dialect]
@@ -49,6 +52,10 @@ const sent = new Uint32Array(scenario.publishers)
 const roundTrips = scenario.everyMs === undefined ? undefined : new RoundTrips(scenario.publishers)
 const publishing: Client[] = []
 const membersOfRoom = scenario.sockets / (scenario.rooms ?? 1)
+const nodes = portText.split(',').map(Number)
+const socketsOfNode = scenario.sockets / nodes.length
+/** On the far node: a message is back when this one has it, too. */
+const witness = nodes.length > 1 ? scenario.sockets - 1 : undefined
 let connected = 0
 let isPublishing = false
 let failure: Error | undefined
@@ -67,9 +74,10 @@ async function start(): Promise<void> {
     const clients = Array.from({ length: batch }, () => connect(connected++))
     await Promise.race([Promise.all(clients.map((client) => client.opened)), failed])
   }
+  if (witness !== undefined) await new Promise((resolve) => setTimeout(resolve, SUBSCRIBE_MS))
   isPublishing = true
   if (scenario.everyMs !== undefined) return publishPaced(scenario.everyMs)
-  for (let publisher = 0; publisher < scenario.publishers; publisher++) publish(publisher, scenario.inFlight)
+  for (let publisher = 0; publisher < scenario.publishers; publisher++) publishDue(publisher)
 }
 
 function sample(): LoadSample {
@@ -103,13 +111,13 @@ function connect(index: number): Client {
   const publisher = publisherAt(index)
   const walk = (bytes: Buffer, start: number, end: number): number => checker.walk(bytes, start, end, index)
   const client: Client = new Client({
-    port: Number(portText),
+    port: nodes[Math.floor(index / socketsOfNode)]!,
     dialect,
     room: scenario.kind === 'room' ? `room-${roomOf(index)}` : 'echo',
     compression: scenario.compression ?? false,
     tls: scenario.tls ?? false,
     ...(scenario.sockets > SOCKETS_PER_ADDRESS && { localAddress: addressOf(index) }),
-    walk: publisher === undefined ? walk : walkOfPublisher(index, publisher),
+    walk: publisher !== undefined ? walkOfPublisher(index, publisher) : index === witness ? walkOfWitness(index) : walk,
     failed: (error) => fail(`socket ${index}: ${error.message}`),
   })
   if (publisher !== undefined) publishing[publisher] = client
@@ -122,10 +130,17 @@ function walkOfPublisher(index: number, publisher: number) {
   return (bytes: Buffer, start: number, end: number): number => {
     const before = checker.expected[own]!
     const at = checker.walk(bytes, start, end, index)
-    const now = checker.expected[own]!
-    if (now === before) return at
-    if (roundTrips) roundTrips.back(publisher, before, now)
-    else if (isPublishing) publish(publisher, now - before)
+    if (roundTrips) roundTrips.back(publisher, before, checker.expected[own]!)
+    else publishDue(publisher)
+    return at
+  }
+}
+
+/** Sees to it that publishers go on when their messages came to the witness. */
+function walkOfWitness(index: number) {
+  return (bytes: Buffer, start: number, end: number): number => {
+    const at = checker.walk(bytes, start, end, index)
+    for (let publisher = 0; publisher < scenario.publishers; publisher++) publishDue(publisher)
     return at
   }
 }
@@ -137,13 +152,13 @@ function roomOf(index: number): number {
 /** Publishers are spread over the members, in the middle of each stretch: nobody publishes from the front of the server's
  * loop. */
 function indexOf(publisher: number): number {
-  const stretch = Math.floor(scenario.sockets / scenario.publishers)
+  const stretch = Math.floor(socketsOfNode / scenario.publishers)
   return publisher * stretch + (stretch >> 1)
 }
 
 function publisherAt(index: number): number | undefined {
   if (scenario.publishers === 0) return undefined
-  const publisher = Math.floor(index / Math.floor(scenario.sockets / scenario.publishers))
+  const publisher = Math.floor(index / Math.floor(socketsOfNode / scenario.publishers))
   return publisher < scenario.publishers && indexOf(publisher) === index ? publisher : undefined
 }
 
@@ -156,6 +171,14 @@ function fail(message: string): void {
   failure ??= new Error(message)
   rejectFailed(failure)
   isPublishing = false
+}
+
+/** As many messages as may be under way. */
+function publishDue(publisher: number): void {
+  const back = checker.expected[indexOf(publisher) * scenario.publishers + publisher]!
+  const seen = witness === undefined ? back : checker.expected[witness * scenario.publishers + publisher]!
+  const due = Math.min(back, seen) + scenario.inFlight - sent[publisher]!
+  if (due > 0 && isPublishing) publish(publisher, due)
 }
 
 function publish(publisher: number, count: number): void {

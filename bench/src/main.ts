@@ -8,9 +8,10 @@ import { BASE, readOptions } from './options.ts'
 import { packagesOf, type SubjectName } from './peers.ts'
 import { prepare } from './prepare.ts'
 import { profileTable } from './profile.ts'
+import { BRIDGED, findRedis, measureRedis, redisTable } from './redis.ts'
 import { asMarkdown, asText, OURS, ratio, type Series, type Table, timesText, trafficTable } from './report.ts'
 import { measure, type Round } from './round.ts'
-import { scenarioNamed } from './scenarios.ts'
+import { REDIS_SCENARIOS, scenarioNamed } from './scenarios.ts'
 
 const options = readOptions(process.argv.slice(2))
 const machine = describeMachine()
@@ -32,6 +33,7 @@ if (options.others.includes('churn')) {
   Object.assign(results, { churn: all })
   print(churnTable(`2,000 sockets, each in and out of 10 of 1,000 rooms, in memory (${options.rounds} rounds)`, all))
 }
+if (options.others.includes('redis')) await runRedis()
 if (options.output === 'json') {
   const versions = Object.fromEntries(servers.map((server) => [server, packagesOf(server)]))
   const { rounds, seconds } = options
@@ -75,6 +77,21 @@ async function runMemory(): Promise<void> {
   print(memoryTable('memory, compression off', `${of} 2,000 idle sockets, after as many others`, plain))
   const table = memoryTable('memory, compression agreed', `${of} 2,000 idle sockets, after as many others`, agreed)
   print({ ...table, notes: [...table.notes, compressionNote(plain, agreed)] })
+}
+
+/** Two nodes over one Redis. */
+async function runRedis(): Promise<void> {
+  if (!findRedis()) {
+    return say(
+      '\n!! redis LEFT OUT: no redis-server; install one, set REDIS_SERVER_BIN, or run the tests, which fetch one',
+    )
+  }
+  const bridged = servers.filter((server) => BRIDGED.includes(server))
+  for (const [name, { about }] of Object.entries(REDIS_SCENARIOS)) {
+    const all = await interleaved(bridged, (server) => measureRedis(server, name, options.seconds))
+    results[name] = all
+    print(redisTable(name, `${about} (${options.rounds} rounds of ${options.seconds} s)`, all))
+  }
 }
 
 /** All rounds, the servers taking turns. One that fails is out. */

@@ -5,13 +5,13 @@ import { isSubject, SUBJECTS, type SubjectName } from './peers.ts'
 import { SCENARIOS, scenariosNamed } from './scenarios.ts'
 
 /** Measurements that are no traffic. */
-export const OTHERS = ['connect', 'memory', 'churn'] as const
+const OTHERS = ['connect', 'memory', 'churn', 'redis'] as const
 
 /** What is profiled when nothing else is said. */
 const PROFILED = ['busy', 'quiet', 'echo-wide', 'echo-deep']
 
 /** One of them. */
-export type Other = (typeof OTHERS)[number]
+type Other = (typeof OTHERS)[number]
 
 /** What is asked for. */
 export interface Options {

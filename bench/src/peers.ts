@@ -23,7 +23,10 @@ export const SUBJECTS = {
   ws: { packages: { ws: '8.23.0' }, dialect: 'plain' },
   uwebsockets: { packages: { uwebsockets: '3.0.6' }, dialect: 'plain' },
   bun: { packages: { bun: '1.4.5' }, dialect: 'plain', runtime: 'bun' },
-  'socket.io': { packages: { 'socket.io': '4.8.4' }, dialect: 'socket.io' },
+  'socket.io': {
+    packages: { 'socket.io': '4.8.4', '@socket.io/redis-adapter': '8.3.0', ioredis: '6.0.0' },
+    dialect: 'socket.io',
+  },
 } as const satisfies Readonly<Record<string, Subject>>
 
 /** The name of a server. */

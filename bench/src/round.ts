@@ -30,7 +30,8 @@ export interface Round {
   toUs?: number
 }
 
-const WARM_UP_MS = 1000
+/** Before anything is measured. */
+export const WARM_UP_MS = 1000
 
 /** How to measure. */
 export interface MeasureOptions {
@@ -127,7 +128,8 @@ function delta<T extends object>(before: T, after: T): T {
   return Object.fromEntries(Object.entries(after).map(([name, value]) => [name, value - earlier[name]!])) as T
 }
 
-function sleep(ms: number): Promise<void> {
+/** Resolves later. */
+export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
 

@@ -10,6 +10,8 @@ export interface Scenario {
   sockets: number
   /** How many rooms the sockets are in, as many in each. Default 1. */
   rooms?: number
+  /** How many servers they are spread over, as many on each; all publishers are on the first. Default 1. */
+  nodes?: number
   /** How many of the sockets publish; they are spread evenly over all. */
   publishers: number
   /** Messages a publisher has under way. The next goes out when one of its own came back. */
@@ -88,6 +90,21 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
 }
 
+const TWO_NODES = { ...BUSY, sockets: 200, nodes: 2 } as const
+
+/** Two nodes over one Redis. */
+export const REDIS_SCENARIOS = {
+  'redis-busy': {
+    ...TWO_NODES,
+    about: 'two nodes over one Redis: 100 members on each, 16 publishers on one, 1 in flight each, 64 B',
+  },
+  'redis-quiet': {
+    ...TWO_NODES,
+    about: 'two nodes over one Redis: 100 members on each, 1 publisher, 1 in flight, 64 B',
+    publishers: 1,
+  },
+} as const satisfies Readonly<Record<string, Scenario>>
+
 const IDLE = { kind: 'echo', publishers: 0, inFlight: 0, payloadBytes: 64 } as const
 
 /** What is not a scenario by itself, but a part of one. */
@@ -112,7 +129,7 @@ export type PartName = keyof typeof PARTS
 /** The scenario, or part of one, of that name.
  * @throws RangeError when there is none. */
 export function scenarioNamed(name: string): Scenario {
-  const all: Readonly<Record<string, Scenario>> = { ...SCENARIOS, ...PARTS }
+  const all: Readonly<Record<string, Scenario>> = { ...SCENARIOS, ...REDIS_SCENARIOS, ...PARTS }
   const scenario = all[name]
   if (scenario === undefined) throw new RangeError(`no scenario ${name}; there are ${Object.keys(all).join(', ')}`)
   return scenario

@@ -3,10 +3,13 @@
 import { createChannels } from '@roomcast/channels'
 import { createServer, type Socket } from '@roomcast/core'
 import { churn } from './churn.ts'
-import { ECHO_PATH, scenarioOfProcess, serve, TLS } from './serve.ts'
+import { ECHO_PATH, redisOfProcess, scenarioOfProcess, serve, TLS } from './serve.ts'
 
 const { compression = false, tls } = scenarioOfProcess()
-const channels = createChannels()
+const redis = redisOfProcess()
+/** Loaded only when wanted: a server without it does not hold it either. */
+const broker = redis && (await import('@roomcast/redis-bridge')).createRedisBridge({ url: redis, prefix: 'bench' })
+const channels = createChannels(broker ? { broker } : {})
 const server = createServer({
   port: 0,
   host: '127.0.0.1',

@@ -14,6 +14,11 @@ export interface ServerSample extends Sample {
   socketTurns?: number
 }
 
+/** The Redis that connects this node with others, where there are any. */
+export function redisOfProcess(): string | undefined {
+  return process.argv.find((argument) => argument.startsWith('--redis='))?.slice('--redis='.length)
+}
+
 /** Who asks for this room wants messages back alone; who asks for another is in the room of that name. */
 export const ECHO_ROOM = 'echo'
 /** The same as a path. */

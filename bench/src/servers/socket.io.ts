@@ -5,7 +5,7 @@ import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { load } from '../peers.ts'
 import { churn } from './churn.ts'
-import { ECHO_ROOM, scenarioOfProcess, serve, TLS } from './serve.ts'
+import { ECHO_ROOM, redisOfProcess, scenarioOfProcess, serve, TLS } from './serve.ts'
 
 interface IoSocket {
   handshake: { query: { room?: string } }
@@ -14,7 +14,11 @@ interface IoSocket {
   on(event: string, listener: (data: unknown) => void): void
   emit(event: string, data: unknown): void
 }
+interface RedisClient {
+  duplicate(): RedisClient
+}
 interface Io {
+  adapter(adapter: unknown): void
   on(event: 'connection', listener: (socket: IoSocket) => void): void
   sockets: { sockets: Map<string, IoSocket> }
   to(room: string): { emit(event: string, data: unknown): void }
@@ -35,6 +39,17 @@ const io = new Server(server, {
   serveClient: false,
   perMessageDeflate: compression ? STATELESS : false,
 })
+
+const redis = redisOfProcess()
+if (redis) {
+  const { Redis } = load<{ Redis: new (url: string) => RedisClient }>('socket.io', 'ioredis')
+  const { createAdapter } = load<{ createAdapter(pub: RedisClient, sub: RedisClient): unknown }>(
+    'socket.io',
+    '@socket.io/redis-adapter',
+  )
+  const client = new Redis(redis)
+  io.adapter(createAdapter(client, client.duplicate()))
+}
 
 io.on('connection', (socket) => {
   const room = socket.handshake.query.room ?? ''
