@@ -4,13 +4,14 @@ import { ask, LOAD_CORE, startChild, stopChild } from './child.ts'
 import type { SubjectName } from './peers.ts'
 import { failuresOf, OURS, ratio, type Series, spread, type Table, timesText } from './report.ts'
 import { startServer } from './round.ts'
+import type { CloseCosts } from './servers/close-costs.ts'
 
 /** One round of one server. */
 export interface Churn {
   /** Joins and leaves in a second of CPU time. */
   perSecond: number
-  /** Roomcast's alone: CPU µs to close a socket in no channel, in 100 of 1,000 others, in 100 of 100,000 others. */
-  closeUs?: { none: number; few: number; many: number }
+  /** Roomcast's alone: CPU µs to close a socket in no channel, in 100 beside 1,000 others, in 100 beside 100,000. */
+  closeUs?: CloseCosts
 }
 
 /** Measures one server once, in a new process with 2,000 idle sockets. */
@@ -22,7 +23,7 @@ export async function measureChurn(server: SubjectName): Promise<Churn> {
     const perSecond = await ask<number>(started.process, 'churn')
     await ask(load, 'finish')
     if (server !== OURS) return { perSecond }
-    return { perSecond, closeUs: await ask<NonNullable<Churn['closeUs']>>(started.process, 'closeCosts') }
+    return { perSecond, closeUs: await ask<CloseCosts>(started.process, 'closeCosts') }
   } finally {
     await stopChild(started.process)
     await stopChild(load)
@@ -42,7 +43,7 @@ export function churnTable(about: string, all: readonly Series<Churn>[]): Table 
     ),
     series === ours ? '-' : timesText(ours && ratio(ours, series, ({ perSecond }) => perSecond)),
   ])
-  const close = (figure: 'none' | 'few' | 'many'): string =>
+  const close = (figure: keyof CloseCosts): string =>
     spread(ours?.rounds.flatMap(({ closeUs }) => closeUs?.[figure] ?? []) ?? [], 1, 1)
   const notes = [
     `closing a socket of ${OURS}, CPU µs: in no channel ${close('none')}; in 100 channels beside 1,000 others ` +

@@ -156,7 +156,7 @@ export class DeflatedChecker implements MessageChecker {
   #count(publisher: number, number: number, socket: number): void {
     const index = socket * this.#publishers + publisher
     if (publisher >= this.#publishers || this.expected[index] !== number) {
-      throw new Error(`socket ${socket}: message ${number} of publisher ${publisher} out of order or lost`)
+      throw new Error(`message ${number} of publisher ${publisher} out of order or lost`)
     }
     this.expected[index] = number + 1
   }

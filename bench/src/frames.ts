@@ -126,7 +126,7 @@ export class Checker implements MessageChecker {
         ((bytes[text + 5]! & 31) << 15) |
         ((bytes[text + 6]! & 31) << 20)
       if (publisher >= publishers || expected[base + publisher] !== number) {
-        throw new Error(`socket ${socket}: message ${number} of publisher ${publisher} out of order or lost`)
+        throw new Error(`message ${number} of publisher ${publisher} out of order or lost`)
       }
       expected[base + publisher] = number + 1
       if ((++delivered & (WHOLE_PAYLOAD_EVERY - 1)) === 0) this.#compareAll(bytes, text)

@@ -26,6 +26,7 @@ const servers = await prepare(options.servers, say)
 const results: Record<string, Series<unknown>[]> = {}
 
 for (const name of options.scenarios) await runTraffic(name)
+comparePlain()
 if (options.others.includes('connect')) await runConnect()
 if (options.others.includes('memory')) await runMemory()
 if (options.others.includes('churn')) {
@@ -55,6 +56,16 @@ async function runTraffic(name: string): Promise<void> {
   const fewer = isFewer ? `; HERE ${sockets} MEMBERS, for want of open files` : ''
   print(trafficTable(name, `${about} (${options.rounds} rounds of ${seconds} s${fewer})`, all))
   if (options.atLeast !== undefined) judge(name, all, options.atLeast)
+}
+
+/** What compression saves a room that is as busy, or costs it. */
+function comparePlain(): void {
+  const [compressed, plain] = ['deflate-4k', 'plain-4k'].map((name) =>
+    results[name]?.find(({ server }) => server === OURS),
+  ) as Series[]
+  if (!compressed || !plain) return
+  const times = ratio(compressed, plain, (round) => round.serverCpuUsPerDelivery)
+  say(`\n${OURS}, 4 KiB compressed / plain, by CPU: ${timesText(times)}`)
 }
 
 /** What handshakes cost. */

@@ -73,7 +73,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
   'plain-4k': {
     ...BUSY,
-    about: 'the same messages not compressed: 500 members, 16 publishers, 1 in flight each, 4 KiB of text',
+    about: 'a busy room, plain: 500 members, 16 publishers, 1 in flight each, 4 KiB of text',
     payloadBytes: 4096,
   },
   tls: { ...BUSY, about: 'a busy room over TLS: 500 members, 16 publishers, 1 in flight each, 64 B', tls: true },

@@ -3,6 +3,7 @@
 import { createChannels } from '@roomcast/channels'
 import { createServer, type Socket } from '@roomcast/core'
 import { churn } from './churn.ts'
+import { closeCosts } from './close-costs.ts'
 import { ECHO_PATH, redisOfProcess, scenarioOfProcess, serve, TLS } from './serve.ts'
 
 const { compression = false, tls } = scenarioOfProcess()
@@ -34,39 +35,5 @@ serve(address.port, {
         leave: (channel) => void channels.leave(channel, socket),
       })),
     ),
-  closeCosts,
+  closeCosts: () => closeCosts(channels, [...server.sockets]),
 })
-
-const OWN_CHANNELS = 100
-const CLOSED_AT_A_TIME = 100
-
-/** What closing a socket costs, in µs of this process: in no channel, and in 100 of its own while there are 1,000 others
- * and 100,000 others. The other sockets are the members of those. */
-function closeCosts(): { none: number; few: number; many: number } {
-  const sockets = [...server.sockets]
-  const rest = sockets.slice(CLOSED_AT_A_TIME * 4)
-  const others = (from: number, to: number): void => {
-    for (let i = from; i < to; i++) channels.join(`other-${i}`, rest[i % rest.length]!)
-  }
-  const close = (own: number): number => {
-    const some = sockets.splice(0, CLOSED_AT_A_TIME)
-    for (const [i, socket] of some.entries()) {
-      for (let k = 0; k < own; k++) channels.join(`own-${i}-${k}`, socket)
-    }
-    // Garbage of all that joining is no part of closing.
-    globalThis.gc?.()
-    const began = process.cpuUsage()
-    for (const socket of some) socket.terminate()
-    const { user, system } = process.cpuUsage(began)
-    if (some.some((socket) => channels.channelsOf(socket).length > 0))
-      throw new Error('a closed socket is still a member')
-    return (user + system) / CLOSED_AT_A_TIME
-  }
-  // What runs first is not compiled yet.
-  close(OWN_CHANNELS)
-  const none = close(0)
-  others(0, 1000)
-  const few = close(OWN_CHANNELS)
-  others(1000, 101_000)
-  return { none, few, many: close(OWN_CHANNELS) }
-}
