@@ -35,7 +35,8 @@ export function answerParent(answers: Record<string, () => unknown>): void {
   })
 }
 
-const QUESTION_TIMEOUT_MS = 30_000
+/** Connecting 20,000 sockets takes a slow server on a busy machine most of it. */
+const QUESTION_TIMEOUT_MS = 120_000
 
 /** Where servers run. */
 export const SERVER_CORE = 0
@@ -45,16 +46,31 @@ export const LOAD_CORE = 1
 /** True where processes can be bound to a core each. */
 export const canPin: boolean = spawnSync('taskset', ['-c', '0,1', 'true']).status === 0
 
-/** Parent's side: starts a file next to this one in a node of its own, bound to a core where the system can. */
-export function startChild(file: string, options: { args: string[]; core: number; nodeArgs?: string[] }): ChildProcess {
+/** A command, bound to a core where the system can. */
+export function pinned(command: readonly string[], core: number): readonly string[] {
+  return canPin ? ['taskset', '-c', String(core), ...command] : command
+}
+
+/** How a child runs. */
+export interface ChildOptions {
+  args: string[]
+  core: number
+  /** Instead of node. */
+  runtime?: string
+  /** What is said to the runtime itself. */
+  runtimeArgs?: string[]
+}
+
+/** Parent's side: starts a file next to this one in a process of its own, bound to a core where the system can. */
+export function startChild(file: string, options: ChildOptions): ChildProcess {
   const command = [
-    process.execPath,
-    ...(options.nodeArgs ?? []),
+    options.runtime ?? process.execPath,
+    ...(options.runtimeArgs ?? []),
     fileURLToPath(new URL(file, import.meta.url)),
     ...options.args,
   ]
-  if (canPin) command.unshift('taskset', '-c', String(options.core))
-  const child = spawn(command[0]!, command.slice(1), { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+  const [first = '', ...rest] = pinned(command, options.core)
+  const child = spawn(first, rest, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
   // A child that ends while it is asked is an answer; one that ends otherwise does not matter.
   child.on('error', () => {})
   return child
@@ -97,5 +113,12 @@ export async function stopChild(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const ended = new Promise((resolve) => child.once('exit', resolve))
   child.kill('SIGKILL')
+  await ended
+}
+
+/** Parent's side: lets a child end by itself, so that it writes what it writes at its end. */
+export async function leaveChild(child: ChildProcess): Promise<void> {
+  const ended = new Promise((resolve) => child.once('exit', resolve))
+  child.disconnect()
   await ended
 }

@@ -3,7 +3,8 @@
 // message: a socket after the first must get the same bytes, which makes checking one a single comparison.
 
 import { constants, inflateRawSync } from 'node:zlib'
-import { headerOf, MASK, type MessageChecker } from './frames.ts'
+import type { Envelope } from './dialect.ts'
+import { type CheckerOptions, type FrameOptions, headerOf, MASK, type MessageChecker } from './frames.ts'
 
 const NAMES = ['Leto', 'Chani', 'Stilgar', 'Jessica', 'Duncan', 'Gurney', 'Alia', 'Irulan']
 const TEXTS = [
@@ -44,12 +45,15 @@ export function jsonOf(publisher: number, number: number, bytes: number): string
 
 /** Returns a function that makes `count` frames of one publisher in one buffer, numbered on from `number`. They are not
  * compressed, as RFC 7692 §6 allows: what is measured is the server's own compression. */
-export function jsonFramesOf(publisher: number, payloadBytes: number): (number: number, count: number) => Buffer {
-  const header = Buffer.from([...headerOf(payloadBytes, { masked: true }), ...MASK])
+export function jsonFramesOf(options: FrameOptions): (number: number, count: number) => Buffer {
+  const { publisher, payloadBytes, envelope } = options
+  const length = payloadBytes + envelope.before.length + envelope.after.length
+  const header = Buffer.from([...headerOf(length, { masked: true }), ...MASK])
   return (number, count) =>
     Buffer.concat(
       Array.from({ length: count }, (_, i) => {
-        const payload = Buffer.from(jsonOf(publisher, number + i, payloadBytes))
+        const json = jsonOf(publisher, number + i, payloadBytes)
+        const payload = Buffer.from(envelope.before + json + envelope.after)
         for (let at = 0; at < payload.length; at++) payload[at]! ^= MASK[at & 3]!
         return Buffer.concat([header, payload])
       }),
@@ -75,16 +79,18 @@ export class DeflatedChecker implements MessageChecker {
   readonly #sockets: number
   readonly #publishers: number
   readonly #payloadBytes: number
+  readonly #envelope: Envelope
   readonly #known: (Known | undefined)[] = []
   /** For each socket: its place in the list. */
   readonly #places: Uint32Array
 
-  constructor(options: { sockets: number; publishers: number; payloadBytes: number }) {
+  constructor(options: CheckerOptions) {
     this.expected = new Uint32Array(options.sockets * options.publishers)
     this.#places = new Uint32Array(options.sockets)
     this.#sockets = options.sockets
     this.#publishers = options.publishers
     this.#payloadBytes = options.payloadBytes
+    this.#envelope = options.envelope
   }
 
   walk(bytes: Buffer, start: number, end: number, socket: number): number {
@@ -134,8 +140,12 @@ export class DeflatedChecker implements MessageChecker {
     const payload = inflateRawSync(Buffer.concat([bytes.subarray(payloadAt, next), TAIL]), {
       finishFlush: constants.Z_SYNC_FLUSH,
     }).toString('latin1')
-    const { publisher, number } = JSON.parse(payload) as { publisher: number; number: number }
-    if (payload !== jsonOf(publisher, number, this.#payloadBytes)) throw new Error('a payload was changed')
+    const { before, after } = this.#envelope
+    const json = payload.slice(before.length, payload.length - after.length)
+    const { publisher, number } = JSON.parse(json) as { publisher: number; number: number }
+    if (payload !== before + jsonOf(publisher, number, this.#payloadBytes) + after) {
+      throw new Error('a payload was changed')
+    }
     this.#count(publisher, number, socket)
     if (!isLast) return
     const known = { publisher, number, bytes: Buffer.from(bytes.subarray(at, next)), passed: 0 }
@@ -146,7 +156,7 @@ export class DeflatedChecker implements MessageChecker {
   #count(publisher: number, number: number, socket: number): void {
     const index = socket * this.#publishers + publisher
     if (publisher >= this.#publishers || this.expected[index] !== number) {
-      throw new Error(`socket ${socket}: message ${number} of publisher ${publisher} out of order or lost`)
+      throw new Error(`message ${number} of publisher ${publisher} out of order or lost`)
     }
     this.expected[index] = number + 1
   }

@@ -1,7 +1,9 @@
 // The two frames of a measurement, at byte level: what a publisher sends, and the loop that checks what came. Every
 // message of a scenario has the same length and carries its publisher and number at fixed places, so checking one is a
-// handful of comparisons and makes no object. All payload bytes are ASCII: numbers are written 7 bits to a byte.
-// Compressed messages are in deflated.ts.
+// handful of comparisons and makes no object. All payload bytes are characters that JSON leaves as they are, since
+// Socket.IO sends a text as JSON: numbers are written 5 bits to a byte, above 0x60. Compressed messages are in deflated.ts.
+
+import type { Envelope } from './dialect.ts'
 
 /** Where messages are counted and checked, one for all sockets of a load generator. */
 export interface MessageChecker {
@@ -18,9 +20,11 @@ export interface MessageChecker {
 }
 
 export const MASK: readonly number[] = [0x37, 0xfa, 0x21, 0x3d]
-const PUBLISHER_AT = 0
+/** Publisher: 2 characters, number: 5, then text. */
 const NUMBER_AT = 2
-const TEXT_AT = 6
+const TEXT_AT = 7
+/** Every digit has these bits, and 5 below them. */
+const DIGIT = 0x60
 
 /** Header bytes of a text frame, as short as its payload allows (RFC 6455 §5.2). */
 export function headerOf(payloadBytes: number, { masked }: { masked: boolean }): number[] {
@@ -30,22 +34,40 @@ export function headerOf(payloadBytes: number, { masked }: { masked: boolean }):
   return [0x81, maskBit | 126, payloadBytes >> 8, payloadBytes & 0xff]
 }
 
+/** Any short frame of a client's, masked with zeros. */
+export function frameOf(firstByte: number, payload: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([firstByte, 0x80 | payload.length, 0, 0, 0, 0]), payload])
+}
+
+/** What the frames of one publisher need. */
+export interface FrameOptions {
+  publisher: number
+  payloadBytes: number
+  envelope: Envelope
+}
+
 /** Returns a function that makes `count` frames of one publisher in one buffer, numbered on from `number`. */
-export function framesOf(publisher: number, payloadBytes: number): (number: number, count: number) => Buffer {
-  const payload = Buffer.alloc(payloadBytes, '.')
-  payload[PUBLISHER_AT] = publisher & 0x7f
-  payload[PUBLISHER_AT + 1] = publisher >> 7
-  for (let i = 0; i < payloadBytes; i++) payload[i]! ^= MASK[i & 3]!
-  const template = Buffer.concat([Buffer.from([...headerOf(payloadBytes, { masked: true }), ...MASK]), payload])
-  const numberAt = template.length - payloadBytes + NUMBER_AT
+export function framesOf({
+  publisher,
+  payloadBytes,
+  envelope,
+}: FrameOptions): (number: number, count: number) => Buffer {
+  const text = Buffer.alloc(payloadBytes, '.')
+  text[0] = DIGIT | (publisher & 31)
+  text[1] = DIGIT | (publisher >> 5)
+  const payload = Buffer.concat([Buffer.from(envelope.before), text, Buffer.from(envelope.after)])
+  for (let i = 0; i < payload.length; i++) payload[i]! ^= MASK[i & 3]!
+  const template = Buffer.concat([Buffer.from([...headerOf(payload.length, { masked: true }), ...MASK]), payload])
+  const inPayload = envelope.before.length + NUMBER_AT
+  const numberAt = template.length - payload.length + inPayload
 
   return (number, count) => {
     const frames = Buffer.allocUnsafe(template.length * count)
     for (let i = 0; i < count; i++) {
       template.copy(frames, i * template.length)
       const at = i * template.length + numberAt
-      for (let byte = 0; byte < 4; byte++) {
-        frames[at + byte] = (((number + i) >> (7 * byte)) & 0x7f) ^ MASK[(NUMBER_AT + byte) & 3]!
+      for (let digit = 0; digit < 5; digit++) {
+        frames[at + digit] = (DIGIT | (((number + i) >> (5 * digit)) & 31)) ^ MASK[(inPayload + digit) & 3]!
       }
     }
     return frames
@@ -55,6 +77,14 @@ export function framesOf(publisher: number, payloadBytes: number): (number: numb
 /** Every this many messages the rest of the payload is compared as well. */
 const WHOLE_PAYLOAD_EVERY = 1024
 
+/** What a checker has to know. */
+export interface CheckerOptions {
+  sockets: number
+  publishers: number
+  payloadBytes: number
+  envelope: Envelope
+}
+
 /** Checks the messages of this file. */
 export class Checker implements MessageChecker {
   delivered = 0
@@ -62,40 +92,54 @@ export class Checker implements MessageChecker {
   readonly expected: Uint32Array
   readonly #publishers: number
   readonly #header: number[]
+  readonly #before: Buffer
+  /** The text, and what the envelope has after it. */
   readonly #text: Buffer
 
-  constructor(options: { sockets: number; publishers: number; payloadBytes: number }) {
-    this.expected = new Uint32Array(options.sockets * options.publishers)
-    this.#publishers = options.publishers
-    this.#header = headerOf(options.payloadBytes, { masked: false })
-    this.#text = Buffer.alloc(options.payloadBytes - TEXT_AT, '.')
+  constructor({ sockets, publishers, payloadBytes, envelope }: CheckerOptions) {
+    this.expected = new Uint32Array(sockets * publishers)
+    this.#publishers = publishers
+    this.#header = headerOf(payloadBytes + envelope.before.length + envelope.after.length, { masked: false })
+    this.#before = Buffer.from(envelope.before)
+    this.#text = Buffer.from(''.padEnd(payloadBytes - TEXT_AT, '.') + envelope.after)
   }
 
   walk(bytes: Uint8Array, start: number, end: number, socket: number): number {
     const expected = this.expected
+    const publishers = this.#publishers
     const headerBytes = this.#header.length
-    const frameBytes = headerBytes + TEXT_AT + this.#text.length
+    const beforeBytes = this.#before.length
+    const frameBytes = headerBytes + beforeBytes + TEXT_AT + this.#text.length
     const [first, second, third, fourth] = this.#header
-    const base = socket * this.#publishers
+    const base = socket * publishers
+    let delivered = this.delivered
     let at = start
     while (end - at >= frameBytes) {
       if (bytes[at] !== first || bytes[at + 1] !== second) break
       if (headerBytes === 4 && (bytes[at + 2] !== third || bytes[at + 3] !== fourth)) break
-      const payload = at + headerBytes
-      const publisher = bytes[payload]! | (bytes[payload + 1]! << 7)
+      const text = at + headerBytes + beforeBytes
+      const publisher = (bytes[text]! & 31) | ((bytes[text + 1]! & 31) << 5)
       const number =
-        bytes[payload + 2]! | (bytes[payload + 3]! << 7) | (bytes[payload + 4]! << 14) | (bytes[payload + 5]! << 21)
-      if (publisher >= this.#publishers || expected[base + publisher] !== number) {
-        throw new Error(`socket ${socket}: message ${number} of publisher ${publisher} out of order or lost`)
+        (bytes[text + 2]! & 31) |
+        ((bytes[text + 3]! & 31) << 5) |
+        ((bytes[text + 4]! & 31) << 10) |
+        ((bytes[text + 5]! & 31) << 15) |
+        ((bytes[text + 6]! & 31) << 20)
+      if (publisher >= publishers || expected[base + publisher] !== number) {
+        throw new Error(`message ${number} of publisher ${publisher} out of order or lost`)
       }
       expected[base + publisher] = number + 1
-      if ((++this.delivered & (WHOLE_PAYLOAD_EVERY - 1)) === 0) this.#compareText(bytes, payload + TEXT_AT)
+      if ((++delivered & (WHOLE_PAYLOAD_EVERY - 1)) === 0) this.#compareAll(bytes, text)
       at += frameBytes
     }
+    this.delivered = delivered
     return at
   }
 
-  #compareText(bytes: Uint8Array, at: number): void {
-    if (!this.#text.equals(bytes.subarray(at, at + this.#text.length))) throw new Error('a payload was changed')
+  #compareAll(bytes: Uint8Array, text: number): void {
+    const isSame =
+      this.#before.equals(bytes.subarray(text - this.#before.length, text)) &&
+      this.#text.equals(bytes.subarray(text + TEXT_AT, text + TEXT_AT + this.#text.length))
+    if (!isSame) throw new Error('a payload was changed')
   }
 }

@@ -1,10 +1,14 @@
-// The load generator, a process of its own: raw TCP sockets, handshakes by hand, every message that comes is counted and
-// checked (frames.ts). It does little for each read, so that it is not what is measured; its own CPU use is reported.
+// The load generator, a process of its own: clients by hand (client.ts), every message that comes is counted and checked
+// (frames.ts). It does little for each read, so that it is not what is measured; its own CPU use is reported.
 
-import net from 'node:net'
+import { setPriority } from 'node:os'
 import { answerParent, type Sample, sampleProcess } from './child.ts'
+import { Client, traffic } from './client.ts'
 import { DeflatedChecker, jsonFramesOf } from './deflated.ts'
+import { DIALECTS } from './dialect.ts'
 import { Checker, framesOf, type MessageChecker } from './frames.ts'
+import { isSubject, subjectNamed } from './peers.ts'
+import { type RoundTripMs, RoundTrips } from './round-trips.ts'
 import { scenarioNamed } from './scenarios.ts'
 
 /** What the load generator has seen so far. */
@@ -14,36 +18,45 @@ export interface LoadSample extends Sample {
   reads: number
 }
 
-interface Member {
-  index: number
-  socket: net.Socket
-  /** The rest of a read that ended within a frame, or the response head so far. */
-  rest: Buffer
-  /** Ends the handshake; undefined once it did. */
-  opened: (() => void) | undefined
-  publisher: number | undefined
+/** What came of it all. */
+export interface LoadResult {
+  published: number
+  delivered: number
+  /** Of the messages that were sent at a pace: how long until each was back. */
+  roundTripMs?: RoundTripMs
 }
 
-const KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
-const ACCEPT = 's3pPLMBiTxaQ9kYGzzhZRbK+xOo='
-const NOTHING = Buffer.alloc(0)
-const FINISH_TIMEOUT_MS = 10_000
-/** What Chrome offers. */
-const OFFER = 'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n'
+const FINISH_TIMEOUT_MS = 20_000
 /** Sockets that connect at a time: stays under the usual listen backlog. */
 const CONNECT_AT_ONCE = 100
+/** Over so many sockets, an address of the loopback net each: the system has some 28,000 ports for one, and takes longer
+ * and longer to find a free one among them. */
+const SOCKETS_PER_ADDRESS = 1000
+/** Until every node hears of the room what the others publish. If that were too short, messages would be lost and the run
+ * fail. */
+const SUBSCRIBE_MS = 1000
+/** The load of many sockets must not be what the few beside it wait for. */
+const LOW_PRIORITY = 19
 
-const scenario = scenarioNamed(process.argv[2] ?? '')
-const port = Number(process.argv[3])
-const checker: MessageChecker = scenario.compression ? new DeflatedChecker(scenario) : new Checker(scenario)
+const [, , subject = '', scenarioName = '', portText = '', socketsText] = process.argv
+const scenario = { ...scenarioNamed(scenarioName), ...(socketsText && { sockets: Number(socketsText) }) }
+if (!isSubject(subject)) throw new RangeError(`no server ${subject}`)
+const dialect = DIALECTS[subjectNamed(subject).dialect]
+const envelope = scenario.compression ? dialect.json : dialect.text
+const checker: MessageChecker = new (scenario.compression ? DeflatedChecker : Checker)({ ...scenario, envelope })
 const framesOfPublisher = scenario.compression ? jsonFramesOf : framesOf
-const makeFrames = Array.from({ length: scenario.publishers }, (_, i) => framesOfPublisher(i, scenario.payloadBytes))
+const makeFrames = Array.from({ length: scenario.publishers }, (_, publisher) =>
+  framesOfPublisher({ ...scenario, publisher, envelope }),
+)
 const sent = new Uint32Array(scenario.publishers)
-const members: Member[] = []
-/** One buffer for all sockets: a read is looked at before the next happens. */
-const shared = Buffer.alloc(256 * 1024)
-let bytesIn = 0
-let reads = 0
+const roundTrips = scenario.everyMs === undefined ? undefined : new RoundTrips(scenario.publishers)
+const publishing: Client[] = []
+const membersOfRoom = scenario.sockets / (scenario.rooms ?? 1)
+const nodes = portText.split(',').map(Number)
+const socketsOfNode = scenario.sockets / nodes.length
+/** On the far node: a message is back when this one has it, too. */
+const witness = nodes.length > 1 ? scenario.sockets - 1 : undefined
+let connected = 0
 let isPublishing = false
 let failure: Error | undefined
 let rejectFailed: (error: Error) => void
@@ -52,142 +65,141 @@ const failed = new Promise<never>((_, reject) => {
 })
 failed.catch(() => {})
 
-answerParent({ start, sample, finish })
+if (scenario.beside) setPriority(LOW_PRIORITY)
+answerParent({ start, sample, finish, resetRoundTrips: () => roundTrips?.reset() })
 
 async function start(): Promise<void> {
-  while (members.length < scenario.sockets) {
-    const batch = Math.min(CONNECT_AT_ONCE, scenario.sockets - members.length)
-    await Promise.all(Array.from({ length: batch }, () => connect(members.length)))
+  while (connected < scenario.sockets) {
+    const batch = Math.min(CONNECT_AT_ONCE, scenario.sockets - connected)
+    const clients = Array.from({ length: batch }, () => connect(connected++))
+    await Promise.race([Promise.all(clients.map((client) => client.opened)), failed])
   }
+  if (witness !== undefined) await new Promise((resolve) => setTimeout(resolve, SUBSCRIBE_MS))
   isPublishing = true
-  for (const member of members) {
-    if (member.publisher !== undefined) publish(member, member.publisher, scenario.inFlight)
-  }
+  if (scenario.everyMs !== undefined) return publishPaced(scenario.everyMs)
+  for (let publisher = 0; publisher < scenario.publishers; publisher++) publishDue(publisher)
 }
 
 function sample(): LoadSample {
   if (failure) throw failure
-  return { ...sampleProcess(), delivered: checker.delivered, bytesIn, reads }
+  return { ...sampleProcess(), delivered: checker.delivered, ...traffic }
 }
 
 /** Stops publishing and waits until every member has everything that was sent, exactly once. */
-async function finish(): Promise<{ published: number; delivered: number }> {
+async function finish(): Promise<LoadResult> {
   isPublishing = false
   const published = sent.reduce((sum, count) => sum + count, 0)
-  const due = scenario.kind === 'room' ? published * scenario.sockets : published
+  const due = scenario.kind === 'room' ? published * membersOfRoom : published
   for (let waited = 0; checker.delivered < due && !failure; waited += 20) {
     if (waited > FINISH_TIMEOUT_MS) throw new Error(`lost ${due - checker.delivered} of ${due} messages`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
   if (failure) throw failure
-  for (const { index, publisher: own } of members) {
-    for (let publisher = 0; publisher < scenario.publishers; publisher++) {
-      const isDue = scenario.kind === 'room' || own === publisher
-      const got = checker.expected[index * scenario.publishers + publisher]!
-      if (got !== (isDue ? sent[publisher] : 0)) throw new Error(`socket ${index} has ${got} messages of ${publisher}`)
-    }
-  }
-  return { published, delivered: checker.delivered }
+  for (let index = 0; index < scenario.sockets; index++) checkComplete(index)
+  return { published, delivered: checker.delivered, ...(roundTrips && { roundTripMs: roundTrips.summary() }) }
 }
 
-async function connect(index: number): Promise<void> {
+function checkComplete(index: number): void {
+  for (let publisher = 0; publisher < scenario.publishers; publisher++) {
+    const isDue = scenario.kind === 'room' ? roomOf(indexOf(publisher)) === roomOf(index) : indexOf(publisher) === index
+    const got = checker.expected[index * scenario.publishers + publisher]!
+    if (got !== (isDue ? sent[publisher] : 0)) throw new Error(`socket ${index} has ${got} messages of ${publisher}`)
+  }
+}
+
+function connect(index: number): Client {
   const publisher = publisherAt(index)
-  const onread = { buffer: shared, callback: (size: number): boolean => receive(member, size) }
-  const socket = net.connect({ port, host: '127.0.0.1', noDelay: true, onread })
-  const member: Member = { index, socket, rest: NOTHING, opened: undefined, publisher }
-  const opened = new Promise<void>((resolve) => {
-    member.opened = resolve
+  const walk = (bytes: Buffer, start: number, end: number): number => checker.walk(bytes, start, end, index)
+  const client: Client = new Client({
+    port: nodes[Math.floor(index / socketsOfNode)]!,
+    dialect,
+    room: scenario.kind === 'room' ? `room-${roomOf(index)}` : 'echo',
+    compression: scenario.compression ?? false,
+    tls: scenario.tls ?? false,
+    ...(scenario.sockets > SOCKETS_PER_ADDRESS && { localAddress: addressOf(index) }),
+    walk: publisher !== undefined ? walkOfPublisher(index, publisher) : index === witness ? walkOfWitness(index) : walk,
+    failed: (error) => fail(`socket ${index}: ${error.message}`),
   })
-  members.push(member)
-  socket.on('error', fail)
-  socket.on('close', () => fail(new Error(`socket ${index} was closed`)))
-  socket.write(
-    `GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-      `Sec-WebSocket-Key: ${KEY}\r\nSec-WebSocket-Version: 13\r\n${scenario.compression ? OFFER : ''}\r\n`,
-  )
-  await Promise.race([opened, failed])
+  if (publisher !== undefined) publishing[publisher] = client
+  return client
+}
+
+/** Sees to it that a publisher goes on when its own messages come back. */
+function walkOfPublisher(index: number, publisher: number) {
+  const own = index * scenario.publishers + publisher
+  return (bytes: Buffer, start: number, end: number): number => {
+    const before = checker.expected[own]!
+    const at = checker.walk(bytes, start, end, index)
+    if (roundTrips) roundTrips.back(publisher, before, checker.expected[own]!)
+    else publishDue(publisher)
+    return at
+  }
+}
+
+/** Sees to it that publishers go on when their messages came to the witness. */
+function walkOfWitness(index: number) {
+  return (bytes: Buffer, start: number, end: number): number => {
+    const at = checker.walk(bytes, start, end, index)
+    for (let publisher = 0; publisher < scenario.publishers; publisher++) publishDue(publisher)
+    return at
+  }
+}
+
+function roomOf(index: number): number {
+  return Math.floor(index / membersOfRoom)
 }
 
 /** Publishers are spread over the members, in the middle of each stretch: nobody publishes from the front of the server's
  * loop. */
-function publisherAt(index: number): number | undefined {
-  if (scenario.publishers === 0) return undefined
-  const stretch = Math.floor(scenario.sockets / scenario.publishers)
-  const place = index - (stretch >> 1)
-  return place % stretch === 0 && place / stretch < scenario.publishers ? place / stretch : undefined
+function indexOf(publisher: number): number {
+  const stretch = Math.floor(socketsOfNode / scenario.publishers)
+  return publisher * stretch + (stretch >> 1)
 }
 
-function fail(error: unknown): void {
-  failure ??= error instanceof Error ? error : new Error(String(error))
+function publisherAt(index: number): number | undefined {
+  if (scenario.publishers === 0) return undefined
+  const publisher = Math.floor(index / Math.floor(socketsOfNode / scenario.publishers))
+  return publisher < scenario.publishers && indexOf(publisher) === index ? publisher : undefined
+}
+
+/** The whole of 127.0.0.0/8 is this machine on Linux; elsewhere the one address must do. */
+function addressOf(index: number): string {
+  return process.platform === 'linux' ? `127.0.0.${2 + Math.floor(index / SOCKETS_PER_ADDRESS)}` : '127.0.0.1'
+}
+
+function fail(message: string): void {
+  failure ??= new Error(message)
   rejectFailed(failure)
   isPublishing = false
 }
 
-function publish(member: Member, publisher: number, count: number): void {
-  member.socket.write(makeFrames[publisher]!(sent[publisher]!, count))
+/** As many messages as may be under way. */
+function publishDue(publisher: number): void {
+  const back = checker.expected[indexOf(publisher) * scenario.publishers + publisher]!
+  const seen = witness === undefined ? back : checker.expected[witness * scenario.publishers + publisher]!
+  const due = Math.min(back, seen) + scenario.inFlight - sent[publisher]!
+  if (due > 0 && isPublishing) publish(publisher, due)
+}
+
+function publish(publisher: number, count: number): void {
+  publishing[publisher]!.write(makeFrames[publisher]!(sent[publisher]!, count))
   sent[publisher]! += count
 }
 
-function receive(member: Member, size: number): boolean {
-  reads++
-  bytesIn += size
-  try {
-    if (member.opened === undefined && member.rest.length === 0) takeFrames(member, shared, size)
-    else takeRest(member, Buffer.concat([member.rest, shared.subarray(0, size)]))
-  } catch (error) {
-    fail(error)
-  }
-  return true
-}
-
-/** A read that goes on where the last one ended: rare, so it may copy. */
-function takeRest(member: Member, bytes: Buffer): void {
-  const frames = member.opened === undefined ? bytes : takeHead(member, bytes)
-  if (frames === undefined) member.rest = bytes
-  else takeFrames(member, frames, frames.length)
-}
-
-/** Checks the response head; returns what follows it, or undefined while it is not complete. */
-function takeHead(member: Member, bytes: Buffer): Buffer | undefined {
-  const end = bytes.indexOf('\r\n\r\n')
-  if (end === -1) return undefined
-  const head = bytes.toString('latin1', 0, end)
-  if (!head.startsWith('HTTP/1.1 101 ') || !head.includes(ACCEPT)) throw new Error(`handshake refused: ${head}`)
-  // Each message is inflated by itself, so the server must have agreed to compress it by itself.
-  const isAgreed = /^sec-websocket-extensions: *permessage-deflate;.*server_no_context_takeover/im.test(head)
-  if (isAgreed !== (scenario.compression ?? false)) throw new Error(`not the wanted extensions: ${head}`)
-  member.opened?.()
-  member.opened = undefined
-  return bytes.subarray(end + 4)
-}
-
-function takeFrames(member: Member, bytes: Buffer, end: number): void {
-  const { index, publisher } = member
-  const before = ownDelivered(member)
-  let at = checker.walk(bytes, 0, end, index)
-  while (at < end) {
-    const after = takePing(member, bytes, at, end)
-    if (after === at) break
-    at = checker.walk(bytes, after, end, index)
-  }
-  member.rest = at === end ? NOTHING : Buffer.from(bytes.subarray(at, end))
-  const back = ownDelivered(member) - before
-  if (back > 0 && publisher !== undefined && isPublishing) publish(member, publisher, back)
-}
-
-/** How many of its own messages came back to a publisher. */
-function ownDelivered({ index, publisher }: Member): number {
-  return publisher === undefined ? 0 : checker.expected[index * scenario.publishers + publisher]!
-}
-
-/** A frame that is no message of ours: the beginning of one, or a ping, which is answered. Anything else fails the run. */
-function takePing(member: Member, bytes: Buffer, at: number, end: number): number {
-  if (bytes[at] === checker.firstByte && end - at < scenario.payloadBytes + 4) return at
-  if (bytes[at] !== 0x89)
-    throw new Error(`socket ${member.index}: unexpected frame ${bytes.toString('hex', at, at + 8)}`)
-  const size = bytes[at + 1] ?? 0
-  if (end - at < 2 + size) return at
-  const mask = [0, 0, 0, 0]
-  member.socket.write(Buffer.from([0x8a, 0x80 | size, ...mask, ...bytes.subarray(at + 2, at + 2 + size)]))
-  return at + 2 + size
+/** Every publisher once in `everyMs`, evenly spread over it. A timer that is late makes up for what it missed. */
+function publishPaced(everyMs: number): void {
+  const beganAt = performance.now()
+  let total = 0
+  const timer = setInterval(
+    () => {
+      if (!isPublishing) return clearInterval(timer)
+      const due = ((performance.now() - beganAt) / everyMs) * scenario.publishers
+      for (; total < due; total++) {
+        const publisher = total % scenario.publishers
+        roundTrips?.out(publisher, sent[publisher]!)
+        publish(publisher, 1)
+      }
+    },
+    Math.max(1, everyMs / scenario.publishers),
+  )
 }

@@ -1,98 +1,141 @@
-// `pnpm bench [scenario…] [memory]`: the same work for every server, rounds interleaved so that a noisy machine is unfair to
-// nobody, medians at the end. See ../README.md.
+// `pnpm bench [scenario…]`: the same work for every server, rounds interleaved so that a noisy machine is unfair to nobody,
+// medians at the end. See ../README.md.
 
-import { cpus } from 'node:os'
-import { parseArgs } from 'node:util'
-import { canPin } from './child.ts'
-import { type Idle, measureIdle, memoryTable } from './memory.ts'
-import { ratio, type Series, table } from './report.ts'
-import { measure, SERVERS } from './round.ts'
-import { SCENARIOS, scenarioNamed, scenariosNamed } from './scenarios.ts'
+import { churnTable, measureChurn } from './churn.ts'
+import { describeMachine, machineLine, socketsWithin } from './machine.ts'
+import { compressionNote, connectTable, measureIdle, memoryTable } from './memory.ts'
+import { BASE, readOptions } from './options.ts'
+import { packagesOf, type SubjectName } from './peers.ts'
+import { prepare } from './prepare.ts'
+import { profileTable } from './profile.ts'
+import { BRIDGED, findRedis, measureRedis, redisTable } from './redis.ts'
+import { asMarkdown, asText, OURS, ratio, type Series, type Table, timesText, trafficTable } from './report.ts'
+import { measure, type Round } from './round.ts'
+import { REDIS_SCENARIOS, scenarioNamed } from './scenarios.ts'
 
-const BASE = 'ws'
-
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    rounds: { type: 'string', default: '3' },
-    seconds: { type: 'string', default: '4' },
-    servers: { type: 'string', default: SERVERS.join(',') },
-    'count-writes': { type: 'boolean', default: false },
-    'at-least': { type: 'string' },
-    json: { type: 'boolean', default: false },
-  },
-})
-const rounds = positive('rounds', options.rounds)
-const seconds = positive('seconds', options.seconds)
-const atLeast = options['at-least'] === undefined ? undefined : positive('at-least', options['at-least'])
-const servers = options.servers.split(',')
-for (const server of servers) {
-  if (!(SERVERS as readonly string[]).includes(server))
-    throw new RangeError(`no server ${server}; there are ${SERVERS}`)
+const options = readOptions(process.argv.slice(2))
+const machine = describeMachine()
+/** Everything but the report itself. */
+const say = (line: string): void => (options.output === 'text' ? console.log(line) : console.error(line))
+say(machineLine(machine))
+if (options.profile) {
+  for (const name of options.scenarios) print(await profileTable(name, options.seconds))
+  process.exit()
 }
-const MEMORY = 'memory'
-const isMemory = positionals.length === 0 || positionals.includes(MEMORY)
-const words = positionals.filter((word) => word !== MEMORY)
-const names = positionals.length > 0 ? [...new Set(words.flatMap(scenariosNamed))] : Object.keys(SCENARIOS)
-if (atLeast !== undefined && names.length === 0) throw new RangeError('--at-least needs a scenario with deliveries')
+const servers = await prepare(options.servers, say)
+const results: Record<string, Series<unknown>[]> = {}
 
-const say = options.json ? (): void => {} : (line: string): void => console.log(line)
-const results: Record<string, Series[]> = {}
-say(`Node ${process.version}, ${cpus()[0]?.model ?? 'unknown CPU'}, ${cpus().length} cores`)
-say(`${rounds} rounds of ${seconds} s, ${canPin ? 'server on core 0, load on core 1' : 'not pinned (no taskset)'}`)
-for (const name of names) {
-  const all = await run(name)
+for (const name of options.scenarios) await runTraffic(name)
+comparePlain()
+if (options.others.includes('connect')) await runConnect()
+if (options.others.includes('memory')) await runMemory()
+if (options.others.includes('churn')) {
+  const all = await interleaved(servers, measureChurn)
+  Object.assign(results, { churn: all })
+  print(churnTable(`2,000 sockets, each in and out of 10 of 1,000 rooms, in memory (${options.rounds} rounds)`, all))
+}
+if (options.others.includes('redis')) await runRedis()
+if (options.output === 'json') {
+  const versions = Object.fromEntries(servers.map((server) => [server, packagesOf(server)]))
+  const { rounds, seconds } = options
+  console.log(JSON.stringify({ machine, versions, rounds, seconds, results }, null, 2))
+}
+
+/** A scenario with deliveries. */
+async function runTraffic(name: string): Promise<void> {
+  const { about, sockets: wanted, beside, leastSeconds = 0 } = scenarioNamed(name)
+  const sockets = socketsWithin(wanted, beside ? scenarioNamed(beside).sockets : 0)
+  const isFewer = sockets < wanted
+  if (isFewer) say(`\n!! ${name}: ${sockets} sockets, not ${wanted}: the limit of open files is ${machine.openFiles}`)
+  const seconds = Math.max(options.seconds, leastSeconds)
+  const { countWrites } = options
+  const all = await interleaved(servers, (server) =>
+    measure(server, name, { seconds, countWrites, ...(isFewer && { sockets }) }),
+  )
   results[name] = all
-  say(`\n${name}: ${scenarioNamed(name).about}\n${table(all, named(all, BASE))}`)
+  const fewer = isFewer ? `; HERE ${sockets} MEMBERS, for want of open files` : ''
+  print(trafficTable(name, `${about} (${options.rounds} rounds of ${seconds} s${fewer})`, all))
+  if (options.atLeast !== undefined) judge(name, all, options.atLeast)
 }
-const memory = isMemory ? await runMemory() : []
-if (isMemory) say(`\nmemory: 2,000 idle sockets more, KiB for each\n${memoryTable(memory)}`)
-if (options.json) {
-  console.log(JSON.stringify({ node: process.version, pinned: canPin, seconds, results, memory }, null, 2))
-}
-if (atLeast !== undefined) judge(atLeast)
 
-/** All rounds of one scenario, the servers taking turns. */
-async function run(name: string): Promise<Series[]> {
-  const all = servers.map((server): Series => ({ server, rounds: [] }))
-  for (let round = 0; round < rounds; round++) {
+/** What compression saves a room that is as busy, or costs it. */
+function comparePlain(): void {
+  const [compressed, plain] = ['deflate-4k', 'plain-4k'].map((name) =>
+    results[name]?.find(({ server }) => server === OURS),
+  ) as Series[]
+  if (!compressed || !plain) return
+  const times = ratio(compressed, plain, (round) => round.serverCpuUsPerDelivery)
+  say(`\n${OURS}, 4 KiB compressed / plain, by CPU: ${timesText(times)}`)
+}
+
+/** What handshakes cost. */
+async function runConnect(): Promise<void> {
+  const all = await interleaved(servers, (server) => measureIdle(server, 'idle-2k', 'idle-10k'))
+  Object.assign(results, { connect: all })
+  print(connectTable(`10,000 handshakes, 100 at a time, after 2,000 others (${options.rounds} rounds)`, all))
+}
+
+/** What idle sockets hold. */
+async function runMemory(): Promise<void> {
+  const of = `for each of`
+  const all = await interleaved(servers, (server) => measureIdle(server, 'idle-2k', 'idle-10k'))
+  Object.assign(results, { memory: all })
+  print(memoryTable('memory', `${of} 10,000 idle sockets, after 2,000 others (${options.rounds} rounds)`, all))
+  const node = servers.filter((name) => name === OURS || name === BASE)
+  const plain = await interleaved(node, (server) => measureIdle(server, 'idle-2k', 'idle-2k'))
+  const agreed = await interleaved(node, (server) => measureIdle(server, 'idle-2k-deflate', 'idle-2k-deflate'))
+  Object.assign(results, { 'memory-off': plain, 'memory-agreed': agreed })
+  print(memoryTable('memory, compression off', `${of} 2,000 idle sockets, after as many others`, plain))
+  const table = memoryTable('memory, compression agreed', `${of} 2,000 idle sockets, after as many others`, agreed)
+  print({ ...table, notes: [...table.notes, compressionNote(plain, agreed)] })
+}
+
+/** Two nodes over one Redis. */
+async function runRedis(): Promise<void> {
+  if (!findRedis()) {
+    return say(
+      '\n!! redis LEFT OUT: no redis-server; install one, set REDIS_SERVER_BIN, or run the tests, which fetch one',
+    )
+  }
+  const bridged = servers.filter((server) => BRIDGED.includes(server))
+  for (const [name, { about }] of Object.entries(REDIS_SCENARIOS)) {
+    const all = await interleaved(bridged, (server) => measureRedis(server, name, options.seconds))
+    results[name] = all
+    print(redisTable(name, `${about} (${options.rounds} rounds of ${options.seconds} s)`, all))
+  }
+}
+
+/** All rounds, the servers taking turns. One that fails is out. */
+async function interleaved<Figures>(
+  of: readonly SubjectName[],
+  measureOnce: (server: SubjectName) => Promise<Figures>,
+) {
+  const all = of.map((server): Series<Figures> & { server: SubjectName } => ({ server, rounds: [] }))
+  for (let round = 0; round < options.rounds; round++) {
     for (const series of all) {
-      series.rounds.push(await measure(series.server, name, { seconds, countWrites: options['count-writes'] }))
+      if (series.failure !== undefined) continue
+      try {
+        series.rounds.push(await measureOnce(series.server))
+      } catch (error) {
+        series.failure = error instanceof Error ? error.message : String(error)
+        process.exitCode = 1
+      }
     }
   }
   return all
 }
 
-/** All rounds of what idle sockets hold. */
-async function runMemory(): Promise<Idle[]> {
-  const all = servers.map((server): Idle => ({ server, plain: [], deflate: [] }))
-  for (let round = 0; round < rounds; round++) {
-    for (const { server, plain, deflate } of all) {
-      plain.push(await measureIdle(server, 'idle-plain'))
-      deflate.push(await measureIdle(server, 'idle-deflate'))
-    }
-  }
-  return all
+function print(table: Table): void {
+  if (options.output === 'text') console.log(`\n${asText(table)}`)
+  if (options.output === 'markdown') console.log(`\n${asMarkdown(table)}`)
 }
 
-/** Fails the run when Roomcast is not that many times as fast as the base. */
-function judge(least: number): void {
-  for (const [name, all] of Object.entries(results)) {
-    const [ours, base] = [named(all, 'roomcast'), named(all, BASE)]
-    if (!ours || !base) throw new RangeError(`--at-least needs roomcast and ${BASE}`)
-    const times = ratio(ours, base)
-    const isEnough = times >= least
-    say(`\n${name}: ${times.toFixed(1)} × ${BASE}, at least ${least} wanted: ${isEnough ? 'ok' : 'TOO SLOW'}`)
-    if (!isEnough) process.exitCode = 1
-  }
-}
-
-function named(all: Series[], server: string): Series | undefined {
-  return all.find((series) => series.server === server)
-}
-
-function positive(name: string, text: string): number {
-  const value = Number(text)
-  if (!(value > 0)) throw new RangeError(`--${name} must be above zero: ${text}`)
-  return value
+/** Fails the run when Roomcast does not deliver that many times as much as the base. */
+function judge(name: string, all: Series<Round>[], least: number): void {
+  const [ours, base] = [OURS, BASE].map((server) => all.find((series) => series.server === server))
+  if (!ours || !base) throw new RangeError(`--at-least needs ${OURS} and ${BASE}`)
+  const times = ratio(ours, base, (round) => round.deliveriesPerSecond)
+  const isEnough = times !== undefined && times >= least
+  say(`\n${name}: ${timesText(times)} × ${BASE}, at least ${least} wanted: ${isEnough ? 'ok' : 'TOO SLOW'}`)
+  if (!isEnough) process.exitCode = 1
 }

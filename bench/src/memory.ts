@@ -1,68 +1,104 @@
-// What an idle socket holds: a server gets sockets that say nothing, and what its process has more of afterwards, with the
-// garbage collected, is divided by them. As many sockets were connected before, so that what is made once, and what grows
-// by doubling, is there already.
+// What an idle socket holds and what its handshake costs: a server gets sockets that say nothing, and what its process has
+// more of afterwards, with the garbage collected, is divided by them. Sockets were connected before, so that what is made
+// once, and most of what grows by doubling, is there already.
 
 import type { ChildProcess } from 'node:child_process'
-import { ask, firstLine, LOAD_CORE, SERVER_CORE, startChild, stopChild } from './child.ts'
-import { align, median, spread } from './report.ts'
-import { IDLE_SCENARIOS } from './scenarios.ts'
-import type { Held } from './servers/serve.ts'
+import { ask, LOAD_CORE, startChild, stopChild } from './child.ts'
+import type { SubjectName } from './peers.ts'
+import { failuresOf, OURS, ratio, type Series, spread, type Table, timesText } from './report.ts'
+import { startServer } from './round.ts'
+import { type PartName, scenarioNamed } from './scenarios.ts'
+import type { Held, ServerSample } from './servers/serve.ts'
 
-/** What one server holds for each idle socket: a record for each round, without and with compression agreed. */
-export interface Idle {
-  server: string
-  plain: Held[]
-  deflate: Held[]
+/** What one socket more costs a server's process. */
+export interface Idle extends Held {
+  handshakeCpuUs: number
+  handshakesPerSecond: number
 }
 
-/** Measures one server once, in a new process.
- * @returns how much more it holds for each socket, in bytes. */
-export async function measureIdle(server: string, scenario: keyof typeof IDLE_SCENARIOS): Promise<Held> {
-  const serverProcess = startChild(`./servers/${server}.js`, {
-    args: [scenario],
-    core: SERVER_CORE,
-    nodeArgs: ['--expose-gc'],
-  })
+/** Measures one server once, in a new process: sockets of one part of a scenario, then those of another. */
+export async function measureIdle(server: SubjectName, first: PartName, then: PartName): Promise<Idle> {
+  const runtimeArgs = server === 'bun' ? [] : ['--expose-gc']
+  const started = await startServer(server, [then], runtimeArgs)
   const loads: ChildProcess[] = []
+  const connectAll = async (part: PartName): Promise<void> => {
+    const load = startChild('./load.js', { args: [server, part, String(started.port)], core: LOAD_CORE })
+    loads.push(load)
+    await ask(load, 'start')
+  }
+  const look = async (): Promise<Held & ServerSample> => {
+    const sample = await ask<ServerSample>(started.process, 'sample')
+    return { ...sample, ...(await ask<Held>(started.process, 'held')) }
+  }
   try {
-    const { port } = JSON.parse(await firstLine(serverProcess)) as { port: number }
-    const connectAll = async (): Promise<void> => {
-      const load = startChild('./load.js', { args: [scenario, String(port)], core: LOAD_CORE })
-      loads.push(load)
-      await ask(load, 'start')
-    }
-    await connectAll()
-    const before = await ask<Held>(serverProcess, 'held')
-    await connectAll()
-    const after = await ask<Held>(serverProcess, 'held')
+    await connectAll(first)
+    const before = await look()
+    const cpu = await ask<ServerSample>(started.process, 'sample')
+    await connectAll(then)
+    const after = await look()
     // A socket that was closed meanwhile fails the run.
     for (const load of loads) await ask(load, 'finish')
-    const perSocket = (figure: keyof Held): number =>
-      (after[figure] - before[figure]) / IDLE_SCENARIOS[scenario].sockets
+    const { sockets } = scenarioNamed(then)
     return {
-      heapBytes: perSocket('heapBytes'),
-      externalBytes: perSocket('externalBytes'),
-      rssBytes: perSocket('rssBytes'),
+      heapBytes: (after.heapBytes - before.heapBytes) / sockets,
+      externalBytes: (after.externalBytes - before.externalBytes) / sockets,
+      rssBytes: (after.rssBytes - before.rssBytes) / sockets,
+      handshakeCpuUs: ((after.cpuMs - cpu.cpuMs) * 1000) / sockets,
+      handshakesPerSecond: (sockets * 1000) / (after.atMs - cpu.atMs),
     }
   } finally {
-    for (const child of [...loads, serverProcess]) await stopChild(child)
+    // The server first: the side that closes keeps the pair of ports for a minute, and a client's are scarce.
+    for (const child of [started.process, ...loads]) await stopChild(child)
   }
 }
 
-/** A plain text table, and how much an idle socket with compression holds against one without. */
-export function memoryTable(all: Idle[]): string {
-  const lines = all.flatMap(({ server, plain, deflate }) => [row(server, 'off', plain), row(server, 'agreed', deflate)])
-  const ratios = all.map(({ server, plain, deflate }) => {
-    return `${server}: ${median(deflate.map((round, i) => inUse(round) / inUse(plain[i]!))).toFixed(2)}`
+const KIB = 1 / 1024
+
+/** What idle sockets hold. `about` says how many. */
+export function memoryTable(name: string, about: string, all: readonly Series<Idle>[]): Table {
+  const heads = ['server', 'RSS KiB', 'heap KiB', 'outside it KiB', 'heap + outside KiB', `RSS, of ${OURS}'s`]
+  const ours = all.find(({ server }) => server === OURS)
+  const lines = all.map((series) => {
+    const cell = (figure: (idle: Idle) => number): string => spread(series.rounds.map(figure), KIB, 2)
+    return [
+      series.server,
+      cell(({ rssBytes }) => rssBytes),
+      cell(({ heapBytes }) => heapBytes),
+      cell(({ externalBytes }) => externalBytes),
+      cell(inUse),
+      timesText(ours && ratio(series, ours, ({ rssBytes }) => rssBytes)),
+    ]
   })
-  const heads = ['server', 'compression', 'heap + external', 'heap', 'external', 'RSS']
-  return `${align([heads, ...lines])}\ncompressed / plain, heap + external: ${ratios.join(', ')}`
+  return { name, about, lines: [heads, ...lines], notes: failuresOf(all) }
 }
 
-function row(server: string, compression: string, rounds: Held[]): string[] {
-  const cell = (figure: (held: Held) => number): string => spread(rounds.map(figure), 1 / 1024, 2)
-  const cells = [cell(inUse), cell((held) => held.heapBytes), cell((held) => held.externalBytes)]
-  return [server, compression, ...cells, cell((held) => held.rssBytes)]
+/** How much an idle socket with compression holds against one without. */
+export function compressionNote(plain: readonly Series<Idle>[], agreed: readonly Series<Idle>[]): string {
+  const ratios = plain.map((series, i) => {
+    return `${series.server}: ${timesText(ratio(agreed[i]!, series, inUse))}`
+  })
+  return `compression agreed / off, heap + outside: ${ratios.join(', ')}`
+}
+
+/** What handshakes cost. */
+export function connectTable(about: string, all: readonly Series<Idle>[]): Table {
+  const heads = ['server', 'server CPU µs/handshake', 'handshakes/s', `${OURS} ×, by CPU`]
+  const ours = all.find(({ server }) => server === OURS)
+  const lines = all.map((series) => [
+    series.server,
+    spread(
+      series.rounds.map((idle) => idle.handshakeCpuUs),
+      1,
+      1,
+    ),
+    spread(
+      series.rounds.map((idle) => idle.handshakesPerSecond),
+      1,
+      0,
+    ),
+    series === ours ? '-' : timesText(ours && ratio(series, ours, (idle) => idle.handshakeCpuUs)),
+  ])
+  return { name: 'connect', about, lines: [heads, ...lines], notes: failuresOf(all) }
 }
 
 function inUse({ heapBytes, externalBytes }: Held): number {

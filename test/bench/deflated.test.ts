@@ -6,7 +6,8 @@ import { describe, expect, test } from 'vitest'
 import { DeflatedChecker, jsonFramesOf, jsonOf } from '../../bench/src/deflated.ts'
 
 const PAYLOAD_BYTES = 1040
-const OPTIONS = { sockets: 3, publishers: 2, payloadBytes: PAYLOAD_BYTES }
+const envelope = { before: '', after: '' }
+const OPTIONS = { sockets: 3, publishers: 2, payloadBytes: PAYLOAD_BYTES, envelope }
 
 /** A compressed text frame as a server sends it. */
 function frameOf(payload: string): Buffer {
@@ -89,7 +90,7 @@ test.each([1040, 4096])('messages are JSON of %i bytes, all different, and shrin
 })
 
 test('a publisher sends whole masked frames, numbered on', () => {
-  const frames = jsonFramesOf(1, PAYLOAD_BYTES)(5, 2)
+  const frames = jsonFramesOf({ publisher: 1, payloadBytes: PAYLOAD_BYTES, envelope })(5, 2)
   const size = frames.length / 2
   for (const i of [0, 1]) {
     const frame = frames.subarray(i * size, (i + 1) * size)

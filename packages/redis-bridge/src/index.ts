@@ -1,3 +1,5 @@
 // The whole public surface of @roomcast/redis-bridge.
 
-export {}
+export { createRedisBridge, type RedisBridge } from './bridge.ts'
+export type { BridgeOptions, RedisTarget } from './options.ts'
+export type { BridgeStats } from './stats.ts'
