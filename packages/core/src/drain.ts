@@ -1,7 +1,7 @@
 // Closing everyone in batches before a deadline, so that the clients of a deploy come back spread over time and not all
 // in the same instant.
 
-import type { Connection } from './connection.ts'
+import type { Socket } from './handler.ts'
 import { assertClose, CloseCode } from './protocol/close.ts'
 
 /** What node's timers can wait for; they fire at once for more. */
@@ -40,7 +40,7 @@ export function drainPlan(options: DrainOptions): Required<Omit<DrainOptions, 's
 
 /** Closes the connections that are open now. `empty` resolves when none of the server's is left. */
 export async function drainAll<S>(
-  connections: ReadonlySet<Connection<S>>,
+  connections: ReadonlySet<Socket<S>>,
   empty: () => Promise<void>,
   options: DrainOptions,
 ): Promise<DrainResult> {

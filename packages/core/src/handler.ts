@@ -30,6 +30,7 @@ export interface Socket<S = unknown> {
   readonly bufferedBytes: number
   /** The request's path, without its query. */
   readonly path: string
+  /** As in `HandshakeRequest`. */
   readonly remoteAddress: string
   /** The subprotocol chosen in the handshake, or `''`. */
   readonly subprotocol: string
@@ -66,7 +67,10 @@ export interface HandshakeRequest {
   readonly query: URLSearchParams
   /** All headers, names in lower case; a repeated header's values are joined with ', ' (cookies with '; '). */
   readonly headers: Readonly<Record<string, string>>
+  /** The client's IP address, as `trustProxy` finds it; `''` over a unix socket. IPv4 within IPv6 is written as IPv4. */
   readonly remoteAddress: string
+  /** Does the client speak TLS: to us, or to the proxy that `trustProxy` believes? */
+  readonly secure: boolean
   /** What the client offered in Sec-WebSocket-Protocol, in its order. */
   readonly subprotocols: readonly string[]
   /** Aborts when the peer goes away, or the handshake runs out of time. */

@@ -1,5 +1,6 @@
 // The whole public surface of @roomcast/core.
 
+export type { Diagnostics } from './diagnostics.ts'
 export type { DrainOptions, DrainResult } from './drain.ts'
 export {
   Acceptance,
@@ -30,5 +31,6 @@ export {
   txt,
 } from './protocol/framed.ts'
 export type { CompressionOptions } from './protocol/permessage-deflate.ts'
+export type { TrustProxy } from './proxy.ts'
 export { createServer, type Server } from './server.ts'
 export type { Stats } from './stats.ts'

@@ -28,6 +28,9 @@ export interface Limits {
   closeTimeoutMs: number
   /** Open sockets and pending handshakes. Over it: 503 before anything is allocated. Default none: yours to size. */
   maxConnections: number
+  /** Of these, so many of one address, or of one IPv6 /64 network. Over it: 429. Default none: behind a NAT, or a proxy
+   * that is not named in `trustProxy`, thousands share an address. */
+  maxConnectionsPerAddress: number
   /** Handshakes waiting for `handshake` to decide. Over it: 503. Default 1,024: a stalled database must not hold more. */
   maxPendingHandshakes: number
   /** Unfinished input and unsent output of all sockets of a server. Over it: new upgrades get 503, and the largest
@@ -52,6 +55,7 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   messageTimeoutMs: 30_000,
   closeTimeoutMs: 5_000,
   maxConnections: Number.POSITIVE_INFINITY,
+  maxConnectionsPerAddress: Number.POSITIVE_INFINITY,
   maxPendingHandshakes: 1024,
   maxTotalBytes: 256 * 1024 * 1024,
   maxControlFramesPerSecond: 256,

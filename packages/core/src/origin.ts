@@ -5,7 +5,8 @@
 import { parseHost } from './protocol/grammar.ts'
 
 /** Who may connect, judged when an Origin header is present:
- * - `'same'`: pages of the request's own host and port (http or https: TLS may end at a proxy).
+ * - `'same'`: pages of the request's own host and port; with `trustProxy`, those of X-Forwarded-Host, and of the scheme in
+ *   X-Forwarded-Proto (else http or https: TLS may end at a proxy).
  * - `'any'`: every page of the web.
  * - a list of origins such as `'https://example.com'`, compared exactly (a default port may be left out); `'null'` lets
  *   sandboxed frames and local files in.
@@ -19,12 +20,14 @@ export type OriginPolicy =
 /** Whether a request's Origin is allowed. RFC 6455 §4.2.2 item 4. Never throws for what a peer sent; what a predicate
  * throws is passed on.
  * @param origin the Origin header; without one the request is not a browser's, and allowed.
- * @param host the request's host and perhaps port. */
+ * @param host the request's host and perhaps port.
+ * @param scheme that of the client's connection; undefined: either. */
 export function originAllowed(
   policy: OriginPolicy,
   origin: string | undefined,
   host: string,
   headers: Readonly<Record<string, string>>,
+  scheme?: 'http' | 'https' | undefined,
 ): boolean {
   if (origin === undefined || policy === 'any') return true
   // A promise is truthy: a predicate written as async must not let everybody in.
@@ -33,7 +36,8 @@ export function originAllowed(
 
   const page = parseOrigin(origin)
   const own = parseHost(host)
-  return page !== null && own !== null && page.host === own.host && page.port === (own.port ?? defaultPort(page.scheme))
+  if (page === null || own === null || page.scheme !== (scheme ?? page.scheme)) return false
+  return page.host === own.host && page.port === (own.port ?? defaultPort(page.scheme))
 }
 
 /** Checks an origin policy; undefined, for the default, passes.
