@@ -20,17 +20,11 @@ export interface Diagnostics {
   'roomcast:error': { server: object; error: unknown; where: ErrorWhere; socket: Socket | undefined }
 }
 
-interface Typed<K extends keyof Diagnostics> {
-  readonly hasSubscribers: boolean
-  publish(message: Diagnostics[K]): void
-}
-
-interface Channels {
-  readonly open: Typed<'roomcast:open'>
-  readonly close: Typed<'roomcast:close'>
-  readonly reject: Typed<'roomcast:reject'>
-  readonly limit: Typed<'roomcast:limit'>
-  readonly error: Typed<'roomcast:error'>
+type Channels = {
+  readonly [K in keyof Diagnostics as K extends `roomcast:${infer Name}` ? Name : never]: {
+    readonly hasSubscribers: boolean
+    publish(message: Diagnostics[K]): void
+  }
 }
 
 /** The channels; look at `hasSubscribers` before a message is made. */

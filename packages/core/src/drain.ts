@@ -1,6 +1,8 @@
 // Closing everyone in batches before a deadline, so that the clients of a deploy come back spread over time and not all
 // in the same instant.
 
+import { once } from 'node:events'
+import { setTimeout } from 'node:timers/promises'
 import type { Socket } from './handler.ts'
 import { assertClose, CloseCode } from './protocol/close.ts'
 
@@ -47,13 +49,9 @@ export async function drainAll<S>(
   const { batch, intervalMs, deadlineMs, code } = drainPlan(options)
   const { signal } = options
   const all = [...connections]
-  let timer: NodeJS.Timeout | undefined
-  let onAbort = (): void => {}
-  const over = new Promise<'deadline' | 'aborted'>((resolve) => {
-    timer = setTimeout(resolve, deadlineMs, 'deadline')
-    onAbort = () => resolve('aborted')
-    signal?.addEventListener('abort', onAbort)
-  })
+  const ended = new AbortController()
+  const deadline = setTimeout(deadlineMs, undefined, { signal: ended.signal })
+  const aborted = signal === undefined ? deadline : once(signal, 'abort', { signal: ended.signal })
   let next = 0
   const closeBatch = (): void => {
     for (const end = next + batch; next < Math.min(end, all.length); next++) all[next]!.close(code, 'service restart')
@@ -62,15 +60,14 @@ export async function drainAll<S>(
   const batches = setInterval(closeBatch, intervalMs)
   closeBatch()
   try {
-    const outcome = await Promise.race([empty(), over])
-    if (outcome === 'aborted') signal!.throwIfAborted()
+    await Promise.race([empty(), deadline, aborted])
+    signal?.throwIfAborted()
     const left = [...connections]
     for (const connection of left) connection.terminate()
     await empty()
     return { closed: all.length - left.length, terminated: left.length }
   } finally {
     clearInterval(batches)
-    clearTimeout(timer)
-    signal?.removeEventListener('abort', onAbort)
+    ended.abort()
   }
 }

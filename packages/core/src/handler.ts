@@ -101,29 +101,24 @@ export interface Handler<I, S> {
 
 /** A refused handshake: made by `reject`. */
 export class Rejection {
-  readonly status: number
-  readonly error: string
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: string | undefined
+  declare readonly status: number
+  declare readonly error: string
+  declare readonly headers: Readonly<Record<string, string>>
+  declare readonly body: string | undefined
 
-  constructor(status: number, error: string, headers: Readonly<Record<string, string>>, body: string | undefined) {
-    this.status = status
-    this.error = error
-    this.headers = headers
-    this.body = body
+  constructor(fields: Rejection) {
+    Object.assign(this, fields)
   }
 }
 
 /** An accepted handshake with more to say than its state: made by `accept`. */
 export class Acceptance<S> {
-  readonly state: S
-  readonly subprotocol: string | undefined
-  readonly headers: Readonly<Record<string, string>>
+  declare readonly state: S
+  declare readonly subprotocol: string | undefined
+  declare readonly headers: Readonly<Record<string, string>>
 
-  constructor(state: S, subprotocol: string | undefined, headers: Readonly<Record<string, string>>) {
-    this.state = state
-    this.subprotocol = subprotocol
-    this.headers = headers
+  constructor(fields: Acceptance<S>) {
+    Object.assign(this, fields)
   }
 }
 
@@ -143,7 +138,7 @@ export function reject(
   assertHeader('Error', error)
   for (const [name, value] of Object.entries(headers)) assertHeader(name, value)
   if (body !== undefined && typeof body !== 'string') throw new TypeError('body must be a string')
-  return new Rejection(status, error, { ...headers }, body)
+  return new Rejection({ status, error, headers: { ...headers }, body })
 }
 
 /** Accepts a handshake, with a subprotocol or headers of your choice: return it from `handshake`.
@@ -156,5 +151,5 @@ export function accept<S>(
 ): Acceptance<S> {
   const { subprotocol, headers = {} } = options
   for (const [name, value] of Object.entries(headers)) assertHeader(name, value)
-  return new Acceptance(state, subprotocol, { ...headers })
+  return new Acceptance({ state, subprotocol, headers: { ...headers } })
 }

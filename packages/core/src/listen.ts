@@ -12,11 +12,7 @@ export interface Address {
   path?: string
 }
 
-interface Place {
-  port?: number
-  host?: string
-  unix?: string
-}
+type Place = { port?: number; host?: string; unix?: string }
 
 /** Listens; rejects with the system's error. A unix socket file that nobody listens on is replaced, a live one is not. */
 export async function listenOn(server: TcpServer, place: Place, signal: AbortSignal | undefined): Promise<Address> {
@@ -25,7 +21,8 @@ export async function listenOn(server: TcpServer, place: Place, signal: AbortSig
   try {
     await attempt(server, place)
   } catch (error) {
-    if (unix === undefined || !isInUse(error) || !(await isStale(unix))) throw error
+    if (unix === undefined || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || !(await isStale(unix)))
+      throw error
     await unlink(unix)
     await attempt(server, place)
   }
@@ -44,10 +41,6 @@ async function attempt(server: TcpServer, { port, host, unix }: Place): Promise<
   const listening = once(server, 'listening')
   server.listen(unix === undefined ? { port: port!, ...(host !== undefined && { host }) } : { path: unix })
   await listening
-}
-
-function isInUse(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
 }
 
 /** Is this a socket file whose server is gone? */

@@ -4,7 +4,7 @@ import type { Server as HttpServer } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import type { TlsOptions } from 'node:tls'
 import type { Handler, Socket } from './handler.ts'
-import { isLimit, type Limits } from './limits.ts'
+import { DEFAULT_LIMITS, type Limits } from './limits.ts'
 import { checkOrigin, type OriginPolicy } from './origin.ts'
 import { isToken } from './protocol/grammar.ts'
 import { type CompressionOptions, checkCompression } from './protocol/permessage-deflate.ts'
@@ -81,7 +81,7 @@ const OPTIONS: Readonly<Record<Exclude<keyof ServerOptions<unknown, unknown>, ke
 export function checkOptions<I, S>(options: ServerOptions<I, S>): void {
   if (!isObject(options)) throw new TypeError('createServer needs an options object')
   for (const [name, value] of Object.entries(options)) {
-    if (isLimit(name)) continue
+    if (Object.hasOwn(DEFAULT_LIMITS, name)) continue
     if (!Object.hasOwn(OPTIONS, name)) throw new TypeError(`unknown option: ${name}`)
     const [what, is] = OPTIONS[name as keyof typeof OPTIONS]
     if (value !== undefined && !is(value)) throw new TypeError(`${name} must be ${what}`)

@@ -35,13 +35,17 @@ export function readTrust(option: unknown = 0): Trust {
     if (typeof entry !== 'string') throw new TypeError('trustProxy must list strings')
     const [, network = '', bits] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(entry) ?? []
     const address = canonicalAddress(network)
-    const most = isIP(address) === 6 ? 128 : 32
+    const most = familyOf(address) === 'ipv6' ? 128 : 32
     if (address === '' || Number(bits ?? 0) > most) {
       throw new RangeError(`not an IP address or CIDR range: ${JSON.stringify(entry)}`)
     }
     list.addSubnet(address, Number(bits ?? most), familyOf(address))
   }
   return (address) => list.check(address, familyOf(address))
+}
+
+function familyOf(address: string): 'ipv4' | 'ipv6' {
+  return address.includes(':') ? 'ipv6' : 'ipv4'
 }
 
 /** Finds out whom a request is from. Never throws; what is malformed was not said. */
@@ -86,10 +90,6 @@ function canonicalAddress(text: string): string {
   if (version !== 6) return version === 0 ? '' : text
   const { address } = new SocketAddress({ address: text, family: 'ipv6' })
   return address.includes('.') ? address.replace(/^::ffff:/, '') : address
-}
-
-function familyOf(address: string): 'ipv4' | 'ipv6' {
-  return isIP(address) === 6 ? 'ipv6' : 'ipv4'
 }
 
 /** Some proxies write the port too: `192.0.2.1:4711`, `[2001:db8::1]:4711`. */

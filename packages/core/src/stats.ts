@@ -8,39 +8,28 @@ import { requestPath } from './protocol/handshake.ts'
 
 /** What `server.stats()` gives: counts since the server was made, but for `sockets` and `pendingHandshakes`, which are
  * of this moment. */
-export interface Stats {
-  /** Open sockets. */
-  sockets: number
-  pendingHandshakes: number
-  /** Bytes of frames read and handed to the kernel. */
-  bytesIn: number
-  bytesOut: number
-  /** Data messages delivered to `message`, and accepted by `write`. */
-  messagesIn: number
-  messagesOut: number
-  /** Frames not accepted under `slowConsumer: 'drop'`. */
-  dropped: number
-  /** Ended sockets by close code. */
-  closes: Record<number, number>
-  /** Refused upgrades by HTTP status. */
-  rejections: Record<number, number>
-  /** Limits that were hit, by option. */
-  limits: Record<string, number>
-}
+export type Stats = Omit<Counters, 'opened' | 'closed' | 'rejected' | 'limitHit' | 'snapshot'>
 
 /** The counters of one server. */
-export class Counters implements Stats {
+export class Counters {
   readonly #server: object
+  /** Open sockets. */
   sockets = 0
   pendingHandshakes = 0
+  /** Bytes of frames read and handed to the kernel. */
   bytesIn = 0
   bytesOut = 0
+  /** Data messages delivered to `message`, and accepted by `write`. */
   messagesIn = 0
   messagesOut = 0
+  /** Frames not accepted under `slowConsumer: 'drop'`. */
   dropped = 0
-  readonly closes: Record<number, number> = {}
-  readonly rejections: Record<number, number> = {}
-  readonly limits: Record<string, number> = {}
+  /** Ended sockets by close code. */
+  closes: Record<number, number> = {}
+  /** Refused upgrades by HTTP status. */
+  rejections: Record<number, number> = {}
+  /** Limits that were hit, by option. */
+  limits: Record<string, number> = {}
 
   constructor(server: object) {
     this.#server = server

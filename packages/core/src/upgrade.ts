@@ -7,7 +7,7 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:ht
 import type { Socket as TcpSocket } from 'node:net'
 import { Connection } from './connection.ts'
 import type { Pending, ServerContext } from './context.ts'
-import { Acceptance, type HandshakeRequest, type HandshakeResult, Rejection } from './handler.ts'
+import { Acceptance, accept, type HandshakeRequest, type HandshakeResult, Rejection } from './handler.ts'
 import { LINGER_MS } from './heartbeat.ts'
 import type { Limits } from './limits.ts'
 import type { ErrorWhere } from './options.ts'
@@ -153,7 +153,7 @@ export class Upgrade<S> implements Sink, Pending {
     try {
       const first = handler.init?.()
       where = 'handshake'
-      if (handler.handshake === undefined) return this.#accept(opening, new Acceptance(first as S, undefined, {}))
+      if (handler.handshake === undefined) return this.#accept(opening, accept(first as S))
       const result = handler.handshake(this.#request(opening), first)
       if (!isThenable(result)) return this.#decide(opening, result as Exclude<HandshakeResult<S>, Promise<unknown>>)
       this.#state = 'asked'
@@ -166,22 +166,15 @@ export class Upgrade<S> implements Sink, Pending {
     }
   }
 
-  /** The request as the user's `handshake` sees it; what few handshakes ask for is made when they do. */
+  /** The request as the user's `handshake` sees it. */
   #request({ path, search, headers, subprotocols }: Opening): HandshakeRequest {
-    const { address, scheme } = this.#client
+    const { address: remoteAddress, scheme } = this.#client
     const secure = scheme === undefined ? 'encrypted' in this.#stream : scheme === 'https'
+    const query = new URLSearchParams(search)
     const signal = (): AbortSignal => this.#signal()
-    let query: URLSearchParams | undefined
     return {
-      path,
-      headers,
-      remoteAddress: address,
-      secure,
-      subprotocols,
-      get query() {
-        query ??= new URLSearchParams(search)
-        return query
-      },
+      ...{ path, query, headers, remoteAddress, secure, subprotocols },
+      // Few handshakes look at it.
       get signal() {
         return signal()
       },
@@ -192,8 +185,7 @@ export class Upgrade<S> implements Sink, Pending {
     if (this.#done) return
     if (decision instanceof Rejection) this.refuse(decision)
     else if (this.#context.leaving) this.refuse(DRAINING)
-    else if (decision instanceof Acceptance) this.#accept(opening, decision)
-    else this.#accept(opening, new Acceptance(decision, undefined, {}))
+    else this.#accept(opening, decision instanceof Acceptance ? decision : accept(decision))
   }
 
   #accept(opening: Opening, acceptance: Acceptance<S>): void {
