@@ -11,20 +11,21 @@ export class AddressCounts {
 
   /** Takes a place; false: this address has as many as it may. An unknown address (a unix socket) is not counted. */
   take(address: string): boolean {
-    if (this.#max === Number.POSITIVE_INFINITY || address === '') return true
-    const network = networkOf(address)
-    const count = this.#counts.get(network) ?? 0
-    if (count >= this.#max) return false
-    this.#counts.set(network, count + 1)
-    return true
+    return this.#max === Number.POSITIVE_INFINITY || address === '' || this.#add(address, 1)
   }
 
   /** Gives back a place that was taken. */
   give(address: string): void {
+    if (this.#counts.size > 0) this.#add(address, -1)
+  }
+
+  #add(address: string, places: 1 | -1): boolean {
     const network = networkOf(address)
-    const count = this.#counts.get(network) ?? 0
-    if (count > 1) this.#counts.set(network, count - 1)
+    const count = (this.#counts.get(network) ?? 0) + places
+    if (count > this.#max) return false
+    if (count > 0) this.#counts.set(network, count)
     else this.#counts.delete(network)
+    return true
   }
 }
 

@@ -29,9 +29,11 @@ export interface DrainResult {
   terminated: number
 }
 
+type Plan = Required<Omit<DrainOptions, 'signal'>>
+
 /** Checks the options of a drain.
  * @throws RangeError for a number that is not above zero, or a code that may not be sent. */
-export function drainPlan(options: DrainOptions): Required<Omit<DrainOptions, 'signal'>> {
+export function drainPlan(options: DrainOptions): Plan {
   const { batch = 1000, intervalMs = 500, deadlineMs = 10_000, code = CloseCode.SERVICE_RESTART } = options
   if (!(Number.isInteger(batch) && batch > 0)) throw new RangeError(`batch must be a whole number above zero: ${batch}`)
   if (!(intervalMs >= 0)) throw new RangeError(`intervalMs must not be below zero: ${intervalMs}`)
@@ -44,10 +46,9 @@ export function drainPlan(options: DrainOptions): Required<Omit<DrainOptions, 's
 export async function drainAll<S>(
   connections: ReadonlySet<Socket<S>>,
   empty: () => Promise<void>,
-  options: DrainOptions,
+  { batch, intervalMs, deadlineMs, code }: Plan,
+  signal: AbortSignal | undefined,
 ): Promise<DrainResult> {
-  const { batch, intervalMs, deadlineMs, code } = drainPlan(options)
-  const { signal } = options
   const all = [...connections]
   const ended = new AbortController()
   const deadline = setTimeout(deadlineMs, undefined, { signal: ended.signal })

@@ -2,19 +2,7 @@
 
 export type { Diagnostics } from './diagnostics.ts'
 export type { DrainOptions, DrainResult } from './drain.ts'
-export {
-  Acceptance,
-  accept,
-  type CloseInfo,
-  type Handler,
-  type HandshakeRequest,
-  type HandshakeResult,
-  type ReadyState,
-  Rejection,
-  reject,
-  type Socket,
-  type WriteResult,
-} from './handler.ts'
+export * from './handler.ts'
 export { DEFAULT_LIMITS, type Limits } from './limits.ts'
 export type { Address } from './listen.ts'
 export type { ErrorWhere, ServerOptions } from './options.ts'

@@ -11,17 +11,7 @@ import { type CompressionOptions, checkCompression } from './protocol/permessage
 import { readTrust, type TrustProxy } from './proxy.ts'
 
 /** Where an error was caught: the callback's name, or the part of the server. */
-export type ErrorWhere =
-  | 'init'
-  | 'handshake'
-  | 'opened'
-  | 'message'
-  | 'drained'
-  | 'closed'
-  | 'onClosing'
-  | 'pathname'
-  | 'origin'
-  | 'server'
+export type ErrorWhere = keyof Handler<never, never> | 'onClosing' | 'pathname' | 'origin' | 'server'
 
 /** Options of `createServer`: where to listen (one of `port`, `unix`, `server`, or none of them for `upgrade()` alone),
  * the handler, and any of the limits. */

@@ -16,17 +16,16 @@ type OnUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => voi
 export class OwnServer {
   readonly http: HttpServer
   readonly #context: OwnContext
-  /** All TCP connections: under TLS nobody else knows those whose TLS handshake is not done. */
+  /** TCP connections under TLS: nobody else knows those whose TLS handshake is not done. */
   readonly #raw = new Set<TcpSocket>()
 
   /** @param taken sockets that were answered, or are about to be. */
   constructor(tls: TlsOptions | undefined, context: OwnContext, taken: WeakSet<Duplex>, onUpgrade: OnUpgrade) {
     this.#context = context
-    const { maxHeaderBytes, handshakeTimeoutMs } = context.limits
     // Node's own timeouts are whole numbers of 32 bits.
-    const timeout = Math.min(Math.ceil(handshakeTimeoutMs), 2 ** 31 - 1)
+    const timeout = Math.min(Math.ceil(context.limits.handshakeTimeoutMs), 2 ** 31 - 1)
     const options = {
-      maxHeaderSize: maxHeaderBytes,
+      maxHeaderSize: context.limits.maxHeaderBytes,
       headersTimeout: timeout,
       requestTimeout: timeout,
       connectionsCheckingInterval: Math.min(1000, Math.ceil(timeout / 4)),
@@ -54,6 +53,7 @@ export class OwnServer {
     this.http.on('error', (error) => {
       if (this.http.listening) context.report(error, 'server')
     })
+    if (tls === undefined) return
     this.http.on('connection', (socket: TcpSocket) => {
       this.#raw.add(socket)
       socket.once('close', () => this.#raw.delete(socket))

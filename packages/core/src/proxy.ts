@@ -69,10 +69,10 @@ export function readClient(
     const values = valuesOf(raw, name)
     return values.at(-Math.min(proxies, values.length)) ?? ''
   }
-  const [, scheme] = /^(?:http|ws)(s?)$/i.exec(said('x-forwarded-proto')) ?? []
+  const [scheme, secure] = /^(?:http|ws)(s?)$/i.exec(said('x-forwarded-proto')) ?? []
   return {
     address,
-    scheme: scheme === undefined ? undefined : scheme === '' ? 'http' : 'https',
+    scheme: scheme === undefined ? undefined : secure ? 'https' : 'http',
     host(header) {
       const forwarded = said('x-forwarded-host')
       const host = parseHost(forwarded) === null ? header : forwarded

@@ -112,24 +112,20 @@ class SocketServer<I, S> implements Server<S> {
     options.server?.on('upgrade', this.#onAttachedUpgrade)
   }
 
-  listen({ signal }: { signal?: AbortSignal } = {}): Promise<Address> {
-    if (this.#own === null) {
-      return Promise.reject(new Error('this server has no port or unix socket of its own to listen on'))
+  async listen({ signal }: { signal?: AbortSignal } = {}): Promise<Address> {
+    if (this.#own === null) throw new Error('this server has no port or unix socket of its own to listen on')
+    if (this.#closing !== null) throw new Error('this server is closed')
+    if (this.#listening !== null) throw new Error('this server listens already')
+    try {
+      this.#listening = listenOn(this.#own.http, this.#options, signal)
+      const address = await this.#listening
+      this.#signal = signal
+      signal?.addEventListener('abort', this.#onAbort)
+      return address
+    } catch (error) {
+      this.#listening = null
+      throw error
     }
-    if (this.#closing !== null) return Promise.reject(new Error('this server is closed'))
-    if (this.#listening !== null) return Promise.reject(new Error('this server listens already'))
-    this.#listening = listenOn(this.#own.http, this.#options, signal).then(
-      (address) => {
-        this.#signal = signal
-        signal?.addEventListener('abort', this.#onAbort)
-        return address
-      },
-      (error: unknown) => {
-        this.#listening = null
-        throw error
-      },
-    )
-    return this.#listening
   }
 
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -138,7 +134,12 @@ class SocketServer<I, S> implements Server<S> {
   }
 
   get sockets(): Iterable<Socket<S>> {
-    return { [Symbol.iterator]: () => openOnes(this.#connections) }
+    const all = this.#connections
+    return {
+      *[Symbol.iterator]() {
+        for (const socket of all) if (socket.readyState === 'open') yield socket
+      },
+    }
   }
 
   stats(): Stats {
@@ -147,10 +148,10 @@ class SocketServer<I, S> implements Server<S> {
 
   drain(options: DrainOptions = {}): Promise<DrainResult> {
     if (this.#draining !== null) return this.#draining
-    drainPlan(options)
+    const plan = drainPlan(options)
     if (options.signal?.aborted) return Promise.reject(options.signal.reason)
     this.#leave()
-    this.#draining = drainAll(this.#connections, () => this.#empty(), options).catch((error: unknown) => {
+    this.#draining = drainAll(this.#connections, () => this.#empty(), plan, options.signal).catch((error: unknown) => {
       // Given up: back to work, unless the server has been closed meanwhile.
       this.#draining = null
       this.#context.leaving = this.#closing !== null
@@ -241,10 +242,6 @@ class SocketServer<I, S> implements Server<S> {
     const left = this.#connections.size + (this.#closing === null ? 0 : this.#upgrades.size)
     if (left === 0) for (const resolve of this.#waiting.splice(0)) resolve()
   }
-}
-
-function* openOnes<S>(connections: Iterable<Socket<S>>): Generator<Socket<S>> {
-  for (const connection of connections) if (connection.readyState === 'open') yield connection
 }
 
 function warn(error: unknown): void {
