@@ -204,6 +204,21 @@ describe('requests on the same connection, before the upgrade', () => {
     expect(test.messages.length).toBe(1)
   })
 
+  test('the keep-alive clock that starts with the last answer does not end the socket', async () => {
+    const http = createHttpServer()
+    http.keepAliveTimeout = 50
+    const test = await attach({ handler: echo }, http)
+    const client = await test.tcp()
+    client.write(get('/slow'), handshakeText())
+    await eventually(() => test.slow.length === 1)
+    await nextTurn()
+    test.slow[0]!.end('slow page')
+    expect((await client.responses.at(1)).status).toBe(101)
+    await new Promise((resolve) => setTimeout(resolve, 1_200))
+    client.say('still here')
+    expect(await client.message()).toBe('still here')
+  })
+
   test('also through upgrade(), and a refusal waits as well', async () => {
     const test = await attach({ pathname: '/attached' })
     const manual = track(createServer({ pathname: '/ours', handler: echo }))
