@@ -67,7 +67,7 @@ function stalledQueue(options: { tls?: boolean; limits?: Partial<Limits> } = {})
     limits: { ...DEFAULT_LIMITS, ...options.limits },
     outbox,
     pressure: new Pressure(Number.POSITIVE_INFINITY, () => []),
-    counters: new Counters(),
+    counters: new Counters({}),
   }
   const queue = new SendQueue(context, stream as unknown as TcpSocket, { onQueueEmpty() {} })
   return { queue, outbox, stream }

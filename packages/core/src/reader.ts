@@ -7,24 +7,11 @@
 
 import type { Buffer } from 'node:buffer'
 import type { Socket as TcpSocket } from 'node:net'
-import type { Handler, Socket } from './handler.ts'
-import type { Heartbeat } from './heartbeat.ts'
-import type { Limits } from './limits.ts'
+import type { ServerContext } from './context.ts'
+import type { Socket } from './handler.ts'
 import type { ErrorWhere } from './options.ts'
-import type { Pressure } from './pressure.ts'
 import type { ProtocolError } from './protocol/errors.ts'
 import { type MessageEvent, Protocol, type ProtocolEvent } from './protocol/protocol.ts'
-import type { Counters } from './stats.ts'
-
-/** What reading needs of its server. */
-export interface ReadContext<S> {
-  readonly handler: Handler<never, S>
-  readonly limits: Limits
-  readonly counters: Counters
-  readonly pressure: Pressure
-  readonly heartbeat: Heartbeat
-  report(error: unknown, where: ErrorWhere, socket?: Socket<S>): void
-}
 
 /** The connection that is read. */
 export interface ReadOwner<S> extends Socket<S> {
@@ -39,7 +26,7 @@ const BYTES_PER_LOOK = 65_536
 const BYTES_PER_MESSAGE = 1024
 
 export class Reader<S> {
-  readonly #context: ReadContext<S>
+  readonly #context: ServerContext<S>
   readonly #owner: ReadOwner<S>
   readonly #stream: TcpSocket
   readonly #protocol: Protocol
@@ -57,7 +44,7 @@ export class Reader<S> {
   /** When the message under way began, in the heartbeat's time; 0: none is. */
   #messageSince = 0
 
-  constructor(context: ReadContext<S>, owner: ReadOwner<S>, stream: TcpSocket, deflate: boolean) {
+  constructor(context: ServerContext<S>, owner: ReadOwner<S>, stream: TcpSocket, deflate: boolean) {
     this.#context = context
     this.#owner = owner
     this.#stream = stream

@@ -6,11 +6,9 @@
 
 import { Buffer } from 'node:buffer'
 import type { Socket as TcpSocket } from 'node:net'
-import type { Limits } from './limits.ts'
-import { JOIN_BYTES, type Outbox, type Queue } from './outbox.ts'
-import type { Pressure } from './pressure.ts'
+import type { ServerContext } from './context.ts'
+import { JOIN_BYTES, type Queue } from './outbox.ts'
 import { type Opcode, type Payload, smallFrameLength, writeSmallFrame } from './protocol/framed.ts'
-import type { Counters } from './stats.ts'
 
 /** Control frames that may wait behind refused bytes, beside the one newest pong: pings are dropped beyond it. */
 const MAX_WAITING_PINGS = 16
@@ -29,13 +27,7 @@ export interface QueueOwner {
   onQueueEmpty(): void
 }
 
-/** What a queue needs of its server. */
-export interface SendContext {
-  readonly limits: Limits
-  readonly outbox: Outbox
-  readonly pressure: Pressure
-  readonly counters: Counters
-}
+type SendContext = Pick<ServerContext<unknown>, 'limits' | 'outbox' | 'pressure' | 'counters'>
 
 /** The frames accepted for one socket and not taken by the kernel. */
 export class SendQueue implements Queue {
