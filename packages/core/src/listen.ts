@@ -47,12 +47,8 @@ async function attempt(server: TcpServer, { port, host, unix }: Place): Promise<
 async function isStale(path: string): Promise<boolean> {
   if (!(await lstat(path)).isSocket()) return false
   const probe = connect(path)
-  try {
-    await once(probe, 'connect')
-    return false
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ECONNREFUSED'
-  } finally {
-    probe.destroy()
-  }
+  const refused = (error: NodeJS.ErrnoException): boolean => error.code === 'ECONNREFUSED'
+  return once(probe, 'connect')
+    .then(() => false, refused)
+    .finally(() => probe.destroy())
 }

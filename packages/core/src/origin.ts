@@ -43,12 +43,10 @@ export function originAllowed(
 /** Checks an origin policy; undefined, for the default, passes.
  * @throws TypeError for another type, RangeError for a string that is no policy or a list entry that is no origin. */
 export function checkOrigin(policy: unknown): void {
-  if (policy === undefined || typeof policy === 'function') return
-  if (typeof policy === 'string') {
-    if (policy === 'same' || policy === 'any') return
-    throw new RangeError(`origin must be 'same', 'any', a list or a function: ${JSON.stringify(policy)}`)
-  }
-  if (!Array.isArray(policy)) throw new TypeError(`origin must be 'same', 'any', a list or a function`)
+  if (policy === undefined || policy === 'same' || policy === 'any' || typeof policy === 'function') return
+  const kinds = `origin must be 'same', 'any', a list or a function`
+  if (typeof policy === 'string') throw new RangeError(`${kinds}: ${JSON.stringify(policy)}`)
+  if (!Array.isArray(policy)) throw new TypeError(kinds)
   for (const entry of policy) {
     if (typeof entry !== 'string') throw new TypeError('origin must list strings')
     if (entry !== 'null' && canonicalOrigin(entry) === null) {

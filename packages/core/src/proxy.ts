@@ -99,10 +99,5 @@ function withoutPort(text: string): string {
 
 function valuesOf(raw: readonly string[], name: string): string[] {
   const lines = raw.filter((_, index) => index % 2 === 1 && raw[index - 1]!.toLowerCase() === name)
-  return lines.length === 0
-    ? []
-    : lines
-        .join()
-        .split(',')
-        .map((value) => value.trim())
+  return lines.flatMap((line) => line.split(',')).map((value) => value.trim())
 }

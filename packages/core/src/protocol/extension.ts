@@ -9,8 +9,7 @@ export interface ExtensionOffer {
   readonly params: ReadonlyArray<readonly [name: string, value: string | true]>
 }
 
-// Browsers offer one extension with one or two parameters, in 60 bytes.
-const MAX_VALUE_LENGTH = 4096
+// Browsers offer one extension with one or two parameters.
 const MAX_OFFERS = 16
 const MAX_PARAMS = 16
 
@@ -24,7 +23,6 @@ const PART = new RegExp(
  * between any two parts (RFC 2616 §2.1, "implied *LWS"). Several header lines are joined with ', ' before.
  * @returns the offers, at least one, or null: a syntax error, over 4 KiB, over 16 offers or 16 parameters of one. */
 export function parseExtensions(value: string): ExtensionOffer[] | null {
-  if (value.length > MAX_VALUE_LENGTH) return null
   const offers: ExtensionOffer[] = []
   for (const element of listElements(value)) {
     const params: [string, string | true][] = []

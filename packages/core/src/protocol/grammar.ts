@@ -11,11 +11,14 @@ export function isToken(text: string): boolean {
   return TOKEN.test(text)
 }
 
+// The RFC sets no bound; browsers send some dozens of bytes.
+const MAX_LIST_LENGTH = 4096
+
 /** The elements of a comma list without the whitespace around them; empty ones are passed over, as RFC 9110 §5.6.1.2
- * demands. None for a value with characters that no token, and no whitespace between tokens, has. */
+ * demands. None for a value over 4 KiB, or with characters that no token, and no whitespace between tokens, has. */
 export function listElements(value: string): string[] {
   // So `trim` takes nothing but spaces and tabs.
-  if (/[^\t -~]/.test(value)) return []
+  if (value.length > MAX_LIST_LENGTH || /[^\t -~]/.test(value)) return []
   const elements = value.split(',').map((element) => element.trim())
   return elements.filter((element) => element !== '')
 }

@@ -43,7 +43,6 @@ export interface Opening {
 }
 
 // Browsers send a handful of names; the RFC sets no bound.
-const MAX_SUBPROTOCOLS_LENGTH = 4096
 const MAX_SUBPROTOCOLS = 128
 
 /** Judges the head of an upgrade request.
@@ -151,9 +150,6 @@ function readHeaders(raw: readonly string[]): { headers: Record<string, string>;
 }
 
 function readSubprotocols(value: string | undefined): readonly string[] | null {
-  if (value === undefined) return []
-  if (value.length > MAX_SUBPROTOCOLS_LENGTH) return null
-  const names = parseTokens(value)
-  if (names === null || names.length > MAX_SUBPROTOCOLS || new Set(names).size < names.length) return null
-  return names
+  const names = value === undefined ? [] : parseTokens(value)
+  return names === null || names.length > MAX_SUBPROTOCOLS || new Set(names).size < names.length ? null : names
 }
