@@ -1,7 +1,13 @@
 // Edge: the http or https server of our own, when we are not attached to the user's. It takes upgrades and nothing else:
 // other requests are answered 426, heads that node cannot read, or does not get in time, with what is wrong.
 
-import { createServer, type Server as HttpServer, type IncomingMessage, STATUS_CODES } from 'node:http'
+import {
+  createServer,
+  type Server as HttpServer,
+  type IncomingMessage,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { Socket as TcpSocket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -36,20 +42,24 @@ export class OwnServer {
       tls === undefined ? createServer(options) : createTlsServer({ handshakeTimeout: timeout, ...tls, ...options })
     // Header lines are counted by our own rules; node would silently leave out those over its bound.
     this.http.maxHeadersCount = 0
-    this.http.on('request', (request, response) => {
+    const required = (request: IncomingMessage, response: ServerResponse): void => {
       taken.add(request.socket)
       const { address } = readClient(context.trusted, request.socket, request.rawHeaders)
       context.counters.rejected(426, 'upgrade_required', address, request.url)
       response.writeHead(426, { Connection: 'close, Upgrade', Upgrade: 'websocket', Error: 'upgrade_required' }).end()
-    })
+    }
+    // The same for a request that asks first, which node would tell to go on.
+    for (const event of ['request', 'checkContinue', 'checkExpectation']) this.http.on(event, required)
     this.http.on('upgrade', (request, socket, head) => {
       // Behind a request that was answered 426, and with it the last of its connection.
       if (taken.has(socket)) (socket as TcpSocket).destroySoon()
       else onUpgrade(request, socket, head)
     })
-    this.http.on('clientError', (error: NodeJS.ErrnoException, socket) =>
-      this.#onClientError(error, socket as TcpSocket),
-    )
+    this.http.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+      // What cannot be read behind a request that was answered has its answer.
+      if (taken.has(socket)) (socket as TcpSocket).destroySoon()
+      else this.#onClientError(error, socket as TcpSocket)
+    })
     this.http.on('error', (error) => {
       if (this.http.listening) context.report(error, 'server')
     })
