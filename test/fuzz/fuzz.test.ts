@@ -38,7 +38,7 @@ async function echoServer(): Promise<{ server: EchoServer; bystander: Bystander 
   })
   const { port } = target as { port: number }
   const server = { port, wrong: () => (errors.length === 0 ? null : String(errors.all[0]!.error)) }
-  const bystander = await Bystander.connect(port)
+  const bystander = new Bystander(port)
   bystanders.add(bystander)
   return { server, bystander }
 }

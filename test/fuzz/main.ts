@@ -13,8 +13,8 @@ import type { Target } from './target.ts'
 import { Bystander } from './visit.ts'
 import { wireHeadsTarget } from './wire-heads.ts'
 
-/** How long one target runs before the next one's turn, under `--minutes`. */
-const TURN_MS = 10_000
+/** How long one target runs at most before the next one's turn, under `--minutes`. */
+const MAX_TURN_MS = 10_000
 
 const { values: options } = parseArgs({
   options: {
@@ -31,7 +31,7 @@ const from = number('from', options.from) ?? 0
 
 const child = fork(new URL('./echo-server.js', import.meta.url))
 const server = await started(child)
-const bystander = await Bystander.connect(server.port)
+const bystander = new Bystander(server.port)
 const all = [
   framesTarget(await built<{ Protocol: ProtocolClass }>('protocol').then(({ Protocol }) => Protocol)),
   headsTarget({ ...(await built<Handshake>('handshake')), ...(await built<Handshake>('response')) }),
@@ -52,21 +52,23 @@ if (minutes === undefined) {
   for (const target of targets) await turn(target, { from, inputs: number('inputs', options.inputs) ?? target.inputs })
 } else {
   const end = performance.now() + minutes * 60_000
+  const turnMs = Math.min(MAX_TURN_MS, (minutes * 60_000) / targets.length)
   const next = new Map(targets.map((target) => [target, from]))
   while (!failed && performance.now() < end) {
     for (const target of targets) {
       const began = next.get(target)!
-      next.set(target, began + (await turn(target, { from: began, until: Math.min(end, performance.now() + TURN_MS) })))
+      next.set(target, began + (await turn(target, { from: began, until: Math.min(end, performance.now() + turnMs) })))
     }
   }
 }
-bystander.end()
 child.disconnect()
 if (failed) process.exitCode = 1
 
 async function turn(target: Target<unknown>, part: { from: number; inputs?: number; until?: number }): Promise<number> {
   const began = performance.now()
   const { inputs, failure } = await runTarget(target, { seed, ...part })
+  // It would not answer pings while another target keeps this process busy.
+  bystander.end()
   const seconds = ((performance.now() - began) / 1000).toFixed(1)
   console.log(`${target.name}: ${inputs.toLocaleString('en')} inputs from ${part.from}, ${seconds} s; ${target.about}`)
   if (failure === null) return inputs

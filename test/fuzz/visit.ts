@@ -56,43 +56,26 @@ export async function visit({ port, writes, waitFor }: Visit): Promise<Seen> {
   return { bytes: Buffer.concat(chunks), end }
 }
 
-/** A client of an echo server that stays. */
+/** A client of an echo server that stays. It connects when it is first heard, and again after `end`. */
 export class Bystander {
-  readonly #socket: Socket
+  readonly #port: number
+  #socket: Socket | null = null
   #received: Buffer = Buffer.alloc(0)
   #count = 0
   #notify = (): void => {}
 
-  private constructor(socket: Socket) {
-    this.#socket = socket
-    socket.on('error', () => {})
-    socket.on('data', (chunk) => {
-      this.#received = Buffer.concat([this.#received, chunk])
-      this.#notify()
-    })
+  constructor(port: number) {
+    this.#port = port
   }
 
-  static async connect(port: number): Promise<Bystander> {
-    const bystander = new Bystander(connect({ port, host: '127.0.0.1', noDelay: true }))
-    bystander.#socket.write(handshakeText())
-    await inTime(
-      bystander.#until((bytes) => bytes.includes('\r\n\r\n')),
-      'the answer to a bystander',
-    )
-    bystander.#received = bystander.#received.subarray(bystander.#received.indexOf('\r\n\r\n') + 4)
-    return bystander
-  }
-
-  /** Says something and gets it back; null: it did. */
+  /** Says something and gets it back: null. What went wrong otherwise. */
   async wrong(): Promise<string | null> {
     const text = `bystander ${this.#count++}`
-    this.#socket.write(clientFrame({ opcode: Op.TEXT, payload: text }))
     const echo = serverFrame(0x81, text)
     try {
-      await inTime(
-        this.#until((bytes) => bytes.length >= echo.length),
-        text,
-      )
+      const socket = this.#socket ?? (await this.#connect())
+      socket.write(clientFrame({ opcode: Op.TEXT, payload: text }))
+      await this.#until(text, (bytes) => bytes.length >= echo.length)
     } catch (error) {
       return String(error)
     }
@@ -102,15 +85,32 @@ export class Bystander {
   }
 
   end(): void {
-    this.#socket.destroy()
+    this.#socket?.destroy()
+    this.#socket = null
+    this.#received = Buffer.alloc(0)
   }
 
-  #until(holds: (bytes: Buffer) => boolean): Promise<void> {
-    return new Promise((resolve) => {
+  async #connect(): Promise<Socket> {
+    const socket = connect({ port: this.#port, host: '127.0.0.1', noDelay: true })
+    this.#socket = socket
+    socket.on('error', () => {})
+    socket.on('data', (chunk) => {
+      this.#received = Buffer.concat([this.#received, chunk])
+      this.#notify()
+    })
+    socket.write(handshakeText())
+    await this.#until('the answer to a bystander', (bytes) => bytes.includes('\r\n\r\n'))
+    this.#received = this.#received.subarray(this.#received.indexOf('\r\n\r\n') + 4)
+    return socket
+  }
+
+  #until(what: string, holds: (bytes: Buffer) => boolean): Promise<void> {
+    const come = new Promise<void>((resolve) => {
       this.#notify = () => {
         if (holds(this.#received)) resolve()
       }
       this.#notify()
     })
+    return inTime(come, what)
   }
 }

@@ -46,6 +46,7 @@ function wrongAnswer(seen: Buffer): string | null {
   if (end < 0 || !STATUSES.includes(status)) return `the answer is ${text}`
   const headers = text.slice(0, end).split('\r\n').slice(1)
   if (!headers.every((line) => /^[\w-]+: [ -~\xa0-\xff]+$/.test(line))) return `the answer is ${text}`
+  if (text.indexOf('HTTP/1.1 ', 1) >= 0) return `more than one answer: ${text}`
   const body = text.slice(end + 4)
   if (status === 101) return areFrames(seen.subarray(end + 4)) ? null : `what came behind the 101: ${text}`
   if (!headers.some((line) => /^connection: .*close/i.test(line))) return `a refusal that keeps the connection: ${text}`
