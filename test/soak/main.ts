@@ -19,7 +19,9 @@ const { values: options } = parseArgs({ options: { cycles: { type: 'string', def
 const cycles = Number(options.cycles)
 if (!Number.isInteger(cycles) || cycles < 1) throw new RangeError(`--cycles must be a number: ${options.cycles}`)
 
-const child = fork(new URL('./server.js', import.meta.url), { execArgv: ['--expose-gc'] })
+const child = fork(new URL('./server.js', import.meta.url), {
+  execArgv: ['--expose-gc', '--disable-warning=ExperimentalWarning'],
+})
 const ended = new Promise<number | null>((resolve) => child.once('exit', resolve))
 child.once('exit', () => {
   if (!finished) throw new Error('the server’s process ended')
