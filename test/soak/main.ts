@@ -23,10 +23,10 @@ const child = fork(new URL('./server.js', import.meta.url), {
   execArgv: ['--expose-gc', '--disable-warning=ExperimentalWarning'],
 })
 const ended = new Promise<number | null>((resolve) => child.once('exit', resolve))
+let finished = false
 child.once('exit', () => {
   if (!finished) throw new Error('the server’s process ended')
 })
-let finished = false
 const { ports } = await message<{ ports: number[] }>(child)
 
 const first = await settled(0, null)

@@ -94,12 +94,19 @@ function listenersOf(emitter: EventEmitter): number {
   return emitter.eventNames().reduce((sum, name) => sum + emitter.listenerCount(name), 0)
 }
 
+/** The parent is gone: nobody asks any more. */
+function onOrphaned(): void {
+  process.exit(1)
+}
+
 async function close(): Promise<void> {
   await Promise.all([own.close(), attached.close(), channels.close()])
   http.close()
+  process.off('disconnect', onOrphaned)
   process.disconnect()
 }
 
+process.on('disconnect', onOrphaned)
 process.on('message', async (question: 'sample' | 'close') => {
   if (question === 'sample') process.send?.(await sample())
   else await close()
