@@ -43,7 +43,10 @@ class Client {
       if (this.#received === this.#sentAt.length) this.#all()
     })
     this.#socket.on('error', (error) => (this.#lost ||= `${error}`))
-    this.#socket.on('close', (code) => (this.#lost ||= `closed with ${code}`))
+    this.#socket.on('close', (code) => {
+      this.#lost ||= `closed with ${code}`
+      this.#all()
+    })
   }
 
   async open(): Promise<void> {
@@ -65,7 +68,7 @@ class Client {
 
   async stop(): Promise<Account> {
     clearInterval(this.#timer)
-    if (this.#received < this.#sentAt.length) {
+    if (this.#lost === '' && this.#received < this.#sentAt.length) {
       await Promise.race([
         new Promise<void>((resolve) => (this.#all = resolve)),
         new Promise((resolve) => setTimeout(resolve, PATIENCE_MS).unref()),
