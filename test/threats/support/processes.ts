@@ -2,6 +2,7 @@
 
 import { type ChildProcess, execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Stats } from '@roomcast/core'
 import { inTime } from '../../support/log.ts'
@@ -24,6 +25,17 @@ export function build(): void {
 /** The file URL of a built module of core. */
 export function coreModule(path: string): string {
   return new URL(`../../../packages/core/dist/${path}`, import.meta.url).href
+}
+
+/** How long the main threads of these processes were ready to run and had no core, in ms; 0 where the system does not
+ * tell. */
+export function waitedForCore(pids: readonly number[]): number {
+  try {
+    const nanoseconds = pids.map((pid) => Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[1]))
+    return nanoseconds.reduce((sum, one) => sum + one, 0) / 1e6
+  } catch {
+    return 0
+  }
 }
 
 export class Victim {
@@ -116,6 +128,10 @@ export class Victim {
 export class Bystanders {
   readonly #child: ChildProcess = fork(`${BUILT}bystander.js`, [], { execArgv: [] })
   #count = 0
+
+  get pid(): number {
+    return this.#child.pid!
+  }
 
   /** A healthy client of the server at `port`. */
   async start(port: number): Promise<{ attack(): Promise<unknown>; stop(): Promise<Account> }> {
