@@ -1,7 +1,76 @@
-// C5, C6: callbacks that throw, and rooms that are used while sockets close, are closed, and from within callbacks.
+// F14, C5, C6: mistakes in the application: odd types, callbacks that throw, rooms that are used while sockets close, are
+// closed, and from within callbacks.
 
 import { expect } from 'vitest'
-import { pause, rows, type Threat, tally, until } from './support/threat.ts'
+import { type Attack, pause, rows, type Threat, tally, until } from './support/threat.ts'
+
+/** Calls `write`, `ping` and `close` with everything that is no payload, the pool of buffers full of a pattern before. */
+async function oddTypes(t: Attack, calls: number): Promise<Record<string, number>> {
+  return t.victim.run(async ({ server, core }, calls) => {
+    const socket = [...server.sockets].find(({ path }) => path !== '/bystander')!
+    const odd: unknown[] = [
+      ...[0, 1, 100, -1, Number.NaN, 2 ** 31, 10n, true, false, null, undefined, Symbol('s')],
+      ...[{}, { length: 100 }, { byteLength: 100 }, new Date(), /x/, () => 100, new Map(), new Set([1])],
+      ...[new Uint16Array(50), new Float64Array(10), new DataView(new ArrayBuffer(50)), new Int8Array(50)],
+      ...[[1, 2], [null], [{ length: 100 }], ['a', 100], new String('boxed'), new SharedArrayBuffer(64)],
+    ]
+    const fine: unknown[] = [
+      '',
+      'text',
+      new Uint8Array(3),
+      new ArrayBuffer(5),
+      ['a', 'b'],
+      ['é', new Uint8Array(2)],
+      [],
+    ]
+    const counts: Record<string, number> = {}
+    for (let i = 0; i < calls; i++) {
+      // What `allocUnsafe` gives out next has this in it, unless every byte of it is covered.
+      if (i % 100 === 0) await new Promise((resolve) => setImmediate(resolve))
+      if (i % 20 === 0) for (let k = 0; k < 40; k++) Buffer.allocUnsafe(200).fill('POISON')
+      const value = (i % 5 === 0 ? fine : odd)[i % (i % 5 === 0 ? fine.length : odd.length)] as string
+      const act = [
+        () => socket.write(value),
+        () => socket.write(core.txt(value)),
+        () => socket.write(core.bin(value)),
+        () => socket.ping(value),
+        () => socket.close(1000, value),
+        () => socket.close(value as unknown as number),
+      ]
+      // A valid close would end the test early.
+      const which = i % 5 === 0 ? i % 4 : Math.floor(i / 7) % 6
+      if (which > 3 && (value === undefined || typeof value === 'string')) continue
+      if (which === 5 && typeof value === 'number' && value >= 1000 && value <= 4999) continue
+      let outcome = 'accepted'
+      try {
+        act[which]!()
+      } catch (error) {
+        outcome = (error as Error).name
+      }
+      counts[outcome] = (counts[outcome] ?? 0) + 1
+    }
+    socket.close(1000, 'done')
+    return counts
+  }, calls)
+}
+
+const f14: Threat = {
+  id: 'F14',
+  sent: 'odd types to write, ping and close, with the pool of buffers poisoned',
+  async attack(t) {
+    const client = await t.connect()
+    const chunks: Buffer[] = []
+    client.socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+    const counts = await oddTypes(t, t.count(2000, 10_000))
+    expect((await client.close()).reason).toBe('done')
+    const wire = Buffer.concat(chunks)
+    expect(wire.includes('POISON') || wire.includes('SONPOI'), 'bytes of others on the wire').toBe(false)
+    expect(Object.keys(counts).sort()).toEqual(['RangeError', 'TypeError', 'accepted'])
+    return `${Object.entries(counts)
+      .map(([name, count]) => `${count} × ${name}`)
+      .join(', ')}; ${wire.length} bytes on the wire, none of others`
+  },
+}
 
 const c5: Threat = {
   id: 'C5',
@@ -224,4 +293,4 @@ const c6: Threat = {
   },
 }
 
-rows('threats by callbacks', [c5, c6])
+rows('threats in the application', [f14, c5, c6])
