@@ -28,10 +28,10 @@ const m6: Threat = {
     const most = compressed(deflated(Buffer.alloc(MIB)))
     expect(await t.exchange([most, CLOSE], { handshake })).toEqual([`binary of ${MIB}`, 'close 1000'])
     await t.exchange(bomb, { handshake })
-    const before = await t.victim.memory()
-    const cpuBefore = await t.victim.cpu()
     const count = t.count(12, 50)
     const clients = await each(Array.from({ length: count }), 8, () => t.connect(handshake))
+    const before = await t.victim.memory()
+    const cpuBefore = await t.victim.cpu()
     for (const client of clients) client.socket.write(bomb)
     const peak = await t.victim.run(async () => {
       let most = 0
