@@ -36,6 +36,7 @@ export interface NodeOptions {
   /** Once for each outage: why. */
   onLost: (error: Error) => void
   maxPositions?: number
+  maxQueuedMessages?: number
 }
 
 /** A broker over links. */
@@ -68,7 +69,7 @@ export class Node implements Broker {
   #gaps = 0
   #invalid = 0
 
-  constructor({ clock, id, names, lingerMs, openLink, onLost, maxPositions }: NodeOptions) {
+  constructor({ clock, id, names, lingerMs, openLink, onLost, maxPositions, maxQueuedMessages }: NodeOptions) {
     this.#clock = clock
     this.#names = names
     this.#id = Buffer.from(id).toString('hex')
@@ -84,6 +85,7 @@ export class Node implements Broker {
       node: id,
       nameOf: names.of,
       failed: (error) => this.#session.fail(error),
+      maxQueuedMessages,
     })
     const all = (channels: readonly string[]): string[] => channels.map(names.of)
     this.#interests = new Interests(
