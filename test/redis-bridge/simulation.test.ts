@@ -8,10 +8,11 @@ const FIRST_SEED = Number(process.env['SIM_SEED'] ?? 1)
 
 test(`${SCHEDULES} schedules: nothing twice, nothing out of order, no silent loss, no false alarm`, async () => {
   const failures: string[] = []
-  const sum = { lost: 0, gaps: 0, deliveries: 0 }
+  const sum = { lost: 0, tooEarly: 0, gaps: 0, deliveries: 0 }
   for (let seed = FIRST_SEED; seed < FIRST_SEED + SCHEDULES; seed++) {
-    const { faults, lost, gaps, deliveries } = await runSchedule(seed)
+    const { faults, lost, tooEarly, gaps, deliveries } = await runSchedule(seed)
     sum.lost += lost
+    sum.tooEarly += tooEarly
     sum.gaps += gaps
     sum.deliveries += deliveries
     if (faults.length > 0) failures.push(`seed ${seed}: ${faults.length} faults: ${faults.slice(0, 3).join('; ')}`)

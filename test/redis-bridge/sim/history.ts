@@ -24,6 +24,9 @@ interface View {
   lastDelivered: number
 }
 
+/** Envelopes are taken to be on their way for up to so long. */
+const TRANSIT_MS = 2000
+
 /** A record of everything. Numbers count per publisher and channel, as the bridge does. */
 export class History {
   readonly #now: () => number
@@ -31,12 +34,14 @@ export class History {
   readonly #views = new Map<string, View>()
   readonly #memberships = new Map<string, Membership[]>()
   readonly #lingerMs: number
-  /** Publishers that died with messages of theirs untold. */
-  readonly dead = new Set<string>()
+  /** Publishers that ended, with the receivers that their last marks did not reach: nobody can tell those. */
+  readonly untold = new Map<string, Set<string>>()
   /** Receivers that are not there any more. */
   readonly gone = new Set<string>()
   readonly faults: string[] = []
   lost = 0
+  /** Lost so soon after the first subscription, and before anything else of that publisher, that no rule can tell. */
+  tooEarly = 0
   deliveries = 0
   gaps = 0
   #someGaps: { receiver: string; channel: string; publisher: string }[] = []
@@ -133,20 +138,35 @@ export class History {
       if (this.gone.has(receiver) || last.readyAt === undefined || last.leftAt !== undefined) continue
       for (const [source, list] of this.#published) {
         const [publisher, spokenIn] = source.split(' ') as [string, string]
-        if (spokenIn === channel && publisher !== receiver) this.#judge(receiver, publisher, channel, last.readyAt, list)
+        if (spokenIn === channel && publisher !== receiver) this.#judge(receiver, publisher, channel, last, list)
       }
     }
     return this.faults
   }
 
-  #judge(receiver: string, publisher: string, channel: string, readyAt: number, list: readonly Published[]): void {
+  #judge(
+    receiver: string,
+    publisher: string,
+    channel: string,
+    membership: Membership,
+    list: readonly Published[],
+  ): void {
+    const { since } = membership
+    const readyAt = membership.readyAt!
     const view = this.#view(receiver, publisher, channel)
     list.forEach(({ at }, i) => {
       const n = i + 1
       if (at < readyAt || view.delivered.has(n)) return
       this.lost++
       if (view.claimed.has(n)) return
-      if (this.dead.has(publisher) && n > view.position) return
+      if (this.untold.get(publisher)?.has(receiver) && n > view.position) return
+      if (
+        at <= readyAt + TRANSIT_MS &&
+        !list.some((other, k) => k < i && other.at >= since && view.arrived.has(k + 1))
+      ) {
+        this.tooEarly++
+        return
+      }
       this.#fault(`silent loss at ${receiver}: ${publisher} ${n} in ${channel}, published ${at}, ready ${readyAt}`)
     })
   }

@@ -157,6 +157,12 @@ class ModelLink implements Link {
     if (which === 'subscriber') this.#redis.forget(this)
   }
 
+  /** Nothing is in its way. */
+  get flows(): boolean {
+    const now = this.#redis.clock.now()
+    return [this.command, this.subscriber].every(({ alive, toRedis }) => alive && toRedis.stalledUntil <= now)
+  }
+
   /** Since when it cannot hear itself. */
   get deafSince(): number | undefined {
     return this.command.deadSince ?? this.subscriber.deadSince

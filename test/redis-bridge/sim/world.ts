@@ -15,7 +15,7 @@ const NODES = 3
 const MAX_QUEUED = 40
 
 /** Nothing may be left to find out after so long. */
-const SETTLE_MS = 200_000
+const SETTLE_MS = 150_000
 
 /** Deaf and not known to be so for longer is a fault. */
 const MAX_DEAF_MS = 9100
@@ -23,6 +23,7 @@ const MAX_DEAF_MS = 9100
 export interface Outcome {
   faults: string[]
   lost: number
+  tooEarly: number
   gaps: number
   deliveries: number
 }
@@ -54,7 +55,7 @@ class World {
     const id = bytes.toString('hex')
     const { clock, names, lingerMs, history } = this
     const options = { clock, names, lingerMs, id: bytes, openLink: this.#watched(id), onLost: () => {} }
-    const node = new Node({ ...options, maxQueuedMessages: MAX_QUEUED })
+    const node = new Node({ ...options, maxQueuedMessages: MAX_QUEUED, maxPositions: 1000 })
     this.nodes[i] = { id, node, joined: new Set() }
     node.start({
       deliver: (channel, frame) => history.delivered(id, channel, String(messageOf(frame))),
@@ -109,12 +110,27 @@ class World {
     const { id, node, joined } = this.nodes[i]!
     for (const channel of joined) this.history.left(id, channel)
     this.history.gone.add(id)
-    const link = this.redis.links.get(id)!
-    if (!well || node.status !== 'ready' || link.deafSince !== undefined) this.history.dead.add(id)
-    if (!well) link.cut()
+    const hearing = this.#hearing()
+    const untold = new Set(this.nodes.map((other) => other.id).filter((other) => !well || !hearing.has(other)))
+    this.history.untold.set(id, untold)
+    if (!hearing.has(id)) for (const other of this.nodes) untold.add(other.id)
+    // What breaks while the last marks are on their way takes them with it.
+    this.clock.after(2500, () => {
+      const still = this.#hearing()
+      for (const [other, link] of hearing) if (still.get(other) !== link) untold.add(other)
+    })
+    if (!well) this.redis.links.get(id)!.cut()
     void node.close()
     this.#make(i)
     for (const channel of joined) this.join(i, channel)
+  }
+
+  /** The nodes to which everything gets through at the moment, with their links. */
+  #hearing(): Map<string, unknown> {
+    const { down, dropRate, frozenUntil, links } = this.redis
+    if (down || dropRate > 0 || frozenUntil > this.clock.now()) return new Map()
+    const hearing = this.nodes.filter(({ id, node }) => node.status === 'ready' && links.get(id)!.flows)
+    return new Map(hearing.map(({ id }) => [id, links.get(id)]))
   }
 
   breakSomething(): void {
@@ -208,7 +224,7 @@ export async function runSchedule(seed: number, actions = 300): Promise<Outcome>
   await Promise.resolve()
   world.checkSubscriptions()
   const faults = world.history.judge()
-  const { lost, gaps, deliveries } = world.history
+  const { lost, tooEarly, gaps, deliveries } = world.history
   for (const { node } of world.nodes) void node.close()
-  return { faults, lost, gaps, deliveries }
+  return { faults, lost, tooEarly, gaps, deliveries }
 }
