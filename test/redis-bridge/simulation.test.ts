@@ -3,8 +3,8 @@
 import { expect, test } from 'vitest'
 import { runSchedule } from './sim/world.ts'
 
-const SCHEDULES = Number(process.env['SIM_SCHEDULES'] ?? 1000)
-const FIRST_SEED = Number(process.env['SIM_SEED'] ?? 1)
+const SCHEDULES = Number(process.env.SIM_SCHEDULES ?? 1000)
+const FIRST_SEED = Number(process.env.SIM_SEED ?? 1)
 
 test(`${SCHEDULES} schedules: nothing twice, nothing out of order, no silent loss, no false alarm`, async () => {
   const failures: string[] = []
