@@ -160,7 +160,11 @@ class Link {
   }
 
   cut(how: 'reset' | 'fin'): void {
-    for (const socket of this.#sockets) how === 'reset' ? socket.resetAndDestroy() : socket.destroy()
+    const [node, redis] = this.#sockets
+    if (how === 'reset') node.resetAndDestroy()
+    else node.destroy()
+    // A Unix socket knows no reset.
+    redis.destroy()
   }
 
   /** A side is gone. While the way is stalled the other is not told, as on a network that drops everything. */

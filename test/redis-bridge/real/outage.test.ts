@@ -1,6 +1,6 @@
 // When the way to Redis fails: how soon the bridge knows, that it comes back by itself, and that what was lost is told.
 
-import { afterEach, expect, test } from 'vitest'
+import { expect, type TestContext, test } from 'vitest'
 import { type Direction, FaultProxy, type Leg } from '../../support/fault-proxy.ts'
 import { describeRedis, RedisServer, until } from '../../support/redis.ts'
 import { Cleanup, Rig } from './rig.ts'
@@ -9,17 +9,10 @@ import { Cleanup, Rig } from './rig.ts'
 const DETECTION_MS = 9_000 + 1_500
 const QUEUE_MESSAGES = 10_000
 
-const cleanups = new Set<Cleanup>()
-afterEach(async () => {
-  const all = [...cleanups]
-  cleanups.clear()
-  await Promise.all(all.map((cleanup) => cleanup.run()))
-})
-
 /** Two nodes on a Redis, the second behind a proxy, both with a member in 'room'. */
-async function setUp() {
+async function setUp({ onTestFinished }: TestContext) {
   const cleanup = new Cleanup()
-  cleanups.add(cleanup)
+  onTestFinished(() => cleanup.run())
   const redis = cleanup.add(await RedisServer.start())
   const free = cleanup.add(await FaultProxy.start(redis.path))
   const proxy = cleanup.add(await FaultProxy.start(redis.path))
@@ -36,15 +29,15 @@ async function setUp() {
 const sum = (gaps: readonly { missed?: number }[]): number => gaps.reduce((all, { missed }) => all + (missed ?? 0), 0)
 
 describeRedis('outages', () => {
-  test.concurrent.each<{ leg: Leg; direction?: Direction }>([
+  test.concurrent.for<{ leg: Leg; direction?: Direction }>([
     { leg: 'subscriber' },
     { leg: 'publisher' },
     { leg: 'subscriber', direction: 'down' },
     { leg: 'subscriber', direction: 'up' },
     { leg: 'publisher', direction: 'up' },
     { leg: 'publisher', direction: 'down' },
-  ])('a leg that swallows everything: $leg $direction', async ({ leg, direction }) => {
-    const { proxy, far, near, atFar, atNear } = await setUp()
+  ])('a leg that swallows everything: $leg $direction', async ({ leg, direction }, context) => {
+    const { proxy, far, near, atFar, atNear } = await setUp(context)
     // The other node talks all the time: others' traffic must not pass for our own echo.
     let count = 0
     const talk = setInterval(() => far.channels.broadcast('room', `talk ${count++}`), 200)
@@ -65,8 +58,8 @@ describeRedis('outages', () => {
     expect(far.gaps).toEqual([])
   })
 
-  test.concurrent('a subscriber that Redis killed: the hole is reported once, with its size', async () => {
-    const { redis, proxy, far, near, atNear } = await setUp()
+  test.concurrent('a subscriber that Redis killed: the hole is reported once, with its size', async (context) => {
+    const { redis, proxy, far, near, atNear } = await setUp(context)
     // Nothing of the node comes through until the messages are gone.
     const [client] = String(await redis.admin.call('CLIENT', 'LIST', 'TYPE', 'pubsub'))
       .split('\n')
@@ -86,8 +79,8 @@ describeRedis('outages', () => {
     expect(near.bridge.stats().gaps).toBe(1)
   })
 
-  test.concurrent('CLIENT KILL of every connection, again and again: nothing twice, nothing lost unseen', async () => {
-    const { redis, far, near, atFar, atNear } = await setUp()
+  test.concurrent('CLIENT KILL of every connection, again and again: nothing twice, nothing lost unseen', async (context) => {
+    const { redis, far, near, atFar, atNear } = await setUp(context)
     for (let i = 0; i < 20; i++) {
       far.channels.broadcast('room', `far ${i}`)
       near.channels.broadcast('room', `near ${i}`)
@@ -108,8 +101,8 @@ describeRedis('outages', () => {
     }
   })
 
-  test.concurrent('Redis is away: rooms go on, the queue is bounded, what it had to drop is counted and told', async () => {
-    const { redis, far, near, atFar, atNear } = await setUp()
+  test.concurrent('Redis is away: rooms go on, the queue is bounded, what it had to drop is counted and told', async (context) => {
+    const { redis, far, near, atFar, atNear } = await setUp(context)
     await redis.kill()
     await Promise.all([far.toBe('degraded'), near.toBe('degraded')])
     const total = QUEUE_MESSAGES + 2_345
@@ -132,8 +125,8 @@ describeRedis('outages', () => {
     expect(near.bridge.stats()).toMatchObject({ queued: 0, dropped })
   })
 
-  test.concurrent('the queue is bounded in bytes too', async () => {
-    const { redis, far, near, atFar } = await setUp()
+  test.concurrent('the queue is bounded in bytes too', async (context) => {
+    const { redis, far, near, atFar } = await setUp(context)
     await redis.kill()
     await near.toBe('degraded')
     const body = 'x'.repeat(1 << 20)
@@ -147,9 +140,9 @@ describeRedis('outages', () => {
     expect(atFar.messages.filter((one) => one === body).length + sum(far.gaps)).toBe(40)
   })
 
-  test.concurrent('starting without a Redis: rooms work, and it is found when it comes', async () => {
+  test.concurrent('starting without a Redis: rooms work, and it is found when it comes', async (context) => {
     const cleanup = new Cleanup()
-    cleanups.add(cleanup)
+    context.onTestFinished(() => cleanup.run())
     const redis = cleanup.add(await RedisServer.start())
     const proxy = cleanup.add(await FaultProxy.start(redis.path))
     await redis.kill()
@@ -169,8 +162,8 @@ describeRedis('outages', () => {
     await atOther.got('together')
   })
 
-  test.concurrent('back-off: a Redis that refuses everyone is asked rarely', async () => {
-    const { proxy, near } = await setUp()
+  test.concurrent('back-off: a Redis that refuses everyone is asked rarely', async (context) => {
+    const { proxy, near } = await setUp(context)
     proxy.refuse()
     proxy.cut()
     await near.toBe('degraded')
@@ -183,8 +176,8 @@ describeRedis('outages', () => {
     await near.ready()
   })
 
-  test.concurrent('close while Redis is away or silent ends soon and leaves no connection', async () => {
-    const { redis, proxy, far, near } = await setUp()
+  test.concurrent('close while Redis is away or silent ends soon and leaves no connection', async (context) => {
+    const { redis, proxy, far, near } = await setUp(context)
     proxy.stall({ newcomers: true })
     redis.freeze()
     near.channels.broadcast('room', 'too late')
