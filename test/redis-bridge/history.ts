@@ -34,9 +34,6 @@ export interface Verdict {
 /** A publisher tells of its last message within this time; one that was killed earlier could not. */
 const TAIL_MS = 2_500
 
-/** An outage may be said aloud; anything else that Node warns of is a mistake. */
-const EXPECTED = /Redis bridge is degraded/
-
 interface Told {
   missed: number | undefined
   from: string | undefined
@@ -53,7 +50,7 @@ export function check({ logs, nameOf }: History): Verdict {
     const channels = new Map<string, NodeRecord[]>()
     for (const record of log.records) {
       if (record.what === 'stray') say(`a stray message in ${record.channel}: ${record.bytes}`)
-      if (record.what === 'warning' && !EXPECTED.test(record.text)) say(record.text)
+      if (record.what === 'warning') say(record.text)
       if (record.what === 'gap') {
         verdict.gaps++
         if (record.node !== undefined && !nameOf.has(record.node)) say(`a gap of an unknown node ${record.node}`)

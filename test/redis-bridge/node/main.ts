@@ -33,7 +33,8 @@ class Member extends FakeSocket<string> {
 
 process.on('warning', (warning) => write({ what: 'warning', at: clock(), text: String(warning) }))
 
-const bridge = createRedisBridge({ url, prefix, ...(lingerMs === undefined ? {} : { lingerMs }) })
+const onError = (): void => {}
+const bridge = createRedisBridge({ url, prefix, onError, ...(lingerMs === undefined ? {} : { lingerMs }) })
 const channels = createChannels<undefined, string>({ broker: bridge })
 const members = new Map<string, Member>()
 const published = new Map<string, number>()

@@ -15,6 +15,8 @@ export interface Fault {
   run(world: World, about: { random: () => number; full: boolean }): Promise<void>
   /** Nothing may be lost at all. */
   lossless?: boolean
+  /** How long there is traffic before. Default: so long that every node knows every other's position everywhere. */
+  warmMs?: number
 }
 
 export const ROOMS: readonly string[] = Array.from({ length: 20 }, (_, i) => `room ${i}`)
@@ -51,6 +53,16 @@ export const FAULTS: readonly Fault[] = [
     async run({ redis }) {
       await redis.kill('SIGTERM')
       await sleep(300)
+      await redis.boot()
+    },
+  },
+  {
+    row: '5',
+    name: 'Redis is restarted right after the joins',
+    warmMs: 500,
+    async run({ redis }) {
+      await redis.kill()
+      await sleep(500)
       await redis.boot()
     },
   },
@@ -234,13 +246,17 @@ export interface Outcome extends Verdict {
 }
 
 /** Runs a fault under traffic and asserts that the history is clean. */
-export async function runFault({ run, lossless }: Fault, seed: number, full: boolean): Promise<Outcome> {
+export async function runFault(
+  { run, lossless, warmMs = 2_500 }: Fault,
+  seed: number,
+  full: boolean,
+): Promise<Outcome> {
   const world = await World.start()
   try {
     const random = randomOf(seed)
     await world.join([...ROOMS])
     await traffic(world.nodes, random)
-    await sleep(700)
+    await sleep(warmMs)
     await run(world, { random, full })
     const mended = clock()
     await world.allReady(20_000)
