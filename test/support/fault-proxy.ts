@@ -24,7 +24,7 @@ const DIRECTIONS: readonly Direction[] = ['up', 'down']
 export class FaultProxy {
   readonly #server: Server
   readonly #links = new Set<Link>()
-  #target: NetConnectOpts
+  readonly #target: NetConnectOpts
   /** What connections that come while it holds are met with. */
   #newcomers: 'pass' | 'stall' | 'refuse' = 'pass'
   #delayMs = 0
@@ -104,9 +104,10 @@ export class FaultProxy {
     for (const link of this.#some({ leg })) link.ways[direction].finish()
   }
 
-  /** Connections that come from now on go to another Redis. */
-  retarget(target: string | number): void {
-    this.#target = address(target)
+  /** The connections of a leg that are there go on with another Redis, which is told what the first one was told. Neither
+   * the node nor anything it could look at shows it. Connections that come go where they did. */
+  async divert(leg: Leg, target: string | number): Promise<void> {
+    await Promise.all(this.#some({ leg }).map((link) => link.divert(connect(address(target)))))
   }
 
   async close(): Promise<void> {
@@ -145,14 +146,16 @@ class Link {
   leg: Leg | undefined
   readonly ways: Record<Direction, Passage>
   closed: () => void = () => {}
-  readonly #sockets: readonly [Socket, Socket]
+  readonly #sockets: [Socket, Socket]
+  /** All that the node said; tests are short. */
+  readonly #said: Buffer[] = []
 
   constructor(node: Socket, redis: Socket) {
     this.#sockets = [node, redis]
-    const broken = (): void => this.#broken()
     this.ways = { up: new Passage(node, redis), down: new Passage(redis, node) }
-    for (const socket of this.#sockets) socket.on('error', broken).on('close', broken)
+    for (const socket of this.#sockets) this.#watch(socket)
     node.on('data', (chunk: Buffer) => {
+      this.#said.push(chunk)
       const words = this.leg === undefined ? chunk.toString('latin1') : ''
       if (/\bs?subscribe\r\n/i.test(words)) this.leg = 'subscriber'
       else if (/\bs?publish\r\n/i.test(words)) this.leg = 'publisher'
@@ -165,6 +168,33 @@ class Link {
     else node.destroy()
     // A Unix socket knows no reset.
     redis.destroy()
+  }
+
+  async divert(redis: Socket): Promise<void> {
+    const [node, before] = this.#sockets
+    before.removeAllListeners().on('error', () => {})
+    before.destroy()
+    redis.write(Buffer.concat(this.#said))
+    // Its answers to that: a quarter of a second without any is the end of them.
+    let quiet: NodeJS.Timeout | undefined
+    await new Promise<void>((resolve) => {
+      const wait = (): void => {
+        clearTimeout(quiet)
+        quiet = setTimeout(resolve, 250)
+      }
+      wait()
+      redis.on('data', wait)
+    })
+    redis.removeAllListeners('data')
+    this.#sockets[1] = redis
+    this.ways.up.redirect(redis)
+    this.ways.down = new Passage(redis, node)
+    this.#watch(redis)
+  }
+
+  #watch(socket: Socket): void {
+    const broken = (): void => this.#broken()
+    socket.on('error', broken).on('close', broken)
   }
 
   /** A side is gone. While the way is stalled the other is not told, as on a network that drops everything. */
@@ -185,7 +215,7 @@ class Passage {
   bytes = 0
   whenFlowing: () => void = () => {}
   readonly #from: Socket
-  readonly #to: Socket
+  #to: Socket
   readonly #held: { piece: Buffer | 'end'; due: number }[] = []
   #stalled = false
   #timer: NodeJS.Timeout | undefined
@@ -214,6 +244,11 @@ class Passage {
 
   finish(): void {
     this.#to.end()
+  }
+
+  redirect(to: Socket): void {
+    this.#to = to
+    to.on('drain', () => this.#from.resume())
   }
 
   #take(piece: Buffer | 'end'): void {
