@@ -50,7 +50,9 @@ async function fetched(cache: string): Promise<RedisBinary | undefined> {
       return undefined
     }
   }
-  const libraries = readdirSync(join(cache, 'usr/lib')).map((folder) => join(cache, 'usr/lib', folder))
+  // Only the libraries that this machine did not have.
+  const lib = join(cache, 'usr/lib')
+  const libraries = existsSync(lib) ? readdirSync(lib).map((folder) => join(lib, folder)) : []
   return { path, env: { LD_LIBRARY_PATH: libraries.join(':') } }
 }
 

@@ -5,7 +5,7 @@ import type { Redis } from 'ioredis'
 
 const HEADER_BYTES = 24
 
-export interface Envelope {
+interface Envelope {
   redisChannel: string
   version: number
   kind: number
@@ -18,7 +18,7 @@ export interface Envelope {
 }
 
 /** Reads an envelope, or gives undefined for what is none. */
-export function readEnvelope(redisChannel: string, bytes: Buffer): Envelope | undefined {
+function readEnvelope(redisChannel: string, bytes: Buffer): Envelope | undefined {
   if (bytes.length < HEADER_BYTES || bytes.toString('latin1', 0, 2) !== 'RC') return undefined
   const messages: Buffer[] = []
   for (let at = HEADER_BYTES; at < bytes.length; ) {

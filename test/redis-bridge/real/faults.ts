@@ -19,7 +19,7 @@ export interface Fault {
   warmMs?: number
 }
 
-export const ROOMS: readonly string[] = Array.from({ length: 20 }, (_, i) => `room ${i}`)
+const ROOMS: readonly string[] = Array.from({ length: 20 }, (_, i) => `room ${i}`)
 const PER_NODE_AND_SECOND = 66
 /** A probe's 4 s of silence and twice 2.5 s of patience, and what a busy machine adds. */
 const DETECTION_MS = 9_000 + 2_000
