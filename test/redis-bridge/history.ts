@@ -17,6 +17,8 @@ export interface History {
   logs: readonly NodeLog[]
   /** Which node a gap's `node` means. */
   nameOf: ReadonlyMap<string, string>
+  /** How long a bridge stays subscribed after the last member left. Default: the bridge's. */
+  lingerMs?: number
 }
 
 export interface Verdict {
@@ -34,6 +36,9 @@ export interface Verdict {
 /** A publisher tells of its last message within this time; one that was killed earlier could not. */
 const TAIL_MS = 2_500
 
+/** A timer may be late. */
+const BUSY_MS = 500
+
 interface Told {
   missed: number | undefined
   from: string | undefined
@@ -41,7 +46,8 @@ interface Told {
 }
 
 /** Judges a history. */
-export function check({ logs, nameOf }: History): Verdict {
+export function check(history: History): Verdict {
+  const { logs, nameOf } = history
   const verdict: Verdict = { violations: [], open: 0, published: 0, delivered: 0, lost: 0, gaps: 0, unreported: 0 }
   const publishers = new Map(logs.map((log) => [log.name, publishedBy(log)]))
   for (const times of publishers.values()) for (const list of times.values()) verdict.published += list.length
@@ -62,7 +68,7 @@ export function check({ logs, nameOf }: History): Verdict {
     for (const [channel, records] of channels) {
       for (const publisher of logs) {
         const times = publishers.get(publisher.name)!.get(channel) ?? []
-        new Walk(log, publisher, channel, times, nameOf, verdict).run(records)
+        new Walk(log, publisher, channel, times, history, verdict).run(records)
       }
     }
   }
@@ -83,7 +89,9 @@ function publishedBy(log: NodeLog): Map<string, number[]> {
 class Walk {
   #last = 0
   #joined = false
-  #joinedAt = 0
+  #leftAt = Number.NEGATIVE_INFINITY
+  /** When the subscription that is there began, at the earliest: it outlives short absences. */
+  #interestedAt = 0
   #readyAt = Number.POSITIVE_INFINITY
   /** Gaps since the last delivery. */
   #told: Told[] = []
@@ -94,6 +102,7 @@ class Walk {
   readonly #channel: string
   readonly #times: readonly number[]
   readonly #nameOf: ReadonlyMap<string, string>
+  readonly #lingerMs: number
   readonly #verdict: Verdict
 
   constructor(
@@ -101,7 +110,7 @@ class Walk {
     publisher: NodeLog,
     channel: string,
     times: readonly number[],
-    nameOf: ReadonlyMap<string, string>,
+    { nameOf, lingerMs = 5_000 }: History,
     verdict: Verdict,
   ) {
     this.#log = log
@@ -109,6 +118,7 @@ class Walk {
     this.#channel = channel
     this.#times = times
     this.#nameOf = nameOf
+    this.#lingerMs = lingerMs + BUSY_MS
     this.#verdict = verdict
   }
 
@@ -117,7 +127,7 @@ class Walk {
       switch (record.what) {
         case 'joined':
           this.#joined = true
-          this.#joinedAt = record.at
+          if (record.at - this.#leftAt > this.#lingerMs) this.#interestedAt = record.at
           // What a node says itself reaches its members at once.
           if (this.#own) this.#readyAt = record.at
           break
@@ -126,6 +136,7 @@ class Walk {
           break
         case 'left':
           this.#joined = false
+          this.#leftAt = record.at
           this.#owed.push({ from: this.#readyAt, to: record.at })
           this.#readyAt = Number.POSITIVE_INFINITY
           break
@@ -172,8 +183,10 @@ class Walk {
     this.#verdict.lost += owed
     if (known > lost) this.#say(`a false gap: ${known} reported, ${lost} lost, of ${name}`)
     // A gap without a node says that somebody's messages were lost, not whose.
-    else if (told.some(({ from }) => from !== undefined) && !missing.some((at) => at > this.#joinedAt)) {
-      this.#say(`a false gap: nothing lost since the join, of ${name}`)
+    else if (told.some(({ from, missed }) => from !== undefined && missed === undefined)) {
+      // A loss of which only that there was one is known must at least have been after the subscription began.
+      if (!missing.some((at) => at > this.#interestedAt))
+        this.#say(`a false gap: nothing lost since the join, of ${name}`)
     }
     if (!vague && known < owed) {
       this.#say(`silent loss: ${owed} lost, ${known} reported, of ${name}`)

@@ -79,6 +79,7 @@ async function perform(command: Command): Promise<NodeStats | undefined> {
   switch (command.do) {
     case 'join':
       for (const channel of command.channels) {
+        if (members.has(channel)) continue
         const member = new Member(channel)
         members.set(channel, member)
         write({ what: 'joined', at: clock(), channel })
@@ -88,15 +89,19 @@ async function perform(command: Command): Promise<NodeStats | undefined> {
     case 'ready':
       await Promise.all(
         command.channels.map(async (channel) => {
+          const member = members.get(channel)
           await channels.ready(channel)
-          write({ what: 'ready', at: clock(), channel })
+          // It resolves for who left meanwhile, too, and says nothing of the next who joins.
+          if (member && members.get(channel) === member) write({ what: 'ready', at: clock(), channel })
         }),
       )
       return
     case 'leave':
       for (const channel of command.channels) {
-        members.get(channel)?.close()
+        const member = members.get(channel)
+        if (!member) continue
         members.delete(channel)
+        member.close()
         write({ what: 'left', at: clock(), channel })
       }
       return

@@ -15,6 +15,7 @@ export interface Fault {
   run(world: World, about: { random: () => number; full: boolean }): Promise<void>
   /** Nothing may be lost at all. */
   lossless?: boolean
+  lingerMs?: number
   /** How long there is traffic before. Default: so long that every node knows every other's position everywhere. */
   warmMs?: number
 }
@@ -182,6 +183,26 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    row: '7',
+    name: 'everybody comes and goes while Redis kills the subscribers',
+    lingerMs: 20,
+    async run(world, { random, full }) {
+      const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!
+      const asked: Promise<unknown>[] = []
+      for (let i = 0; i < (full ? 1_000 : 250); i++) {
+        const node = pick(world.nodes)
+        const channels = [pick(ROOMS)]
+        await node.tell({ do: 'leave', channels })
+        if (random() < 0.6) await sleep(random() * 40)
+        await node.tell({ do: 'join', channels })
+        asked.push(node.tell({ do: 'ready', channels }))
+        if (random() < 0.04) await world.redis.admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+      }
+      await world.allReady()
+      await Promise.all(asked)
+    },
+  },
+  {
     row: 'mix',
     name: 'a little of everything',
     async run(world, { random, full }) {
@@ -244,11 +265,11 @@ export interface Outcome extends Verdict {
 
 /** Runs a fault under traffic and asserts that the history is clean. */
 export async function runFault(
-  { run, lossless, warmMs = 2_500 }: Fault,
+  { run, lossless, lingerMs = 5_000, warmMs = 2_500 }: Fault,
   seed: number,
   full: boolean,
 ): Promise<Outcome> {
-  const world = await World.start()
+  const world = await World.start({ lingerMs })
   try {
     const random = randomOf(seed)
     await world.join([...ROOMS])

@@ -104,7 +104,8 @@ export class World {
 
   judge(): Verdict {
     for (const log of this.logs) log.read()
-    return check({ logs: this.logs, nameOf: this.spy.nameOf })
+    const { lingerMs = 5_000 } = this.#options
+    return check({ logs: this.logs, nameOf: this.spy.nameOf, lingerMs })
   }
 
   /** Waits until every message arrived or was reported, at most so long, then judges. */
