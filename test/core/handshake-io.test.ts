@@ -494,6 +494,19 @@ describe('a peer that goes during the handshake', () => {
   })
 })
 
+test.each([
+  ['nothing asked first', ''],
+  ['Expect: 100-continue', 'Expect: 100-continue\r\n'],
+  ['Expect: something else', 'Expect: x\r\n'],
+])('a request that is no upgrade has one answer, whatever follows it: %s', async (_, line) => {
+  const server = await serve()
+  const client = await server.tcp()
+  client.write(`GET / HTTP/1.1\r\nHost: x\r\n${line}\r\n\x88\x80aaaa`)
+  expect((await client.response()).status).toBe(426)
+  await client.ended()
+  expect(server.server.stats().rejections).toEqual({ 426: 1 })
+})
+
 test('H3: a 16 KiB head in single bytes costs little', async () => {
   const test = await serve()
   const client = await test.tcp()

@@ -4,12 +4,12 @@
 import { Buffer } from 'node:buffer'
 import { createServer as createHttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createServer, DEFAULT_LIMITS, type Limits } from '@roomcast/core'
+import { createServer, DEFAULT_LIMITS, type Limits, reject } from '@roomcast/core'
 import { afterEach, describe, expect, test } from 'vitest'
 import { clientFrame, fragmentFrames, inParts, Op } from '../support/client-frames.ts'
-import { cleanUp, serve, TestServer, TLS } from '../support/core-server.ts'
+import { cleanUp, serve, TestServer, TLS, temporaryFolder } from '../support/core-server.ts'
 import { eventually, nextTurn } from '../support/log.ts'
-import { handshakeText, RawClient, describe as short } from '../support/raw-client.ts'
+import { type HandshakeText, handshakeText, RawClient, describe as short } from '../support/raw-client.ts'
 
 afterEach(cleanUp)
 
@@ -28,6 +28,7 @@ test('the defaults are the contract’s', () => {
     messageTimeoutMs: 30_000,
     closeTimeoutMs: 5_000,
     maxConnections: Number.POSITIVE_INFINITY,
+    maxConnectionsPerAddress: Number.POSITIVE_INFINITY,
     maxPendingHandshakes: 1_024,
     maxTotalBytes: 268_435_456,
     maxControlFramesPerSecond: 256,
@@ -128,6 +129,7 @@ describe('the request head', () => {
     const [silent, plain] = [await RawClient.connect({ port }), await RawClient.connect({ port })]
     plain.write('GET / HTTP/1.1\r\n\r\n')
     await Promise.all([silent.ended(), plain.ended()])
+    expect(test.server.stats()).toMatchObject({ rejections: {}, limits: { handshakeTimeoutMs: 1 } })
     expect((await test.answer()).status).toBe(101)
   })
 
@@ -241,6 +243,79 @@ describe('connections', () => {
     let_ = []
     await test.opened.count(3)
     expect(test.server.stats()).toMatchObject({ sockets: 3, pendingHandshakes: 0 })
+  })
+
+  test('maxConnectionsPerAddress: so many, then 429 with Retry-After, before init and handshake are asked', async () => {
+    let asked = 0
+    const test = await serve<undefined, undefined>({
+      trustProxy: 1,
+      maxConnectionsPerAddress: 2,
+      handler: { init: () => void asked++ },
+    })
+    const from = (address: string): HandshakeText => ({ headers: { 'X-Forwarded-For': address } })
+    const status = async (address: string): Promise<number> => (await test.answer(from(address))).status
+    for (const spellings of [
+      ['192.0.2.1', '::ffff:192.0.2.1', '::FFFF:c000:201', '192.0.2.1:5'],
+      ['2001:db8::1', '2001:db8::2', '2001:DB8:0:0:ffff::', '[2001:db8::3]:80'],
+      ['::1', '::2', '0:0:0:0:1::', '::3'],
+    ]) {
+      const statuses = []
+      for (const address of spellings) statuses.push(await status(address))
+      expect(statuses, spellings[0]).toEqual([101, 101, 429, 429])
+    }
+    expect([await status('192.0.2.2'), await status('2001:db8:0:1::1')]).toEqual([101, 101])
+    const refused = await test.answer(from('::1'))
+    expect(refused.headers).toMatchObject({ connection: 'close', error: 'busy' })
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0)
+    expect(asked).toBe(8)
+    expect(test.server.stats()).toMatchObject({
+      sockets: 8,
+      rejections: { 429: 7 },
+      limits: { maxConnectionsPerAddress: 7 },
+    })
+  })
+
+  test('maxConnectionsPerAddress: every way to leave gives the place back, once', async () => {
+    const test = await serve<undefined, undefined>({
+      maxConnectionsPerAddress: 1,
+      handshakeTimeoutMs: 100,
+      handler: {
+        handshake({ path }) {
+          if (path === '/reject') return reject(401)
+          if (path === '/throw') throw new Error('boom')
+          return path === '/wait' ? new Promise<undefined>(() => {}) : undefined
+        },
+      },
+    })
+    for (const [url, ask] of [
+      ['/reject', {}],
+      ['/throw', {}],
+      ['/wait', {}],
+      ['/', { headers: { 'Sec-WebSocket-Version': '8' } }],
+      ['/', { headers: { Origin: 'http://evil.example' } }],
+    ] as const) {
+      expect((await test.answer({ url, ...ask })).status, url).not.toBeOneOf([101, 429])
+    }
+    for (let i = 0; i < 3; i++) {
+      const waiting = await test.tcp()
+      waiting.ask({ url: '/wait' })
+      await eventually(() => test.server.stats().pendingHandshakes === 1)
+      expect((await test.answer()).status).toBe(429)
+      waiting.reset()
+      await eventually(() => test.server.stats().pendingHandshakes === 0)
+      const { client } = await test.connect()
+      expect((await test.answer()).status).toBe(429)
+      if (i === 0) client.sendClose(1000)
+      if (i === 1) client.reset()
+      if (i === 2) client.send({ opcode: Op.CONTINUATION })
+      await test.closed.count(i + 1)
+    }
+    expect((await test.answer()).status).toBe(101)
+  })
+
+  test('maxConnectionsPerAddress: a unix socket has no addresses to count', async () => {
+    const test = await serve({ unix: `${await temporaryFolder()}/socket`, maxConnectionsPerAddress: 1 })
+    expect([(await test.answer()).status, (await test.answer()).status]).toEqual([101, 101])
   })
 
   test('maxPendingHandshakes: 503 with Retry-After; a peer that leaves gives its place back', async () => {

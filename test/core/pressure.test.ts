@@ -3,7 +3,7 @@
 
 import { Buffer } from 'node:buffer'
 import { afterEach, expect, test } from 'vitest'
-import { Op } from '../support/client-frames.ts'
+import { clientFrame, Op } from '../support/client-frames.ts'
 import { cleanUp, type Pair, serve, type TestServer } from '../support/core-server.ts'
 import { eventually, nextTurn } from '../support/log.ts'
 
@@ -142,4 +142,36 @@ test('what is let go is let go of: a second wave finds room', async () => {
     await test.closed.count(gone)
   }
   expect(test.server.stats().limits).toEqual({})
+})
+
+test('bytes that come before the 101 count, and those who sent them are refused', async () => {
+  let answer: (() => void)[] = []
+  const test = await serve<undefined, undefined>({
+    ...QUICK,
+    maxTotalBytes: 256 * KIB,
+    handler: {
+      handshake: ({ path }) =>
+        path === '/wait' ? new Promise<undefined>((resolve) => answer.push(() => resolve(undefined))) : undefined,
+    },
+  })
+  const { socket } = await test.connect()
+  const early = clientFrame({ opcode: Op.BINARY, payload: Buffer.alloc(60 * KIB) })
+  const clients = await Promise.all(Array.from({ length: 8 }, () => test.tcp()))
+  for (const client of clients) client.ask({ url: '/wait' }, early)
+  await eventually(() => (test.server.stats().rejections[503] ?? 0) > 0)
+  await eventually(() => answer.length === 8 || test.server.stats().pendingHandshakes < 5)
+  await nextTurn()
+  const { rejections, limits, pendingHandshakes } = test.server.stats()
+  // 4 × 60 KiB fit.
+  expect(pendingHandshakes).toBeLessThanOrEqual(4)
+  expect(pendingHandshakes).toBeGreaterThanOrEqual(3)
+  expect(limits).toEqual({ maxTotalBytes: rejections[503] })
+  expect(socket.readyState).toBe('open')
+
+  // Those that stay are opened with all they sent, and then nothing is held any more.
+  for (const go of answer) go()
+  answer = []
+  await test.messages.count(pendingHandshakes)
+  expect(test.messages.all.map(({ data }) => data.length)).toEqual(Array(pendingHandshakes).fill(60 * KIB))
+  for (let i = 0; i < 8; i++) expect((await test.answer({ url: '/now' })).status).toBe(101)
 })

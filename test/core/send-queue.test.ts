@@ -67,7 +67,7 @@ function stalledQueue(options: { tls?: boolean; limits?: Partial<Limits> } = {})
     limits: { ...DEFAULT_LIMITS, ...options.limits },
     outbox,
     pressure: new Pressure(Number.POSITIVE_INFINITY, () => []),
-    counters: new Counters(),
+    counters: new Counters({}),
   }
   const queue = new SendQueue(context, stream as unknown as TcpSocket, { onQueueEmpty() {} })
   return { queue, outbox, stream }
@@ -105,6 +105,20 @@ describe('what waits behind refused bytes', () => {
     fc.record({ kind: fc.constant('offer' as const), count: fc.constant(1), bytes: fc.constantFrom(70_000, 200_000) }),
     fc.record({ kind: fc.constant('take' as const) }),
   )
+
+  test('discarded, a small message that was not flushed is gone too', () => {
+    const { queue, outbox, stream } = stalledQueue()
+    queue.push(Buffer.from('begun'))
+    outbox.flushOne(queue)
+    stream.takeAll()
+    expect(queue.offerSmall('forgotten', undefined)).toBe(true)
+    queue.discard()
+    expect(queue.bufferedBytes).toBe(0)
+    const before = stream.written.length
+    queue.push(Buffer.from('last'))
+    outbox.flushOne(queue)
+    expect(Buffer.concat(stream.written.slice(before)).toString()).toBe('last')
+  })
 
   test('arrives whole and in order; discarded, it is a prefix that ends with a frame', () => {
     fc.assert(

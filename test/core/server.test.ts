@@ -1,6 +1,7 @@
 // The server's own part: where it listens and what it says when it cannot, what `createServer` refuses, which path and
 // which origin it serves, and what it counts.
 
+import { getEventListeners } from 'node:events'
 import { existsSync } from 'node:fs'
 import { link, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { createServer as createHttpServer } from 'node:http'
@@ -99,6 +100,17 @@ describe('listen', () => {
     await expect(listening).rejects.toMatchObject({ name: 'AbortError' })
     await server.listen()
   })
+})
+
+test('a signal that outlives many servers keeps no listener of theirs', async () => {
+  const { signal } = new AbortController()
+  for (let i = 0; i < 3; i++) {
+    const server = track(createServer(LOCAL))
+    await server.listen({ signal })
+    expect(getEventListeners(signal, 'abort').length).toBe(1)
+    await server.close()
+    expect(getEventListeners(signal, 'abort').length).toBe(0)
+  }
 })
 
 describe('a unix socket', () => {
@@ -226,6 +238,9 @@ describe('options', () => {
     ['subprotocols as a string', { handler, subprotocols: 'chat' }],
     ['subprotocols with others', { handler, subprotocols: ['chat', 5] }],
     ['onError that is no function', { handler, onError: 'log' }],
+    ['trustProxy: true, which would trust everybody', { handler, trustProxy: true }],
+    ['an option of every object', { handler, constructor: 5 }],
+    ['a handler’s opened that is null', { handler: { ...handler, opened: null } }],
     ['an unknown option', { handler, prot: 80 }],
   ]
   test.each(TYPES)('TypeError: %s', (_, options) => {
@@ -240,6 +255,7 @@ describe('options', () => {
     ['origin that is no policy', { handler, origin: 'https://a.example' }],
     ['origin list with a pattern', { handler, origin: ['https://*.example'] }],
     ['origin list with a path', { handler, origin: ['https://a.example/path'] }],
+    ['trustProxy with a name', { handler, trustProxy: ['localhost'] }],
     ['a limit of zero', { handler, maxMessageBytes: 0 }],
   ]
   test.each(RANGES)('RangeError: %s', (_, options) => {
@@ -253,7 +269,18 @@ describe('options', () => {
   })
 
   test('undefined is as good as not given', () => {
-    const names = ['port', 'host', 'unix', 'tls', 'server', 'pathname', 'origin', 'subprotocols', 'onError']
+    const names = [
+      'port',
+      'host',
+      'unix',
+      'tls',
+      'server',
+      'pathname',
+      'origin',
+      'subprotocols',
+      'onError',
+      'trustProxy',
+    ]
     const options = Object.fromEntries(names.map((name) => [name, undefined]))
     createServer({ handler, ...(options as object) })
   })

@@ -2,8 +2,9 @@
 // what the protocol is compared with, so it shares no code with the sources and has no speed.
 
 import { Buffer } from 'node:buffer'
+import { constants, inflateRawSync } from 'node:zlib'
 import { masked } from './client-frames.ts'
-import { describeMessage, type Feeding } from './splits.ts'
+import { describeMessage } from './describe.ts'
 
 /** First bytes a client may send between messages, and within one: RFC 6455 §5.2, §5.4, §5.5, without extensions. */
 export const FIRST_BYTES = {
@@ -45,10 +46,11 @@ export function utf8Verdict(bytes: Uint8Array): Utf8Verdict {
 }
 
 /** The events of a connection that got `wire`, as `observe` words them; a failure is told by its code alone. */
-export function reference(wire: Buffer, options: Pick<Feeding, 'maxMessageBytes'> = {}): string[] {
-  const { maxMessageBytes = 1024 * 1024 } = options
+export function reference(wire: Buffer, options: { maxMessageBytes?: number; deflate?: boolean } = {}): string[] {
+  const { maxMessageBytes = 1024 * 1024, deflate = false } = options
   const events: string[] = []
   let opcode: 'text' | 'binary' = 'text'
+  let compressed = false
   let message: Buffer | null = null
   let fragments = 0
   let empty = 0
@@ -56,7 +58,8 @@ export function reference(wire: Buffer, options: Pick<Feeding, 'maxMessageBytes'
     const byte0 = wire[at]!
     const byte1 = wire[at + 1]!
     const control = (byte0 & 0x08) !== 0
-    const allowed: readonly number[] = message === null ? FIRST_BYTES.between : FIRST_BYTES.within
+    const extra = deflate && message === null ? DEFLATE_FIRST_BYTES : []
+    const allowed: readonly number[] = [...(message === null ? FIRST_BYTES.between : FIRST_BYTES.within), ...extra]
     if (!allowed.includes(byte0) || byte1 < 0x80 || (control && byte1 > 0xfd)) return [...events, 'failure 1002']
 
     const bits = byte1 === 0xff ? 64 : byte1 === 0xfe ? 16 : 7
@@ -90,10 +93,18 @@ export function reference(wire: Buffer, options: Pick<Feeding, 'maxMessageBytes'
       else return [...events, closing(payload)]
       continue
     }
-    if ((byte0 & 0x0f) !== 0) opcode = (byte0 & 0x0f) === 1 ? 'text' : 'binary'
+    if ((byte0 & 0x0f) !== 0) {
+      opcode = (byte0 & 0x0f) === 1 ? 'text' : 'binary'
+      compressed = (byte0 & 0x40) !== 0
+    }
     message = Buffer.concat([message ?? Buffer.alloc(0), payload])
     const last = whole && byte0 >= 0x80
-    const verdict = opcode === 'text' ? utf8Verdict(message) : 'whole'
+    if (compressed && last) {
+      const inflated = inflate(message, maxMessageBytes)
+      if (typeof inflated === 'string') return [...events, inflated]
+      message = inflated
+    }
+    const verdict = opcode === 'text' && (!compressed || last) ? utf8Verdict(message) : 'whole'
     if (verdict === 'bad' || (last && verdict === 'cut')) return [...events, 'failure 1007']
     if (!whole) return events
     if (last) {
@@ -102,6 +113,16 @@ export function reference(wire: Buffer, options: Pick<Feeding, 'maxMessageBytes'
     }
   }
   return events
+}
+
+/** RFC 7692 §7.2.2, with no context before it. */
+function inflate(payload: Buffer, maxMessageBytes: number): Buffer | string {
+  try {
+    const flushed = Buffer.concat([payload, Buffer.of(0, 0, 0xff, 0xff)])
+    return inflateRawSync(flushed, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: maxMessageBytes })
+  } catch (error) {
+    return error instanceof RangeError ? 'failure 1009' : 'failure 1007'
+  }
 }
 
 function closing(body: Buffer): string {

@@ -4,6 +4,7 @@
 
 import type { Buffer } from 'node:buffer'
 import type { Socket as TcpSocket } from 'node:net'
+import type { ServerContext } from './context.ts'
 import type { CloseInfo, ReadyState, Socket, WriteResult } from './handler.ts'
 import { type Beating, LINGER_MS } from './heartbeat.ts'
 import type { Limits } from './limits.ts'
@@ -15,14 +16,8 @@ import { Framed, frameBytes, type Opcode, type Payload, pingFrame } from './prot
 import type { Deflater } from './protocol/permessage-deflate.ts'
 import type { MessageEvent, ProtocolEvent } from './protocol/protocol.ts'
 import { TokenBucket } from './rate.ts'
-import { isThenable, type ReadContext, Reader, type ReadOwner } from './reader.ts'
-import { type QueueOwner, type SendContext, SendQueue } from './send-queue.ts'
-
-/** What a connection needs of its server. */
-export interface ConnectionContext<S> extends ReadContext<S>, SendContext {
-  /** The connection is gone, and `closed` has been called. */
-  forget(connection: Connection<S>): void
-}
+import { isThenable, Reader, type ReadOwner } from './reader.ts'
+import { type QueueOwner, SendQueue } from './send-queue.ts'
 
 /** What the opening handshake settled. */
 export interface Accepted<S> {
@@ -43,7 +38,7 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
   readonly path: string
   readonly remoteAddress: string
   readonly subprotocol: string
-  readonly #context: ConnectionContext<S>
+  readonly #context: ServerContext<S>
   readonly #stream: TcpSocket
   readonly #reader: Reader<S>
   readonly #queue: SendQueue
@@ -62,7 +57,7 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
   #info: CloseInfo | null = null
   #awaitingClose = false
 
-  constructor(context: ConnectionContext<S>, stream: TcpSocket, accepted: Accepted<S>) {
+  constructor(context: ServerContext<S>, stream: TcpSocket, accepted: Accepted<S>) {
     this.#context = context
     this.#stream = stream
     this.state = accepted.state
@@ -79,6 +74,7 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
   /** Sends the 101, calls `opened`, and begins to read, first what came with the handshake. */
   open(response: Buffer, received: Buffer): void {
     this.#queue.push(response)
+    this.#context.counters.opened(this)
     this.#reader.opened()
     if (received.length > 0) this.onBytes(received)
     if (this.#reader.reading) this.#stream.resume()
@@ -98,6 +94,10 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
 
   write(data: Payload | Framed, opcode?: Opcode): WriteResult {
     const framed = data instanceof Framed
+    if (!framed && this.#deflater === null && this.#readyState === 'open' && this.#queue.offerSmall(data, opcode)) {
+      this.#context.counters.messagesOut++
+      return 'ok'
+    }
     let bytes = framed ? data.bytes : frameBytes(data, opcode)
     if (this.#readyState !== 'open') return 'closed'
     if (this.#deflater !== null) bytes = framed ? data.deflated(this.#deflater) : this.#deflater.deflate(bytes)
@@ -166,7 +166,7 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
   tick(now: number, elapsed: number): void {
     if (this.#readyState !== 'open') {
       if (now < this.#deadline) return
-      if (this.#awaitingClose) this.#context.counters.limitHit('closeTimeoutMs')
+      if (this.#awaitingClose) this.#context.counters.limitHit('closeTimeoutMs', this)
       this.#stream.destroy()
     } else if (!this.#reader.reading) {
       this.#lastByteAt += elapsed
@@ -178,7 +178,7 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
       this.#reader.fail(policy('message took too long', 'messageTimeoutMs'))
     } else if (this.#pingedAt > 0) {
       if (now - this.#pingedAt < this.#context.limits.pongTimeoutMs) return
-      this.#context.counters.limitHit('pongTimeoutMs')
+      this.#context.counters.limitHit('pongTimeoutMs', this)
       this.#stream.destroy()
     } else if (now - this.#lastByteAt >= this.#context.limits.idleTimeoutMs) {
       this.#pingedAt = now
@@ -207,7 +207,7 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
     this.#readyState = 'closed'
     this.#queue.abandon()
     this.#reader.discard()
-    this.#context.counters.closed(info.code)
+    this.#context.counters.closed(this, info)
     try {
       const result = this.#context.handler.closed?.(this, { ...info })
       if (isThenable(result)) {
@@ -236,7 +236,7 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
     }
     if (event.type === 'failure') {
       const { code, message, limit } = event.error
-      if (limit !== undefined) this.#context.counters.limitHit(limit)
+      if (limit !== undefined) this.#context.counters.limitHit(limit, this)
       // A peer that breaks the protocol after our Close has not answered it.
       const unanswered = this.#awaitingClose
       this.#finish({ code, reason: message, by: 'server' }, event.owed)
@@ -262,7 +262,7 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
 
   #slowConsumer(): WriteResult {
     const { counters, limits } = this.#context
-    counters.limitHit('maxBufferedBytes')
+    counters.limitHit('maxBufferedBytes', this)
     if (limits.slowConsumer === 'drop') {
       counters.dropped++
       return 'dropped'

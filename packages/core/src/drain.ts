@@ -1,7 +1,9 @@
 // Closing everyone in batches before a deadline, so that the clients of a deploy come back spread over time and not all
 // in the same instant.
 
-import type { Connection } from './connection.ts'
+import { once } from 'node:events'
+import { setTimeout } from 'node:timers/promises'
+import type { Socket } from './handler.ts'
 import { assertClose, CloseCode } from './protocol/close.ts'
 
 /** What node's timers can wait for; they fire at once for more. */
@@ -27,9 +29,11 @@ export interface DrainResult {
   terminated: number
 }
 
+type Plan = Required<Omit<DrainOptions, 'signal'>>
+
 /** Checks the options of a drain.
  * @throws RangeError for a number that is not above zero, or a code that may not be sent. */
-export function drainPlan(options: DrainOptions): Required<Omit<DrainOptions, 'signal'>> {
+export function drainPlan(options: DrainOptions): Plan {
   const { batch = 1000, intervalMs = 500, deadlineMs = 10_000, code = CloseCode.SERVICE_RESTART } = options
   if (!(Number.isInteger(batch) && batch > 0)) throw new RangeError(`batch must be a whole number above zero: ${batch}`)
   if (!(intervalMs >= 0)) throw new RangeError(`intervalMs must not be below zero: ${intervalMs}`)
@@ -40,20 +44,15 @@ export function drainPlan(options: DrainOptions): Required<Omit<DrainOptions, 's
 
 /** Closes the connections that are open now. `empty` resolves when none of the server's is left. */
 export async function drainAll<S>(
-  connections: ReadonlySet<Connection<S>>,
+  connections: ReadonlySet<Socket<S>>,
   empty: () => Promise<void>,
-  options: DrainOptions,
+  { batch, intervalMs, deadlineMs, code }: Plan,
+  signal: AbortSignal | undefined,
 ): Promise<DrainResult> {
-  const { batch, intervalMs, deadlineMs, code } = drainPlan(options)
-  const { signal } = options
   const all = [...connections]
-  let timer: NodeJS.Timeout | undefined
-  let onAbort = (): void => {}
-  const over = new Promise<'deadline' | 'aborted'>((resolve) => {
-    timer = setTimeout(resolve, deadlineMs, 'deadline')
-    onAbort = () => resolve('aborted')
-    signal?.addEventListener('abort', onAbort)
-  })
+  const ended = new AbortController()
+  const deadline = setTimeout(deadlineMs, undefined, { signal: ended.signal })
+  const aborted = signal === undefined ? deadline : once(signal, 'abort', { signal: ended.signal })
   let next = 0
   const closeBatch = (): void => {
     for (const end = next + batch; next < Math.min(end, all.length); next++) all[next]!.close(code, 'service restart')
@@ -62,15 +61,14 @@ export async function drainAll<S>(
   const batches = setInterval(closeBatch, intervalMs)
   closeBatch()
   try {
-    const outcome = await Promise.race([empty(), over])
-    if (outcome === 'aborted') signal!.throwIfAborted()
+    await Promise.race([empty(), deadline, aborted])
+    signal?.throwIfAborted()
     const left = [...connections]
     for (const connection of left) connection.terminate()
     await empty()
     return { closed: all.length - left.length, terminated: left.length }
   } finally {
     clearInterval(batches)
-    clearTimeout(timer)
-    signal?.removeEventListener('abort', onAbort)
+    ended.abort()
   }
 }

@@ -30,6 +30,7 @@ export interface Socket<S = unknown> {
   readonly bufferedBytes: number
   /** The request's path, without its query. */
   readonly path: string
+  /** As in `HandshakeRequest`. */
   readonly remoteAddress: string
   /** The subprotocol chosen in the handshake, or `''`. */
   readonly subprotocol: string
@@ -66,7 +67,10 @@ export interface HandshakeRequest {
   readonly query: URLSearchParams
   /** All headers, names in lower case; a repeated header's values are joined with ', ' (cookies with '; '). */
   readonly headers: Readonly<Record<string, string>>
+  /** The client's IP address, as `trustProxy` finds it; `''` over a unix socket. IPv4 within IPv6 is written as IPv4. */
   readonly remoteAddress: string
+  /** Does the client speak TLS: to us, or to the proxy that `trustProxy` believes? */
+  readonly secure: boolean
   /** What the client offered in Sec-WebSocket-Protocol, in its order. */
   readonly subprotocols: readonly string[]
   /** Aborts when the peer goes away, or the handshake runs out of time. */
@@ -97,29 +101,24 @@ export interface Handler<I, S> {
 
 /** A refused handshake: made by `reject`. */
 export class Rejection {
-  readonly status: number
-  readonly error: string
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: string | undefined
+  declare readonly status: number
+  declare readonly error: string
+  declare readonly headers: Readonly<Record<string, string>>
+  declare readonly body: string | undefined
 
-  constructor(status: number, error: string, headers: Readonly<Record<string, string>>, body: string | undefined) {
-    this.status = status
-    this.error = error
-    this.headers = headers
-    this.body = body
+  constructor(fields: Rejection) {
+    Object.assign(this, fields)
   }
 }
 
 /** An accepted handshake with more to say than its state: made by `accept`. */
 export class Acceptance<S> {
-  readonly state: S
-  readonly subprotocol: string | undefined
-  readonly headers: Readonly<Record<string, string>>
+  declare readonly state: S
+  declare readonly subprotocol: string | undefined
+  declare readonly headers: Readonly<Record<string, string>>
 
-  constructor(state: S, subprotocol: string | undefined, headers: Readonly<Record<string, string>>) {
-    this.state = state
-    this.subprotocol = subprotocol
-    this.headers = headers
+  constructor(fields: Acceptance<S>) {
+    Object.assign(this, fields)
   }
 }
 
@@ -139,7 +138,7 @@ export function reject(
   assertHeader('Error', error)
   for (const [name, value] of Object.entries(headers)) assertHeader(name, value)
   if (body !== undefined && typeof body !== 'string') throw new TypeError('body must be a string')
-  return new Rejection(status, error, { ...headers }, body)
+  return new Rejection({ status, error, headers: { ...headers }, body })
 }
 
 /** Accepts a handshake, with a subprotocol or headers of your choice: return it from `handshake`.
@@ -152,5 +151,5 @@ export function accept<S>(
 ): Acceptance<S> {
   const { subprotocol, headers = {} } = options
   for (const [name, value] of Object.entries(headers)) assertHeader(name, value)
-  return new Acceptance(state, subprotocol, { ...headers })
+  return new Acceptance({ state, subprotocol, headers: { ...headers } })
 }

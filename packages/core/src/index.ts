@@ -1,19 +1,8 @@
 // The whole public surface of @roomcast/core.
 
+export type { Diagnostics } from './diagnostics.ts'
 export type { DrainOptions, DrainResult } from './drain.ts'
-export {
-  Acceptance,
-  accept,
-  type CloseInfo,
-  type Handler,
-  type HandshakeRequest,
-  type HandshakeResult,
-  type ReadyState,
-  Rejection,
-  reject,
-  type Socket,
-  type WriteResult,
-} from './handler.ts'
+export * from './handler.ts'
 export { DEFAULT_LIMITS, type Limits } from './limits.ts'
 export type { Address } from './listen.ts'
 export type { ErrorWhere, ServerOptions } from './options.ts'
@@ -30,5 +19,6 @@ export {
   txt,
 } from './protocol/framed.ts'
 export type { CompressionOptions } from './protocol/permessage-deflate.ts'
+export type { TrustProxy } from './proxy.ts'
 export { createServer, type Server } from './server.ts'
 export type { Stats } from './stats.ts'

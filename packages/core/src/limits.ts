@@ -1,85 +1,65 @@
 // Every limit in one table: its default, what it bounds and why that number. Each default holds unless the option of the
 // same name says else; every one has a test. Sizes in bytes, times in milliseconds.
 
-/** What is bounded, and by how much. Pass any of them to `createServer`. */
-export interface Limits {
+const DEFAULTS = {
   /** A message: the sum of its fragments. Over it: 1009. Default 1 MiB: chat and game messages are far below. */
-  maxMessageBytes: number
+  maxMessageBytes: 1_048_576,
   /** Per socket: what the kernel refused and what waits behind it. Over it: `slowConsumer`. Default 1 MiB: some seconds
    * of a busy room, and 1,000 stalled peers stay under a GiB. */
-  maxBufferedBytes: number
+  maxBufferedBytes: 1_048_576,
   /** Over `maxBufferedBytes`: `'close'` with 4008 (default: a peer that reconnects can resynchronise, one with a hole
    * cannot know) or `'drop'` that frame, counted. */
-  slowConsumer: 'close' | 'drop'
+  slowConsumer: 'close' as 'close' | 'drop',
   /** For the request head to arrive (own servers: 408), and again for `handshake` to decide (503). Default 10 s: slow
    * networks and slow databases pass, a dripping peer does not hold a place for long. */
-  handshakeTimeoutMs: number
+  handshakeTimeoutMs: 10_000,
   /** The request head in bytes. Over it: 431. Default 16 KiB, as in Node: room for large cookies. */
-  maxHeaderBytes: number
+  maxHeaderBytes: 16_384,
   /** Header lines in the request. Over it: 400. Default 100: browsers send about 20, proxies add a dozen. */
-  maxHeaders: number
+  maxHeaders: 100,
   /** Silence after which a ping goes out. Default 25 s: under the 30 s and 60 s after which proxies cut idle streams. */
-  idleTimeoutMs: number
+  idleTimeoutMs: 25_000,
   /** For any byte to come back after that ping. Over it: 1006 by `'network'`. Default 10 s: several retransmissions. */
-  pongTimeoutMs: number
+  pongTimeoutMs: 10_000,
   /** From a message's first byte to its last. Over it: 1008. Default 30 s: 1 MiB at 35 KiB/s. */
-  messageTimeoutMs: number
+  messageTimeoutMs: 30_000,
   /** For the peer's Close after ours. Over it: the TCP connection ends. Default 5 s: a peer that lives answers at once. */
-  closeTimeoutMs: number
+  closeTimeoutMs: 5_000,
   /** Open sockets and pending handshakes. Over it: 503 before anything is allocated. Default none: yours to size. */
-  maxConnections: number
+  maxConnections: Number.POSITIVE_INFINITY as number,
+  /** Of these, so many of one address, or of one IPv6 /64 network. Over it: 429. Default none: behind a NAT, or a proxy
+   * that is not named in `trustProxy`, thousands share an address. */
+  maxConnectionsPerAddress: Number.POSITIVE_INFINITY as number,
   /** Handshakes waiting for `handshake` to decide. Over it: 503. Default 1,024: a stalled database must not hold more. */
-  maxPendingHandshakes: number
+  maxPendingHandshakes: 1_024,
   /** Unfinished input and unsent output of all sockets of a server. Over it: new upgrades get 503, and the largest
    * holders are closed with 1013. Default 256 MiB: acts well before the heap limit of a small machine. */
-  maxTotalBytes: number
+  maxTotalBytes: 268_435_456,
   /** Ping, pong and close frames per second and socket. Over it: 1008. Default 256: a client pings once in seconds. */
-  maxControlFramesPerSecond: number
-  /** Work of one flush before it goes on in the next turn. Default 8 ms: half of a frame at 60 Hz. */
-  sliceMs: number
-}
-
-/** The defaults of all limits. */
-export const DEFAULT_LIMITS: Readonly<Limits> = {
-  maxMessageBytes: 1024 * 1024,
-  maxBufferedBytes: 1024 * 1024,
-  slowConsumer: 'close',
-  handshakeTimeoutMs: 10_000,
-  maxHeaderBytes: 16 * 1024,
-  maxHeaders: 100,
-  idleTimeoutMs: 25_000,
-  pongTimeoutMs: 10_000,
-  messageTimeoutMs: 30_000,
-  closeTimeoutMs: 5_000,
-  maxConnections: Number.POSITIVE_INFINITY,
-  maxPendingHandshakes: 1024,
-  maxTotalBytes: 256 * 1024 * 1024,
   maxControlFramesPerSecond: 256,
+  /** Work of one flush before it goes on in the next turn. Default 8 ms: half of a frame at 60 Hz. */
   sliceMs: 8,
 }
 
-const NAMES = Object.keys(DEFAULT_LIMITS) as (keyof Limits)[]
+/** What is bounded, and by how much. Pass any of them to `createServer`. */
+export type Limits = typeof DEFAULTS
+
+/** The defaults of all limits. */
+export const DEFAULT_LIMITS: Readonly<Limits> = DEFAULTS
 
 /** The limits of a server: the defaults, with what `options` says.
  * @throws TypeError for a value that is not a number, RangeError for one that is not above zero. */
 export function resolveLimits(options: Partial<Limits>): Limits {
-  const limits: Limits = { ...DEFAULT_LIMITS }
-  for (const name of NAMES) {
-    const value = options[name]
-    if (value === undefined) continue
-    if (name === 'slowConsumer') {
-      if (value !== 'close' && value !== 'drop') throw new RangeError(`slowConsumer must be 'close' or 'drop'`)
-      limits.slowConsumer = value
-      continue
-    }
+  const { slowConsumer = 'close' } = options
+  if (slowConsumer !== 'close' && slowConsumer !== 'drop')
+    throw new RangeError(`slowConsumer must be 'close' or 'drop'`)
+  const limits: Limits = { ...DEFAULT_LIMITS, slowConsumer }
+  for (const name of Object.keys(DEFAULT_LIMITS) as (keyof Limits)[]) {
+    if (name === 'slowConsumer') continue
+    const { [name]: value = DEFAULT_LIMITS[name] } = options
     if (typeof value !== 'number') throw new TypeError(`${name} must be a number`)
     if (!(value > 0)) throw new RangeError(`${name} must be above zero: ${value}`)
     limits[name] = value
   }
   return limits
-}
-
-/** The names of all limits, for checking that an option exists. */
-export function isLimit(name: string): boolean {
-  return (NAMES as string[]).includes(name)
 }

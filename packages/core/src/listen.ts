@@ -12,22 +12,17 @@ export interface Address {
   path?: string
 }
 
-/** Where to listen. */
-export interface Place {
-  port: number | undefined
-  host: string | undefined
-  unix: string | undefined
-  signal: AbortSignal | undefined
-}
+type Place = { port?: number; host?: string; unix?: string }
 
 /** Listens; rejects with the system's error. A unix socket file that nobody listens on is replaced, a live one is not. */
-export async function listenOn(server: TcpServer, place: Place): Promise<Address> {
-  const { port, host, unix, signal } = place
+export async function listenOn(server: TcpServer, place: Place, signal: AbortSignal | undefined): Promise<Address> {
+  const { port, host, unix } = place
   signal?.throwIfAborted()
   try {
     await attempt(server, place)
   } catch (error) {
-    if (unix === undefined || !isInUse(error) || !(await isStale(unix))) throw error
+    if (unix === undefined || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || !(await isStale(unix)))
+      throw error
     await unlink(unix)
     await attempt(server, place)
   }
@@ -44,25 +39,16 @@ export async function listenOn(server: TcpServer, place: Place): Promise<Address
 async function attempt(server: TcpServer, { port, host, unix }: Place): Promise<void> {
   // Rejects with an 'error' that comes first.
   const listening = once(server, 'listening')
-  if (unix !== undefined) server.listen(unix)
-  else server.listen(host === undefined ? { port: port! } : { port: port!, host })
+  server.listen(unix === undefined ? { port: port!, ...(host !== undefined && { host }) } : { path: unix })
   await listening
-}
-
-function isInUse(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
 }
 
 /** Is this a socket file whose server is gone? */
 async function isStale(path: string): Promise<boolean> {
   if (!(await lstat(path)).isSocket()) return false
   const probe = connect(path)
-  try {
-    await once(probe, 'connect')
-    return false
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ECONNREFUSED'
-  } finally {
-    probe.destroy()
-  }
+  const refused = (error: NodeJS.ErrnoException): boolean => error.code === 'ECONNREFUSED'
+  return once(probe, 'connect')
+    .then(() => false, refused)
+    .finally(() => probe.destroy())
 }

@@ -4,23 +4,14 @@ import type { Server as HttpServer } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import type { TlsOptions } from 'node:tls'
 import type { Handler, Socket } from './handler.ts'
-import { isLimit, type Limits } from './limits.ts'
+import { DEFAULT_LIMITS, type Limits } from './limits.ts'
 import { checkOrigin, type OriginPolicy } from './origin.ts'
 import { isToken } from './protocol/grammar.ts'
 import { type CompressionOptions, checkCompression } from './protocol/permessage-deflate.ts'
+import { readTrust, type TrustProxy } from './proxy.ts'
 
 /** Where an error was caught: the callback's name, or the part of the server. */
-export type ErrorWhere =
-  | 'init'
-  | 'handshake'
-  | 'opened'
-  | 'message'
-  | 'drained'
-  | 'closed'
-  | 'onClosing'
-  | 'pathname'
-  | 'origin'
-  | 'server'
+export type ErrorWhere = keyof Handler<never, never> | 'onClosing' | 'pathname' | 'origin' | 'server'
 
 /** Options of `createServer`: where to listen (one of `port`, `unix`, `server`, or none of them for `upgrade()` alone),
  * the handler, and any of the limits. */
@@ -40,6 +31,9 @@ export interface ServerOptions<I, S> extends Partial<Limits> {
   pathname?: string | ((path: string) => boolean)
   /** Who may connect from a browser. Default `'same'`. */
   origin?: OriginPolicy
+  /** The proxies before the server whose X-Forwarded-For, -Proto, -Host and -Port are believed: how many there are on
+   * every way to it, or their addresses and CIDR ranges. Default 0: anybody can send such headers. */
+  trustProxy?: TrustProxy
   /** Subprotocols, the preferred first: the first that the client offered is chosen. */
   subprotocols?: readonly string[]
   /** permessage-deflate (RFC 7692). Default `false`: it costs CPU, and secrets beside an attacker's text can be guessed
@@ -49,61 +43,56 @@ export interface ServerOptions<I, S> extends Partial<Limits> {
   onError?: (error: unknown, context: { socket?: Socket<S>; where: ErrorWhere }) => void
 }
 
-const OWN = [
-  'handler',
-  'port',
-  'host',
-  'unix',
-  'tls',
-  'server',
-  'pathname',
-  'origin',
-  'subprotocols',
-  'compression',
-  'onError',
-]
+type Check = readonly [what: string, is: (value: unknown) => boolean]
+
+const a = (type: string) => (value: unknown) => typeof value === type
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null
+const any = (): boolean => true
+
+/** What each option that is no limit must be, in words and as a test. */
+const OPTIONS: Readonly<Record<Exclude<keyof ServerOptions<unknown, unknown>, keyof Limits>, Check>> = {
+  handler: ['an object', isObject],
+  port: ['a number', a('number')],
+  host: ['a string', a('string')],
+  unix: ['a path', (value) => typeof value === 'string' && value !== ''],
+  tls: ['an object', isObject],
+  server: ['an http or https server', (value) => typeof (value as HttpServer | null)?.on === 'function'],
+  pathname: ['a string or a function', (value) => typeof value === 'string' || typeof value === 'function'],
+  subprotocols: ['a list of strings', (value) => Array.isArray(value) && value.every(a('string'))],
+  onError: ['a function', a('function')],
+  // These have checks of their own.
+  origin: ['', any],
+  trustProxy: ['', any],
+  compression: ['', any],
+}
 
 /** Checks the shape of the options.
  * @throws TypeError for a missing or unknown option, or one of the wrong type; RangeError for a wrong value. */
 export function checkOptions<I, S>(options: ServerOptions<I, S>): void {
-  if (typeof options !== 'object' || options === null) throw new TypeError('createServer needs an options object')
-  for (const name of Object.keys(options)) {
-    if (!OWN.includes(name) && !isLimit(name)) throw new TypeError(`unknown option: ${name}`)
+  if (!isObject(options)) throw new TypeError('createServer needs an options object')
+  for (const [name, value] of Object.entries(options)) {
+    if (Object.hasOwn(DEFAULT_LIMITS, name)) continue
+    if (!Object.hasOwn(OPTIONS, name)) throw new TypeError(`unknown option: ${name}`)
+    const [what, is] = OPTIONS[name as keyof typeof OPTIONS]
+    if (value !== undefined && !is(value)) throw new TypeError(`${name} must be ${what}`)
   }
-  const { handler, port, host, unix, tls, server, pathname, subprotocols, onError } = options
-  if (typeof handler !== 'object' || handler === null) throw new TypeError('handler must be an object')
-  if (typeof handler.message !== 'function') throw new TypeError('handler.message must be a function')
+  const { handler, port, host, unix, tls, server, subprotocols } = options
+  if (typeof handler?.message !== 'function') throw new TypeError('handler.message must be a function')
   for (const name of ['init', 'handshake', 'opened', 'drained', 'closed'] as const) {
-    if (handler[name] !== undefined && typeof handler[name] !== 'function') {
+    if (handler[name] !== undefined && typeof handler[name] !== 'function')
       throw new TypeError(`handler.${name} must be a function`)
-    }
   }
   if ([port, unix, server].filter((place) => place !== undefined).length > 1) {
     throw new TypeError('give one of port, unix and server')
   }
-  if (port !== undefined && typeof port !== 'number') throw new TypeError('port must be a number')
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
     throw new RangeError(`port must be 0–65535: ${port}`)
   }
-  if (host !== undefined && typeof host !== 'string') throw new TypeError('host must be a string')
   if (host !== undefined && port === undefined) throw new TypeError('host goes with port')
-  if (unix !== undefined && (typeof unix !== 'string' || unix === '')) throw new TypeError('unix must be a path')
-  if (tls !== undefined && (typeof tls !== 'object' || tls === null)) throw new TypeError('tls must be an object')
   if (tls !== undefined && port === undefined && unix === undefined) throw new TypeError('tls goes with port or unix')
-  if (server !== undefined && typeof server?.on !== 'function')
-    throw new TypeError('server must be an http or https server')
   checkOrigin(options.origin)
+  readTrust(options.trustProxy)
   checkCompression(options.compression)
-  if (pathname !== undefined && typeof pathname !== 'string' && typeof pathname !== 'function') {
-    throw new TypeError('pathname must be a string or a function')
-  }
-  if (
-    subprotocols !== undefined &&
-    !(Array.isArray(subprotocols) && subprotocols.every((name) => typeof name === 'string'))
-  ) {
-    throw new TypeError('subprotocols must be a list of strings')
-  }
   const bad = subprotocols?.find((name) => !isToken(name))
   if (bad !== undefined) throw new RangeError(`not a subprotocol: ${JSON.stringify(bad)}`)
-  if (onError !== undefined && typeof onError !== 'function') throw new TypeError('onError must be a function')
 }

@@ -5,7 +5,8 @@
 import { parseHost } from './protocol/grammar.ts'
 
 /** Who may connect, judged when an Origin header is present:
- * - `'same'`: pages of the request's own host and port (http or https: TLS may end at a proxy).
+ * - `'same'`: pages of the request's own host and port; with `trustProxy`, those of X-Forwarded-Host, and of the scheme in
+ *   X-Forwarded-Proto (else http or https: TLS may end at a proxy).
  * - `'any'`: every page of the web.
  * - a list of origins such as `'https://example.com'`, compared exactly (a default port may be left out); `'null'` lets
  *   sandboxed frames and local files in.
@@ -19,67 +20,47 @@ export type OriginPolicy =
 /** Whether a request's Origin is allowed. RFC 6455 §4.2.2 item 4. Never throws for what a peer sent; what a predicate
  * throws is passed on.
  * @param origin the Origin header; without one the request is not a browser's, and allowed.
- * @param host the request's host and perhaps port. */
+ * @param host the request's host and perhaps port.
+ * @param scheme that of the client's connection; undefined: either. */
 export function originAllowed(
   policy: OriginPolicy,
   origin: string | undefined,
   host: string,
   headers: Readonly<Record<string, string>>,
+  scheme?: 'http' | 'https' | undefined,
 ): boolean {
   if (origin === undefined || policy === 'any') return true
   // A promise is truthy: a predicate written as async must not let everybody in.
   if (typeof policy === 'function') return policy(origin, { host, headers }) === true
-  if (policy !== 'same') return listed(policy, origin)
-
-  const page = parseOrigin(origin)
-  const own = parseHost(host)
-  return page !== null && own !== null && page.host === own.host && page.port === (own.port ?? defaultPort(page.scheme))
+  if (origin === 'null') return policy.includes('null')
+  const page = canonicalOrigin(origin)
+  // A Host may end with a colon and no port.
+  const own = `${scheme ?? page?.replace(/:.*/, '')}://${host.replace(/:$/, '')}`
+  const allowed = policy === 'same' ? [own] : policy
+  return page !== null && allowed.some((one) => canonicalOrigin(one) === page)
 }
 
 /** Checks an origin policy; undefined, for the default, passes.
  * @throws TypeError for another type, RangeError for a string that is no policy or a list entry that is no origin. */
 export function checkOrigin(policy: unknown): void {
-  if (policy === undefined || typeof policy === 'function') return
-  if (typeof policy === 'string') {
-    if (policy === 'same' || policy === 'any') return
-    throw new RangeError(`origin must be 'same', 'any', a list or a function: ${JSON.stringify(policy)}`)
-  }
-  if (!Array.isArray(policy)) throw new TypeError(`origin must be 'same', 'any', a list or a function`)
+  if (policy === undefined || policy === 'same' || policy === 'any' || typeof policy === 'function') return
+  const kinds = `origin must be 'same', 'any', a list or a function`
+  if (typeof policy === 'string') throw new RangeError(`${kinds}: ${JSON.stringify(policy)}`)
+  if (!Array.isArray(policy)) throw new TypeError(kinds)
   for (const entry of policy) {
     if (typeof entry !== 'string') throw new TypeError('origin must list strings')
-    if (entry !== 'null' && parseOrigin(entry) === null) {
+    if (entry !== 'null' && canonicalOrigin(entry) === null) {
       throw new RangeError(`not an origin (scheme://host or scheme://host:port): ${JSON.stringify(entry)}`)
     }
   }
 }
 
-interface Origin {
-  readonly scheme: string
-  readonly host: string
-  readonly port: number
-}
-
 // RFC 6454 §6.2: scheme, host, perhaps a port, nothing else. The host as browsers write it: punycode, no wildcards.
 const ORIGIN = /^(https?):\/\/((?:[-\w.~]+|\[[0-9a-f:.]+\])(?::\d+)?)$/i
 
-function parseOrigin(text: string): Origin | null {
-  const match = ORIGIN.exec(text)
-  if (match?.[1] === undefined || match[2] === undefined) return null
-  const scheme = match[1].toLowerCase()
-  const authority = parseHost(match[2])
-  return authority && { scheme, host: authority.host, port: authority.port ?? defaultPort(scheme) }
-}
-
-function defaultPort(scheme: string): number {
-  return scheme === 'https' ? 443 : 80
-}
-
-function listed(list: readonly string[], origin: string): boolean {
-  if (origin === 'null') return list.includes('null')
-  const page = parseOrigin(origin)
-  if (page === null) return false
-  return list.some((entry) => {
-    const allowed = parseOrigin(entry)
-    return allowed?.scheme === page.scheme && allowed.host === page.host && allowed.port === page.port
-  })
+/** An origin in lower case and with its port, so that equal ones compare equal; null: it is none. */
+function canonicalOrigin(text: string): string | null {
+  const [, scheme = '', authority = ''] = ORIGIN.exec(text) ?? []
+  const parsed = parseHost(authority)
+  return parsed && `${scheme.toLowerCase()}://${parsed.host}:${parsed.port ?? (/s/i.test(scheme) ? 443 : 80)}`
 }

@@ -7,6 +7,7 @@
 // sockets first, then the backlog, which always gets its own slice.
 
 import { Buffer } from 'node:buffer'
+import { Slab } from './slab.ts'
 
 /** One socket's list, as the outbox sees it: send-queue.ts. */
 export interface Queue {
@@ -16,6 +17,8 @@ export interface Queue {
   readonly listBytes: number
   /** It is on the outbox's list for the end of this turn. */
   dirty: boolean
+  /** Puts all that is accepted on the list. */
+  seal(): void
   /** Hands the first `count` frames, joined to `bytes`, to the stream. */
   hand(bytes: Buffer, count: number): void
   /** Hands on the first frame as it is, or the next 64 KiB of a larger one. */
@@ -36,6 +39,7 @@ const EMPTY = Buffer.alloc(0)
 
 /** The outbox of one server. */
 export class Outbox {
+  readonly slab: Slab = new Slab()
   readonly #sliceMs: number
   #fresh: Queue[] = []
   #backlog: Queue[] = []
@@ -63,6 +67,7 @@ export class Outbox {
 
   /** Writes one queue now, out of turn, as far as the kernel takes it. */
   flushOne(queue: Queue): void {
+    queue.seal()
     while (queue.ready) {
       const { list } = queue
       const count = queue.listBytes <= JOIN_BYTES ? list.length : countUpTo(list, JOIN_BYTES)

@@ -1,63 +1,67 @@
 // Edge: the http or https server of our own, when we are not attached to the user's. It takes upgrades and nothing else:
 // other requests are answered 426, heads that node cannot read, or does not get in time, with what is wrong.
 
-import { createServer, type Server as HttpServer, type IncomingMessage, STATUS_CODES } from 'node:http'
+import {
+  createServer,
+  type Server as HttpServer,
+  type IncomingMessage,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { Socket as TcpSocket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TlsOptions } from 'node:tls'
-import type { Limits } from './limits.ts'
+import type { ServerContext } from './context.ts'
 import { refusalResponse } from './protocol/response.ts'
-import type { Counters } from './stats.ts'
+import { readClient } from './proxy.ts'
 
-/** What it needs of the WebSocket server. */
-export interface OwnServerContext {
-  readonly limits: Limits
-  readonly counters: Counters
-  /** Sockets that were answered, or are about to be. */
-  readonly taken: WeakSet<Duplex>
-  onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
-  onError(error: Error): void
-}
+type OwnContext = Pick<ServerContext<unknown>, 'limits' | 'counters' | 'trusted' | 'report'>
+type OnUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
 export class OwnServer {
   readonly http: HttpServer
-  readonly #context: OwnServerContext
+  readonly #context: OwnContext
   /** TCP connections under TLS: nobody else knows those whose TLS handshake is not done. */
   readonly #raw = new Set<TcpSocket>()
 
-  constructor(tls: TlsOptions | undefined, context: OwnServerContext) {
+  /** @param taken sockets that were answered, or are about to be. */
+  constructor(tls: TlsOptions | undefined, context: OwnContext, taken: WeakSet<Duplex>, onUpgrade: OnUpgrade) {
     this.#context = context
-    const { maxHeaderBytes } = context.limits
     // Node's own timeouts are whole numbers of 32 bits.
-    const handshakeTimeoutMs = Math.min(Math.ceil(context.limits.handshakeTimeoutMs), 2 ** 31 - 1)
+    const timeout = Math.min(Math.ceil(context.limits.handshakeTimeoutMs), 2 ** 31 - 1)
     const options = {
-      maxHeaderSize: maxHeaderBytes,
-      headersTimeout: handshakeTimeoutMs,
-      requestTimeout: handshakeTimeoutMs,
-      connectionsCheckingInterval: Math.min(1000, Math.ceil(handshakeTimeoutMs / 4)),
+      maxHeaderSize: context.limits.maxHeaderBytes,
+      headersTimeout: timeout,
+      requestTimeout: timeout,
+      connectionsCheckingInterval: Math.min(1000, Math.ceil(timeout / 4)),
       // Judged by our own rules, with an answer that says which one was broken.
       requireHostHeader: false,
     }
     this.http =
-      tls === undefined
-        ? createServer(options)
-        : createTlsServer({ handshakeTimeout: handshakeTimeoutMs, ...tls, ...options })
+      tls === undefined ? createServer(options) : createTlsServer({ handshakeTimeout: timeout, ...tls, ...options })
     // Header lines are counted by our own rules; node would silently leave out those over its bound.
     this.http.maxHeadersCount = 0
-    this.http.on('request', (request, response) => {
-      context.taken.add(request.socket)
-      context.counters.rejected(426)
+    const required = (request: IncomingMessage, response: ServerResponse): void => {
+      taken.add(request.socket)
+      const { address } = readClient(context.trusted, request.socket, request.rawHeaders)
+      context.counters.rejected(426, 'upgrade_required', address, request.url)
       response.writeHead(426, { Connection: 'close, Upgrade', Upgrade: 'websocket', Error: 'upgrade_required' }).end()
-    })
+    }
+    // The same for a request that asks first, which node would tell to go on.
+    for (const event of ['request', 'checkContinue', 'checkExpectation']) this.http.on(event, required)
     this.http.on('upgrade', (request, socket, head) => {
       // Behind a request that was answered 426, and with it the last of its connection.
-      if (context.taken.has(socket)) (socket as TcpSocket).destroySoon()
-      else context.onUpgrade(request, socket, head)
+      if (taken.has(socket)) (socket as TcpSocket).destroySoon()
+      else onUpgrade(request, socket, head)
     })
-    this.http.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#onClientError(error, socket))
+    this.http.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+      // What cannot be read behind a request that was answered has its answer.
+      if (taken.has(socket)) (socket as TcpSocket).destroySoon()
+      else this.#onClientError(error, socket as TcpSocket)
+    })
     this.http.on('error', (error) => {
-      if (this.http.listening) context.onError(error)
+      if (this.http.listening) context.report(error, 'server')
     })
     if (tls === undefined) return
     this.http.on('connection', (socket: TcpSocket) => {
@@ -80,17 +84,17 @@ export class OwnServer {
   }
 
   /** A request head that node could not read, or did not get in time. */
-  #onClientError(cause: NodeJS.ErrnoException, socket: Duplex): void {
-    const late = cause.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-    // TLS that was never up, or TCP that is gone, has nobody to answer.
-    if (!socket.writable || !(late || cause.code?.startsWith('HPE_'))) return void socket.destroy()
-    const large = cause.code === 'HPE_HEADER_OVERFLOW'
-    const status = late ? 408 : large ? 431 : 400
-    const { counters } = this.#context
-    if (late) counters.limitHit('handshakeTimeoutMs')
+  #onClientError({ code = '' }: NodeJS.ErrnoException, socket: TcpSocket): void {
+    const { counters, trusted } = this.#context
+    const late = code === 'ERR_HTTP_REQUEST_TIMEOUT'
+    const large = code === 'HPE_HEADER_OVERFLOW'
+    if (late || code === 'ERR_TLS_HANDSHAKE_TIMEOUT') counters.limitHit('handshakeTimeoutMs')
     if (large) counters.limitHit('maxHeaderBytes')
-    counters.rejected(status)
+    // TLS that was never up, or TCP that is gone, has nobody to answer.
+    if (!socket.writable || !(late || code.startsWith('HPE_'))) return void socket.destroy()
+    const status = late ? 408 : large ? 431 : 400
     const error = late ? 'request_timeout' : large ? 'headers_too_large' : 'bad_request'
+    counters.rejected(status, error, readClient(trusted, socket, []).address)
     socket.end(refusalResponse({ status, error }, STATUS_CODES[status]))
     socket.once('finish', () => socket.destroy())
   }

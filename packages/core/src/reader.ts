@@ -1,27 +1,17 @@
 // The reading half of one socket: bytes → Protocol → the handler, one callback at a time. While a callback's promise is
 // pending, or the user paused, the next message is held and reading stops, so that a flood waits in the kernel and not
 // here. Control frames before that message are still answered.
+//
+// One read may hold thousands of messages, or a few that inflate to megabytes: after `sliceMs` of them the rest waits for
+// the next turn, so that other sockets get theirs.
 
 import type { Buffer } from 'node:buffer'
 import type { Socket as TcpSocket } from 'node:net'
-import type { Handler, Socket } from './handler.ts'
-import type { Heartbeat } from './heartbeat.ts'
-import type { Limits } from './limits.ts'
+import type { ServerContext } from './context.ts'
+import type { Socket } from './handler.ts'
 import type { ErrorWhere } from './options.ts'
-import type { Pressure } from './pressure.ts'
 import type { ProtocolError } from './protocol/errors.ts'
 import { type MessageEvent, Protocol, type ProtocolEvent } from './protocol/protocol.ts'
-import type { Counters } from './stats.ts'
-
-/** What reading needs of its server. */
-export interface ReadContext<S> {
-  readonly handler: Handler<never, S>
-  readonly limits: Limits
-  readonly counters: Counters
-  readonly pressure: Pressure
-  readonly heartbeat: Heartbeat
-  report(error: unknown, where: ErrorWhere, socket?: Socket<S>): void
-}
 
 /** The connection that is read. */
 export interface ReadOwner<S> extends Socket<S> {
@@ -31,8 +21,12 @@ export interface ReadOwner<S> extends Socket<S> {
   onCallbackError(error: unknown, where: ErrorWhere): void
 }
 
+/** How many bytes are delivered between two looks at the clock; each message counts for some. */
+const BYTES_PER_LOOK = 65_536
+const BYTES_PER_MESSAGE = 1024
+
 export class Reader<S> {
-  readonly #context: ReadContext<S>
+  readonly #context: ServerContext<S>
   readonly #owner: ReadOwner<S>
   readonly #stream: TcpSocket
   readonly #protocol: Protocol
@@ -43,12 +37,14 @@ export class Reader<S> {
   #paused = false
   #streamPaused = false
   #pumping = false
+  /** It has had its share of this turn. */
+  #yielding = false
   #drainedDue = false
   #heldBytes = 0
   /** When the message under way began, in the heartbeat's time; 0: none is. */
   #messageSince = 0
 
-  constructor(context: ReadContext<S>, owner: ReadOwner<S>, stream: TcpSocket, deflate: boolean) {
+  constructor(context: ServerContext<S>, owner: ReadOwner<S>, stream: TcpSocket, deflate: boolean) {
     this.#context = context
     this.#owner = owner
     this.#stream = stream
@@ -131,9 +127,17 @@ export class Reader<S> {
   pump(): void {
     if (this.#pumping) return
     this.#pumping = true
+    let unlooked = 0
+    let sliceEnd = Number.POSITIVE_INFINITY
     for (;;) {
       const open = this.#owner.readyState === 'open'
-      const blocked = this.#busy || this.#paused
+      if (unlooked >= BYTES_PER_LOOK) {
+        unlooked = 0
+        const now = performance.now()
+        if (now >= sliceEnd) this.#yield()
+        else if (sliceEnd === Number.POSITIVE_INFINITY) sliceEnd = now + this.#context.limits.sliceMs
+      }
+      const blocked = this.#busy || this.#paused || this.#yielding
       if (open && !this.#busy && this.#drainedDue) {
         this.#drainedDue = false
         this.#run('drained', null)
@@ -150,6 +154,7 @@ export class Reader<S> {
       } else {
         this.#held = null
         this.#messageSince = 0
+        unlooked += event.data.length + BYTES_PER_MESSAGE
         // After our own Close, messages are read past, in search of the peer's.
         if (open) this.#run('message', event)
       }
@@ -159,6 +164,14 @@ export class Reader<S> {
     else if (this.#messageSince === 0) this.#messageSince = this.#context.heartbeat.now
     this.#account()
     this.#steer()
+  }
+
+  #yield(): void {
+    this.#yielding = true
+    setImmediate(() => {
+      this.#yielding = false
+      this.pump()
+    })
   }
 
   #run(where: 'opened' | 'message' | 'drained', message: MessageEvent | null): void {

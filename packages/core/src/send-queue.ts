@@ -6,10 +6,9 @@
 
 import { Buffer } from 'node:buffer'
 import type { Socket as TcpSocket } from 'node:net'
-import type { Limits } from './limits.ts'
-import { JOIN_BYTES, type Outbox, type Queue } from './outbox.ts'
-import type { Pressure } from './pressure.ts'
-import type { Counters } from './stats.ts'
+import type { ServerContext } from './context.ts'
+import { JOIN_BYTES, type Queue } from './outbox.ts'
+import { type Opcode, type Payload, smallFrameLength, writeSmallFrame } from './protocol/framed.ts'
 
 /** Control frames that may wait behind refused bytes, beside the one newest pong: pings are dropped beyond it. */
 const MAX_WAITING_PINGS = 16
@@ -28,13 +27,7 @@ export interface QueueOwner {
   onQueueEmpty(): void
 }
 
-/** What a queue needs of its server. */
-export interface SendContext {
-  readonly limits: Limits
-  readonly outbox: Outbox
-  readonly pressure: Pressure
-  readonly counters: Counters
-}
+type SendContext = Pick<ServerContext<unknown>, 'limits' | 'outbox' | 'pressure' | 'counters'>
 
 /** The frames accepted for one socket and not taken by the kernel. */
 export class SendQueue implements Queue {
@@ -42,9 +35,12 @@ export class SendQueue implements Queue {
   readonly #stream: TcpSocket
   readonly #tls: boolean
   readonly #owner: QueueOwner
-  /** Accepted and not handed to the stream. */
+  /** Accepted and not handed to the stream: the list, then a piece of the slab. */
   list: Buffer[] = NONE
   listBytes = 0
+  #slab: Buffer | null = null
+  #from = 0
+  #to = 0
   dirty = false
   /** Handed to the stream and not taken by the kernel. */
   #inFlight = 0
@@ -88,7 +84,7 @@ export class SendQueue implements Queue {
   /** Accepts a data frame, or says `'over'`: it would go past `maxBufferedBytes`. */
   offer(frame: Buffer): 'ok' | 'backpressure' | 'over' {
     if (this.#inFlight === 0) {
-      if (this.list.length === 0 || this.listBytes + frame.length <= JOIN_BYTES) {
+      if (this.listBytes === 0 || this.listBytes + frame.length <= JOIN_BYTES) {
         this.push(frame)
         return 'ok'
       }
@@ -105,6 +101,34 @@ export class SendQueue implements Queue {
     return this.refused ? 'backpressure' : 'ok'
   }
 
+  /** Accepts a small data message, framed into the slab; false: it is for `offer`. */
+  offerSmall(data: Payload, opcode: Opcode | undefined): boolean {
+    if (this.#inFlight > 0 || (opcode !== undefined && opcode !== 'text' && opcode !== 'binary')) return false
+    const size = smallFrameLength(data)
+    if (size === 0 || this.listBytes + size > JOIN_BYTES) return false
+    const { slab } = this.#context.outbox
+    const at = slab.take(size)
+    const text = opcode === undefined ? typeof data === 'string' : opcode === 'text'
+    writeSmallFrame(slab.bytes, at, data as string | Uint8Array, text, size)
+    if (this.#to !== at || this.#slab !== slab.bytes) {
+      this.seal()
+      this.#slab = slab.bytes
+      this.#from = at
+    }
+    this.#to = at + size
+    this.listBytes += size
+    this.#wantFlush()
+    return true
+  }
+
+  seal(): void {
+    if (this.#slab === null) return
+    const piece = this.#slab.subarray(this.#from, this.#to)
+    this.#slab = null
+    if (this.list === NONE) this.list = [piece]
+    else this.list.push(piece)
+  }
+
   /** Accepts a ping; false: too many wait already. Control frames do not count against the cap. */
   offerPing(frame: Buffer): boolean {
     if (this.refused && ++this.#pings > MAX_WAITING_PINGS) return false
@@ -119,6 +143,7 @@ export class SendQueue implements Queue {
       this.list[this.#pongAt] = frame
       return
     }
+    if (this.#inFlight === 0 && this.listBytes + frame.length > JOIN_BYTES) this.#context.outbox.flushOne(this)
     this.push(frame)
     this.#pongAt = this.list.length - 1
   }
@@ -135,6 +160,7 @@ export class SendQueue implements Queue {
     // Half a frame must be followed by its other half.
     this.list = this.#cut ? this.list.slice(0, 1) : NONE
     this.listBytes = this.#cut ? this.list[0]!.length : 0
+    this.#slab = null
     this.#pongAt = -1
     this.#packed = 0
     this.#account()
@@ -194,6 +220,7 @@ export class SendQueue implements Queue {
   /** Accepts bytes whatever waits: the 101, a Close, and what the offers have let pass. */
   push(frame: Buffer): void {
     if (this.#ended) return
+    this.seal()
     if (this.list === NONE) this.list = [frame]
     else this.list.push(frame)
     this.listBytes += frame.length
@@ -201,10 +228,13 @@ export class SendQueue implements Queue {
       if (this.list.length - this.#packed >= FRAMES_PER_PACK) this.#pack()
       this.#account()
     }
-    if (!this.dirty && !this.refused) {
-      this.dirty = true
-      this.#context.outbox.add(this)
-    }
+    this.#wantFlush()
+  }
+
+  #wantFlush(): void {
+    if (this.dirty || this.refused) return
+    this.dirty = true
+    this.#context.outbox.add(this)
   }
 
   /** Joins what waits: a frame costs far more memory as an object of its own than its bytes, and those are what is capped. */
@@ -221,7 +251,7 @@ export class SendQueue implements Queue {
   }
 
   #endWhenOut(): void {
-    if (this.#ended || !this.#ending || this.#inFlight > 0 || this.list.length > 0) return
+    if (this.#ended || !this.#ending || this.#inFlight > 0 || this.listBytes > 0) return
     this.#ended = true
     this.#stream.end()
   }

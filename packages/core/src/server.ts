@@ -4,7 +4,9 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket as TcpSocket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { inspect } from 'node:util'
-import type { Connection } from './connection.ts'
+import { AddressCounts } from './addresses.ts'
+import type { Member, Pending, ServerContext } from './context.ts'
+import { channels } from './diagnostics.ts'
 import { type DrainOptions, type DrainResult, drainAll, drainPlan } from './drain.ts'
 import type { Socket } from './handler.ts'
 import { Heartbeat } from './heartbeat.ts'
@@ -15,10 +17,11 @@ import { Outbox } from './outbox.ts'
 import { OwnServer } from './own-server.ts'
 import { Pressure } from './pressure.ts'
 import { CloseCode } from './protocol/close.ts'
-import { requestPath } from './protocol/handshake.ts'
+import { type Refusal, requestPath } from './protocol/handshake.ts'
 import { createDeflaters } from './protocol/permessage-deflate.ts'
+import { readTrust } from './proxy.ts'
 import { Counters, type Stats } from './stats.ts'
-import { DRAINING, Upgrade, type UpgradeContext } from './upgrade.ts'
+import { DRAINING, Upgrade } from './upgrade.ts'
 
 /** A WebSocket server, made by `createServer`. */
 export interface Server<S = unknown> {
@@ -53,14 +56,15 @@ export function createServer<I = undefined, S = I>(options: ServerOptions<I, S>)
 /** Sockets that some server has answered, or is about to: nobody else may. */
 const taken = new WeakSet<Duplex>()
 
+const NOT_FOUND: Refusal = { status: 404, error: 'not_found' }
+
 class SocketServer<I, S> implements Server<S> {
   readonly #options: ServerOptions<I, S>
-  readonly #context: UpgradeContext<I, S>
-  readonly #connections = new Set<Connection<S>>()
-  readonly #upgrades = new Set<Upgrade<I, S>>()
-  readonly #counters = new Counters()
+  readonly #context: ServerContext<S>
+  readonly #connections = new Set<Member<S>>()
+  readonly #upgrades = new Set<Pending>()
   readonly #own: OwnServer | null
-  #leaving = false
+  #signal: AbortSignal | undefined
   #listening: Promise<Address> | null = null
   #closing: Promise<void> | null = null
   #draining: Promise<DrainResult> | null = null
@@ -68,93 +72,89 @@ class SocketServer<I, S> implements Server<S> {
 
   constructor(options: ServerOptions<I, S>) {
     this.#options = options
+    const { handler, origin = 'same', subprotocols = [], port, unix } = options
+    const [connections, upgrades] = [this.#connections, this.#upgrades]
     const limits = resolveLimits(options)
-    const pressure = new Pressure(limits.maxTotalBytes, () => this.#connections)
-    const heartbeat = new Heartbeat(limits, [this.#connections, this.#upgrades], () => {
+    const pressure = new Pressure(limits.maxTotalBytes, () => [...connections, ...upgrades])
+    const heartbeat = new Heartbeat(limits, [connections, upgrades], () => {
       pressure.relieve()
-      if (this.#connections.size + this.#upgrades.size === 0) heartbeat.stop()
+      if (connections.size + upgrades.size === 0) heartbeat.stop()
     })
-    const server = this
+    const addresses = new AddressCounts(limits.maxConnectionsPerAddress)
     this.#context = {
-      handler: options.handler as UpgradeContext<I, S>['handler'],
+      handler,
       limits,
       pressure,
       heartbeat,
-      counters: this.#counters,
+      addresses,
+      connections,
+      upgrades,
+      origin,
+      subprotocols,
+      counters: new Counters(this),
       outbox: new Outbox(limits.sliceMs),
-      origin: options.origin ?? 'same',
+      trusted: readTrust(options.trustProxy),
       deflaters: createDeflaters(options.compression),
-      subprotocols: options.subprotocols ?? [],
-      connections: this.#connections,
-      upgrades: this.#upgrades,
-      get leaving() {
-        return server.#leaving
-      },
+      leaving: false,
       report: (error, where, socket) => this.#report(error, where, socket),
       forget: (connection) => {
-        this.#connections.delete(connection)
+        connections.delete(connection)
+        addresses.give(connection.remoteAddress)
         this.#checkEmpty()
       },
       forgetUpgrade: (upgrade) => {
-        this.#upgrades.delete(upgrade)
+        upgrades.delete(upgrade)
         this.#checkEmpty()
       },
     }
-    this.#own =
-      options.port === undefined && options.unix === undefined
-        ? null
-        : new OwnServer(options.tls, {
-            limits,
-            counters: this.#counters,
-            taken,
-            onUpgrade: (request, socket, head) => this.#receive(request, socket, head, this.#isOurs(request)),
-            onError: (error) => this.#report(error, 'server'),
-          })
+    const own = port !== undefined || unix !== undefined
+    this.#own = own ? new OwnServer(options.tls, this.#context, taken, this.upgrade.bind(this)) : null
     options.server?.on('upgrade', this.#onAttachedUpgrade)
   }
 
-  listen(options: { signal?: AbortSignal } = {}): Promise<Address> {
-    if (this.#own === null) {
-      return Promise.reject(new Error('this server has no port or unix socket of its own to listen on'))
+  async listen({ signal }: { signal?: AbortSignal } = {}): Promise<Address> {
+    if (this.#own === null) throw new Error('this server has no port or unix socket of its own to listen on')
+    if (this.#closing !== null) throw new Error('this server is closed')
+    if (this.#listening !== null) throw new Error('this server listens already')
+    try {
+      this.#listening = listenOn(this.#own.http, this.#options, signal)
+      const address = await this.#listening
+      this.#signal = signal
+      signal?.addEventListener('abort', this.#onAbort)
+      return address
+    } catch (error) {
+      this.#listening = null
+      throw error
     }
-    if (this.#closing !== null) return Promise.reject(new Error('this server is closed'))
-    if (this.#listening !== null) return Promise.reject(new Error('this server listens already'))
-    const { port, host, unix } = this.#options
-    this.#listening = listenOn(this.#own.http, { port, host, unix, signal: options.signal }).then(
-      (address) => {
-        options.signal?.addEventListener('abort', () => void this.close(), { once: true })
-        return address
-      },
-      (error: unknown) => {
-        this.#listening = null
-        throw error
-      },
-    )
-    return this.#listening
   }
 
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (taken.has(socket)) throw new Error('this socket has been given to upgrade() before')
-    this.#receive(request, socket, head, this.#isOurs(request))
+    this.#receive(request, socket, head, this.#refusalOf(request))
   }
 
   get sockets(): Iterable<Socket<S>> {
-    return { [Symbol.iterator]: () => openOnes(this.#connections) }
+    const all = this.#connections
+    return {
+      *[Symbol.iterator]() {
+        for (const socket of all) if (socket.readyState === 'open') yield socket
+      },
+    }
   }
 
   stats(): Stats {
-    return this.#counters.snapshot()
+    return this.#context.counters.snapshot()
   }
 
   drain(options: DrainOptions = {}): Promise<DrainResult> {
     if (this.#draining !== null) return this.#draining
-    drainPlan(options)
+    const plan = drainPlan(options)
     if (options.signal?.aborted) return Promise.reject(options.signal.reason)
     this.#leave()
-    this.#draining = drainAll(this.#connections, () => this.#empty(), options).catch((error: unknown) => {
+    this.#draining = drainAll(this.#connections, () => this.#empty(), plan, options.signal).catch((error: unknown) => {
       // Given up: back to work, unless the server has been closed meanwhile.
       this.#draining = null
-      this.#leaving = this.#closing !== null
+      this.#context.leaving = this.#closing !== null
       throw error
     })
     return this.#draining
@@ -172,56 +172,53 @@ class SocketServer<I, S> implements Server<S> {
   async #close(): Promise<void> {
     this.#leave()
     this.#options.server?.off('upgrade', this.#onAttachedUpgrade)
-    const own = this.#own
     // An attempt to listen that is under way must come to its end first.
     await this.#listening?.catch(() => {})
-    const released = own?.close()
+    this.#signal?.removeEventListener('abort', this.#onAbort)
+    const released = this.#own?.close()
     for (const connection of this.#connections) connection.close(CloseCode.GOING_AWAY, 'server is closing')
     await this.#empty()
-    own?.destroyRest()
+    this.#own?.destroyRest()
     await released
     this.#context.heartbeat.stop()
   }
 
+  readonly #onAbort = (): void => void this.close()
+
   /** From now on nobody new is accepted. */
   #leave(): void {
-    this.#leaving = true
+    this.#context.leaving = true
     for (const upgrade of this.#upgrades) upgrade.refuse(DRAINING)
   }
 
   readonly #onAttachedUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    const refusal = this.#refusalOf(request)
     // Another listener may know the path; when ours is the only one, the peer would wait for ever.
     const alone = (this.#options.server?.listenerCount('upgrade') ?? 0) <= 1
-    const ours = this.#isOurs(request)
-    if (taken.has(socket) || (ours === false && !alone)) return
-    this.#receive(request, socket, head, ours)
+    if (!taken.has(socket) && (refusal !== NOT_FOUND || alone)) this.#receive(request, socket, head, refusal)
   }
 
-  #receive(request: IncomingMessage, socket: Duplex, head: Buffer, ours: boolean | null): void {
+  #receive(request: IncomingMessage, socket: Duplex, head: Buffer, refusal: Refusal | null): void {
     taken.add(socket)
     // The peer left before a framework decided: nothing more would be heard of it.
-    if (socket.destroyed) return
-    const upgrade = new Upgrade(this.#context, socket as TcpSocket, head)
-    if (ours === true) upgrade.begin(request)
-    else if (ours === false) upgrade.refuse({ status: 404, error: 'not_found' })
-    else upgrade.refuse({ status: 500, error: 'internal_error' })
+    if (!socket.destroyed) new Upgrade(this.#context, request, socket as TcpSocket, head).begin(request, refusal)
   }
 
-  /** Is the request's path ours? null: the predicate threw. */
-  #isOurs(request: IncomingMessage): boolean | null {
+  /** Why the request's path is refused; null: it is ours. */
+  #refusalOf(request: IncomingMessage): Refusal | null {
     const { pathname } = this.#options
-    if (pathname === undefined) return true
+    if (pathname === undefined) return null
     const path = requestPath(request.url ?? '')
-    if (typeof pathname === 'string') return pathname === path
     try {
-      return pathname(path)
+      return (typeof pathname === 'string' ? pathname === path : pathname(path)) ? null : NOT_FOUND
     } catch (error) {
       this.#report(error, 'pathname')
-      return null
+      return { status: 500, error: 'internal_error' }
     }
   }
 
   #report(error: unknown, where: ErrorWhere, socket?: Socket<S>): void {
+    if (channels.error.hasSubscribers) channels.error.publish({ server: this, error, where, socket })
     const { onError } = this.#options
     if (onError === undefined) return warn(error)
     try {
@@ -243,15 +240,8 @@ class SocketServer<I, S> implements Server<S> {
   #checkEmpty(): void {
     // Refused upgrades linger for a moment: a drain that waited for them would never end while clients come back.
     const left = this.#connections.size + (this.#closing === null ? 0 : this.#upgrades.size)
-    if (this.#waiting.length === 0 || left > 0) return
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (const resolve of waiting) resolve()
+    if (left === 0) for (const resolve of this.#waiting.splice(0)) resolve()
   }
-}
-
-function* openOnes<S>(connections: Iterable<Connection<S>>): Generator<Socket<S>> {
-  for (const connection of connections) if (connection.readyState === 'open') yield connection
 }
 
 function warn(error: unknown): void {

@@ -1,50 +1,60 @@
-// What a server counts. Plain fields, so that counting costs an increment and reading costs a copy of a few numbers.
+// What a server counts, and tells who listens (diagnostics.ts) in the same place, so that both always agree. Plain fields:
+// counting costs an increment, reading a copy of a few numbers.
+
+import { channels } from './diagnostics.ts'
+import type { CloseInfo, Socket } from './handler.ts'
+import type { Limits } from './limits.ts'
+import { requestPath } from './protocol/handshake.ts'
 
 /** What `server.stats()` gives: counts since the server was made, but for `sockets` and `pendingHandshakes`, which are
  * of this moment. */
-export interface Stats {
-  /** Open sockets. */
-  sockets: number
-  pendingHandshakes: number
-  /** Bytes of frames read and handed to the kernel. */
-  bytesIn: number
-  bytesOut: number
-  /** Data messages delivered to `message`, and accepted by `write`. */
-  messagesIn: number
-  messagesOut: number
-  /** Frames not accepted under `slowConsumer: 'drop'`. */
-  dropped: number
-  /** Ended sockets by close code. */
-  closes: Record<number, number>
-  /** Refused upgrades by HTTP status. */
-  rejections: Record<number, number>
-  /** Limits that were hit, by option. */
-  limits: Record<string, number>
-}
+export type Stats = Omit<Counters, 'opened' | 'closed' | 'rejected' | 'limitHit' | 'snapshot'>
 
 /** The counters of one server. */
-export class Counters implements Stats {
+export class Counters {
+  readonly #server: object
+  /** Open sockets. */
   sockets = 0
   pendingHandshakes = 0
+  /** Bytes of frames read and handed to the kernel. */
   bytesIn = 0
   bytesOut = 0
+  /** Data messages delivered to `message`, and accepted by `write`. */
   messagesIn = 0
   messagesOut = 0
+  /** Frames not accepted under `slowConsumer: 'drop'`. */
   dropped = 0
-  readonly closes: Record<number, number> = {}
-  readonly rejections: Record<number, number> = {}
-  readonly limits: Record<string, number> = {}
+  /** Ended sockets by close code. */
+  closes: Record<number, number> = {}
+  /** Refused upgrades by HTTP status. */
+  rejections: Record<number, number> = {}
+  /** Limits that were hit, by option. */
+  limits: Record<string, number> = {}
 
-  closed(code: number): void {
-    this.closes[code] = (this.closes[code] ?? 0) + 1
+  constructor(server: object) {
+    this.#server = server
   }
 
-  rejected(status: number): void {
+  opened(socket: Socket): void {
+    if (channels.open.hasSubscribers) channels.open.publish({ server: this.#server, socket })
+  }
+
+  closed(socket: Socket, info: CloseInfo): void {
+    this.closes[info.code] = (this.closes[info.code] ?? 0) + 1
+    if (channels.close.hasSubscribers) channels.close.publish({ server: this.#server, socket, ...info })
+  }
+
+  /** @param url as it was sent; its query is nobody's business. */
+  rejected(status: number, error: string, remoteAddress = '', url = ''): void {
     this.rejections[status] = (this.rejections[status] ?? 0) + 1
+    if (!channels.reject.hasSubscribers) return
+    channels.reject.publish({ server: this.#server, status, error, remoteAddress, path: requestPath(url) })
   }
 
-  limitHit(option: string): void {
-    this.limits[option] = (this.limits[option] ?? 0) + 1
+  limitHit(limit: keyof Limits, socket?: Socket): void {
+    this.limits[limit] = (this.limits[limit] ?? 0) + 1
+    if (!channels.limit.hasSubscribers) return
+    queueMicrotask(() => channels.limit.publish({ server: this.#server, limit, socket }))
   }
 
   snapshot(): Stats {

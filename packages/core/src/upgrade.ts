@@ -1,112 +1,100 @@
 // Edge: one upgrade, from the HTTP request to the 101 or a refusal. What is asked is judged by protocol/handshake.ts, who
-// asks by origin.ts, and then the user's `handshake` decides, perhaps later: until then bytes are kept (bounded), and a
-// peer that leaves gives its place back.
+// asks by proxy.ts and origin.ts, and then the user's `handshake` decides, perhaps later: until then bytes are kept
+// (bounded, and counted), and a peer that leaves gives its place back.
 
 import { Buffer } from 'node:buffer'
-import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket as TcpSocket } from 'node:net'
-import { Connection, type ConnectionContext } from './connection.ts'
-import { Acceptance, type HandshakeRequest, type HandshakeResult, Rejection } from './handler.ts'
-import { type Beating, LINGER_MS } from './heartbeat.ts'
+import { Connection } from './connection.ts'
+import type { Pending, ServerContext } from './context.ts'
+import { Acceptance, accept, type HandshakeRequest, type HandshakeResult, Rejection } from './handler.ts'
+import { LINGER_MS } from './heartbeat.ts'
+import type { Limits } from './limits.ts'
 import type { ErrorWhere } from './options.ts'
-import { type OriginPolicy, originAllowed } from './origin.ts'
+import { originAllowed } from './origin.ts'
 import { chooseSubprotocol, type Opening, type Refusal, readHandshake } from './protocol/handshake.ts'
-import { type Deflater, negotiateDeflate, type WindowBits } from './protocol/permessage-deflate.ts'
+import { negotiateDeflate } from './protocol/permessage-deflate.ts'
 import { refusalResponse, switchingProtocols } from './protocol/response.ts'
+import { type Client, readClient } from './proxy.ts'
 import { isThenable } from './reader.ts'
 import { type Sink, wire } from './wire.ts'
 
 /** Bytes kept of a peer that sends before it was answered, which no client should; more waits in the kernel. */
 const MAX_EARLY_BYTES = 65_536
 
-/** When to come back after a 503, in seconds. */
+const NO_BYTES = Buffer.alloc(0)
+
+/** When to come back after a 429 or 503, in seconds. */
 const RETRY_AFTER = { 'Retry-After': '2' }
 
 /** What an upgrade gets while its server drains or closes. */
 export const DRAINING: Refusal = { status: 503, error: 'draining', headers: RETRY_AFTER }
 
-/** What an upgrade needs of its server. */
-export interface UpgradeContext<I, S> extends Omit<ConnectionContext<S>, 'handler'> {
-  readonly handler: ConnectionContext<S>['handler'] & {
-    init?(): I
-    handshake?(request: HandshakeRequest, state: I): HandshakeResult<S>
-  }
-  readonly origin: OriginPolicy
-  /** One for each window size; null: compression is off. */
-  readonly deflaters: Readonly<Record<WindowBits, Deflater>> | null
-  readonly subprotocols: readonly string[]
-  /** The server drains or closes. */
-  readonly leaving: boolean
-  /** All connections and all upgrades that are not done. */
-  readonly connections: Set<Connection<S>>
-  readonly upgrades: Set<Upgrade<I, S>>
-  /** An upgrade is done: nothing of it is left. */
-  forgetUpgrade(upgrade: Upgrade<I, S>): void
-}
-
-/** The request as the user's `handshake` sees it; what few handshakes ask for is made when they do. */
-function handshakeRequest(opening: Opening, remoteAddress: string, signal: () => AbortSignal): HandshakeRequest {
-  const { path, search, headers, subprotocols } = opening
-  let query: URLSearchParams | undefined
-  return {
-    path,
-    headers,
-    remoteAddress,
-    subprotocols,
-    get query() {
-      query ??= new URLSearchParams(search)
-      return query
-    },
-    get signal() {
-      return signal()
-    },
-  }
-}
-
-export class Upgrade<I, S> implements Sink, Beating {
-  readonly #context: UpgradeContext<I, S>
+export class Upgrade<S> implements Sink, Pending {
+  readonly #context: ServerContext<S>
   readonly #stream: TcpSocket
-  readonly #remoteAddress: string
+  readonly #client: Client
+  readonly #url: string
   #early: Buffer
   #deadline: number
-  /** `handshake` has been asked and has not answered. */
-  #pending = false
-  /** Accepted or refused, or the peer is gone. */
-  #done = false
+  /** `'behind'`: an earlier request has no answer yet; `'asked'`: `handshake` has been asked and has not answered;
+   * `'left'`: refused, or the peer is gone. */
+  #state: 'behind' | 'judged' | 'asked' | 'accepted' | 'left' = 'behind'
+  /** It counts as one of its address's connections. */
+  #counted = false
   #abort: AbortController | null = null
-  /** Refused, or the peer is gone. */
-  #left = false
 
-  constructor(context: UpgradeContext<I, S>, stream: TcpSocket, head: Buffer) {
+  constructor(context: ServerContext<S>, request: IncomingMessage, stream: TcpSocket, head: Buffer) {
     this.#context = context
     this.#stream = stream
+    this.#client = readClient(context.trusted, stream, request.rawHeaders)
+    this.#url = request.url ?? ''
     this.#early = head
-    this.#remoteAddress = stream.remoteAddress ?? ''
+    context.pressure.input(head.length)
     this.#deadline = context.heartbeat.now + context.limits.handshakeTimeoutMs
     wire(stream, this)
     context.upgrades.add(this)
     context.heartbeat.start()
-    // A framework may hand over a stream that is no TCP socket and has neither.
-    const tcp: Partial<TcpSocket> = stream
-    tcp.setTimeout?.(0)
-    tcp.setNoDelay?.(true)
   }
 
-  /** Judges the request, then asks the user. */
-  begin(request: IncomingMessage): void {
-    const { limits, counters, pressure, connections, leaving } = this.#context
+  get heldBytes(): number {
+    return this.#early.length
+  }
+
+  shed(): void {
+    this.#refuseFull('maxTotalBytes')
+  }
+
+  /** Judges the request, unless it is refused already, then asks the user. */
+  begin(request: IncomingMessage, refusal: Refusal | null): void {
+    if (this.#done || !this.#stream.writable) return
+    // RFC 9112 §9.3.2: answers go out in the order of their requests. Behind one that node's http has not finished, ours
+    // would be taken for that one's answer, and that one's for frames.
+    const earlier = (this.#stream as { _httpMessage?: ServerResponse | null })._httpMessage
+    if (earlier) return void earlier.once('close', () => this.begin(request, refusal))
+    this.#state = 'judged'
+    // A framework may hand over a stream that is no TCP socket and has neither.
+    const tcp: Partial<TcpSocket> = this.#stream
+    tcp.setTimeout?.(0)
+    tcp.setNoDelay?.(true)
+
+    if (refusal !== null) return this.refuse(refusal)
+    const { limits, counters, pressure, connections, addresses, origin, leaving } = this.#context
     // Nothing is allocated for an upgrade that there is no place for.
     if (leaving) return this.refuse(DRAINING)
     if (connections.size + counters.pendingHandshakes >= limits.maxConnections)
       return this.#refuseFull('maxConnections')
     if (counters.pendingHandshakes >= limits.maxPendingHandshakes) return this.#refuseFull('maxPendingHandshakes')
     if (pressure.over) return this.#refuseFull('maxTotalBytes')
+    if (!addresses.take(this.#client.address)) return this.#refuseFull('maxConnectionsPerAddress', 429)
+    this.#counted = true
+
     const read = readHandshake(request, limits)
     if ('refusal' in read) return this.refuse(read.refusal)
     const { opening } = read
+    const client = this.#client
     try {
-      const { origin } = this.#context
-      if (!originAllowed(origin, opening.origin, opening.host, opening.headers)) {
+      if (!originAllowed(origin, opening.origin, client.host(opening.host), opening.headers, client.scheme)) {
         return this.refuse({ status: 403, error: 'origin_not_allowed' })
       }
     } catch (error) {
@@ -118,29 +106,34 @@ export class Upgrade<I, S> implements Sink, Beating {
   /** Answers with a status and ends the TCP connection, within a second. */
   refuse(refusal: Refusal & { body?: string | undefined }): void {
     if (this.#done) return
-    const response = refusalResponse(refusal, STATUS_CODES[refusal.status])
-    this.#gone()
-    this.#context.counters.rejected(refusal.status)
-    if (refusal.limit !== undefined) this.#context.counters.limitHit(refusal.limit)
-    this.#deadline = this.#context.heartbeat.now + LINGER_MS
-    this.#stream.end(response)
+    const { status, error, limit } = refusal
+    const response = refusalResponse(refusal, STATUS_CODES[status])
+    const { counters, heartbeat } = this.#context
+    const behind = this.#state === 'behind'
+    this.#leave()
+    if (limit !== undefined) counters.limitHit(limit)
+    this.#deadline = heartbeat.now + LINGER_MS
+    if (behind) this.#stream.destroy()
+    else this.#stream.end(response)
     // What the peer still sends is read past, so that it can read the answer before it meets a reset.
     this.#stream.resume()
+    counters.rejected(status, error, this.#client.address, this.#url)
   }
 
   onBytes(chunk: Buffer): void {
     if (this.#done) return
     this.#early = this.#early.length === 0 ? chunk : Buffer.concat([this.#early, chunk])
+    this.#context.pressure.input(chunk.length)
     if (this.#early.length >= MAX_EARLY_BYTES) this.#stream.pause()
   }
 
   onStreamEnd(): void {
-    this.#gone()
+    this.#leave()
     this.#stream.end()
   }
 
   onStreamClose(): void {
-    this.#gone()
+    this.#leave()
     this.#context.forgetUpgrade(this)
   }
 
@@ -150,18 +143,20 @@ export class Upgrade<I, S> implements Sink, Beating {
     else this.refuse({ status: 503, error: 'handshake_timeout', headers: RETRY_AFTER, limit: 'handshakeTimeoutMs' })
   }
 
+  get #done(): boolean {
+    return this.#state === 'accepted' || this.#state === 'left'
+  }
+
   #ask(opening: Opening): void {
     const { handler, counters } = this.#context
     let where: ErrorWhere = 'init'
     try {
-      const first = handler.init?.() as I
+      const first = handler.init?.()
       where = 'handshake'
-      if (handler.handshake === undefined)
-        return this.#accept(opening, new Acceptance(first as unknown as S, undefined, {}))
-      const request = handshakeRequest(opening, this.#remoteAddress, () => this.#signal())
-      const result = handler.handshake(request, first)
+      if (handler.handshake === undefined) return this.#accept(opening, accept(first as S))
+      const result = handler.handshake(this.#request(opening), first)
       if (!isThenable(result)) return this.#decide(opening, result as Exclude<HandshakeResult<S>, Promise<unknown>>)
-      this.#pending = true
+      this.#state = 'asked'
       counters.pendingHandshakes++
       Promise.resolve(result)
         .then((decision) => this.#decide(opening, decision))
@@ -171,17 +166,31 @@ export class Upgrade<I, S> implements Sink, Beating {
     }
   }
 
+  /** The request as the user's `handshake` sees it. */
+  #request({ path, search, headers, subprotocols }: Opening): HandshakeRequest {
+    const { address: remoteAddress, scheme } = this.#client
+    const secure = scheme === undefined ? 'encrypted' in this.#stream : scheme === 'https'
+    const query = new URLSearchParams(search)
+    const signal = (): AbortSignal => this.#signal()
+    return {
+      ...{ path, query, headers, remoteAddress, secure, subprotocols },
+      // Few handshakes look at it.
+      get signal() {
+        return signal()
+      },
+    }
+  }
+
   #decide(opening: Opening, decision: S | Rejection | Acceptance<S>): void {
     if (this.#done) return
     if (decision instanceof Rejection) this.refuse(decision)
     else if (this.#context.leaving) this.refuse(DRAINING)
-    else if (decision instanceof Acceptance) this.#accept(opening, decision)
-    else this.#accept(opening, new Acceptance(decision, undefined, {}))
+    else this.#accept(opening, decision instanceof Acceptance ? decision : accept(decision))
   }
 
   #accept(opening: Opening, acceptance: Acceptance<S>): void {
     // The peer may have left within this very turn, or while the user decided: then nobody was ever here.
-    if (this.#stream.destroyed) return this.#gone()
+    if (this.#stream.destroyed) return this.#leave()
     const subprotocol = this.#chooseSubprotocol(opening, acceptance.subprotocol)
     const { connections, upgrades, deflaters } = this.#context
     const deflate = deflaters && negotiateDeflate(opening.extensions)
@@ -191,18 +200,19 @@ export class Upgrade<I, S> implements Sink, Beating {
       extensions: deflate?.answer,
       headers: acceptance.headers,
     })
-    this.#settle()
+    const early = this.#early
+    this.#settle('accepted')
     const connection = new Connection(this.#context, this.#stream, {
       state: acceptance.state,
       path: opening.path,
-      remoteAddress: this.#remoteAddress,
+      remoteAddress: this.#client.address,
       subprotocol,
       deflater: deflate && deflaters[deflate.windowBits],
     })
     upgrades.delete(this)
     connections.add(connection)
     wire(this.#stream, connection)
-    connection.open(response, this.#early)
+    connection.open(response, early)
   }
 
   #chooseSubprotocol(opening: Opening, wanted: string | undefined): string {
@@ -212,33 +222,34 @@ export class Upgrade<I, S> implements Sink, Beating {
     return ''
   }
 
-  #refuseFull(limit: 'maxConnections' | 'maxPendingHandshakes' | 'maxTotalBytes'): void {
-    this.refuse({ status: 503, error: 'busy', headers: RETRY_AFTER, limit })
+  #refuseFull(limit: keyof Limits, status = 503): void {
+    this.refuse({ status, error: 'busy', headers: RETRY_AFTER, limit })
   }
 
   #failed(error: unknown, where: ErrorWhere): void {
     // A lookup that gave up because the peer did is no error of anybody.
-    if (this.#left && error === this.#abort?.signal.reason) return
+    if (this.#state === 'left' && error === this.#abort?.signal.reason) return
     this.#context.report(error, where)
     this.refuse({ status: 500, error: 'internal_error' })
   }
 
   #signal(): AbortSignal {
     this.#abort ??= new AbortController()
-    if (this.#left) this.#abort.abort()
+    if (this.#state === 'left') this.#abort.abort()
     return this.#abort.signal
   }
 
-  #gone(): void {
+  #leave(): void {
     if (this.#done) return
-    this.#settle()
-    this.#left = true
+    this.#settle('left')
+    if (this.#counted) this.#context.addresses.give(this.#client.address)
     this.#abort?.abort()
   }
 
-  #settle(): void {
-    this.#done = true
-    if (this.#pending) this.#context.counters.pendingHandshakes--
-    this.#pending = false
+  #settle(state: 'accepted' | 'left'): void {
+    if (this.#state === 'asked') this.#context.counters.pendingHandshakes--
+    this.#state = state
+    this.#context.pressure.input(-this.#early.length)
+    this.#early = NO_BYTES
   }
 }

@@ -29,9 +29,7 @@ export const MAX_REASON_BYTES = 123
 /** May this code travel in a Close frame? §7.4.1: 1000–1003 and 1007–1014 (1004 is reserved; 1005, 1006 and 1015 must not
  * be sent); §7.4.2: 3000–3999 are registered, 4000–4999 private; all others are undefined. */
 export function isSendable(code: number): boolean {
-  if (code >= 1000 && code <= 1003) return true
-  if (code >= 1007 && code <= 1014) return true
-  return code >= 3000 && code <= 4999
+  return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999)
 }
 
 /** Checks what a caller wants to close with.

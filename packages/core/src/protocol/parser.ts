@@ -39,6 +39,8 @@ export class FrameParser implements HeaderContext {
   /** Is the piece the first, the last of its frame? It may be both, and it may be empty. */
   first = false
   last = false
+  /** Is the piece all ASCII? */
+  ascii = true
   /** Payload bytes of this frame that have not come yet. */
   remaining = 0
   /** A message has begun and its last fragment has not. */
@@ -95,8 +97,9 @@ export class FrameParser implements HeaderContext {
     const taken = Math.min(this.chunk.length - this.end, this.remaining)
     this.start = this.end
     this.end += taken
+    this.ascii = true
     if (taken > 0) {
-      unmask(this.chunk, this.start, this.end, this.#key, this.#phase)
+      this.ascii = unmask(this.chunk, this.start, this.end, this.#key, this.#phase)
       this.#phase = (this.#phase + taken) & 3
       this.remaining -= taken
     }

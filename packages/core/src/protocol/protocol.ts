@@ -38,6 +38,9 @@ export type ProtocolEvent =
   | { readonly type: 'close'; readonly code: number; readonly reason: string; readonly owed: Buffer | null }
   | FailureEvent
 
+/** A small copy lies in a pool of node's, of at least this size, and keeps it in memory. */
+const POOL_BYTES = 8192
+
 const PONG: ProtocolEvent = { type: 'pong' }
 
 /** The protocol of one connection. */
@@ -134,12 +137,13 @@ export class Protocol {
 
   /** The common case: one frame, all of it in one chunk. */
   #wholeMessage(): ProtocolEvent {
-    const { chunk, start, end } = this.#parser
+    const { chunk, start, end, ascii } = this.#parser
     if (this.#compressed) return this.#inflated(chunk.subarray(start, end))
-    if (this.#text && !isWholeUtf8(chunk, start, end)) throw invalidText()
-    // The message is the user's to keep: a view where it is most of the memory it lies in, else a copy that pins no more.
+    if (this.#text && !ascii && !isWholeUtf8(chunk, start, end)) throw invalidText()
+    // The message is the user's to keep: a view, where a copy would pin as much memory as it does, else a copy.
     const view = chunk.subarray(start, end)
-    const data = view.length * 2 >= chunk.buffer.byteLength ? view : Buffer.from(view)
+    const pinned = chunk.buffer.byteLength
+    const data = pinned <= POOL_BYTES || view.length * 2 >= pinned ? view : Buffer.from(view)
     return { type: 'message', data, opcode: this.#text ? 'text' : 'binary' }
   }
 

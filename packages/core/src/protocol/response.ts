@@ -8,15 +8,9 @@ import { isToken } from './grammar.ts'
 const NOT_IN_A_VALUE = /[^\t -~\x80-\xff]/
 
 // Headers that decide where a message ends and what becomes of the connection are ours alone.
-const FRAMING = ['connection', 'content-length', 'transfer-encoding']
-const OPENING = [
-  ...FRAMING,
-  'upgrade',
-  'sec-websocket-accept',
-  'sec-websocket-extensions',
-  'sec-websocket-protocol',
-  'sec-websocket-version',
-]
+const FRAMING = /^(?:connection|content-length|transfer-encoding)$/i
+const OPENING =
+  /^(?:connection|content-length|transfer-encoding|upgrade|sec-websocket-(?:accept|extensions|protocol|version))$/i
 
 /** Checks that a header can be sent as it is. RFC 9110 §5.1, §5.5.
  * @throws TypeError for another type than string; RangeError for a name that is not a token, or a value with a control
@@ -28,67 +22,61 @@ export function assertHeader(name: string, value: string): void {
   if (NOT_IN_A_VALUE.test(value)) throw new RangeError(`not a value for header ${name}: ${JSON.stringify(value)}`)
 }
 
+type Headers = Readonly<Record<string, string>>
+
 /** The 101 response. RFC 6455 §4.2.2.
- * @param options `acceptKey`: the value of Sec-WebSocket-Accept; `subprotocol`: the chosen one, none when `''`;
- * `extensions`: the value of Sec-WebSocket-Extensions, none when `''`; `headers`: further ones. Those that belong to the
- * handshake itself (Connection, Upgrade, Sec-WebSocket-*) or announce a body are left out of `headers`.
+ * @param options `subprotocol` and `extensions`: none when `''`; `headers`: further ones, but for those that belong to the
+ * handshake itself (Connection, Upgrade, Sec-WebSocket-*) or announce a body.
  * @throws TypeError or RangeError for a header that HTTP does not allow, RangeError for a subprotocol that is no token. */
 export function switchingProtocols(options: {
   acceptKey: string
   subprotocol?: string | undefined
   extensions?: string | undefined
-  headers?: Readonly<Record<string, string>> | undefined
+  headers?: Headers | undefined
 }): Buffer {
   const { acceptKey, subprotocol = '', extensions = '', headers = {} } = options
   if (subprotocol !== '' && !isToken(subprotocol)) {
     throw new RangeError(`not a subprotocol: ${JSON.stringify(subprotocol)}`)
   }
-  const lines = [
-    line('Upgrade', 'websocket'),
-    line('Connection', 'Upgrade'),
-    line('Sec-WebSocket-Accept', acceptKey),
-    subprotocol === '' ? '' : line('Sec-WebSocket-Protocol', subprotocol),
-    extensions === '' ? '' : line('Sec-WebSocket-Extensions', extensions),
-    ...custom(headers, OPENING),
-  ]
-  return Buffer.from(`HTTP/1.1 101 Switching Protocols\r\n${lines.join('')}\r\n`, 'latin1')
+  const ours = {
+    Upgrade: 'websocket',
+    Connection: 'Upgrade',
+    'Sec-WebSocket-Accept': acceptKey,
+    'Sec-WebSocket-Protocol': subprotocol || undefined,
+    'Sec-WebSocket-Extensions': extensions || undefined,
+  }
+  return head('101 Switching Protocols', ours, headers, OPENING)
 }
 
 /** A response that refuses the handshake; the connection ends after it (`Connection: close`). RFC 6455 §4.2.2.
- * @param refusal `status`; `error`: goes out in an `Error` header, none when `''`; `headers`: further ones, which replace
- * defaults of the same name, but not Connection, Content-Length or Transfer-Encoding; `body`: plain text, default
- * `statusText`.
+ * @param refusal `error`: goes out in an `Error` header, none when `''`; `headers`: further ones, which replace defaults of
+ * the same name, but not Connection, Content-Length or Transfer-Encoding; `body`: plain text, default `statusText`.
  * @param statusText the status's reason phrase (RFC 9110 §15), which node's http knows for all of them.
  * @throws TypeError or RangeError for a header that HTTP does not allow. */
 export function refusalResponse(
-  refusal: {
-    status: number
-    error: string
-    headers?: Readonly<Record<string, string>> | undefined
-    body?: string | undefined
-  },
+  refusal: { status: number; error: string; headers?: Headers | undefined; body?: string | undefined },
   statusText = '',
 ): Buffer {
   const { status, error, headers = {} } = refusal
   const body = Buffer.from(refusal.body ?? statusText, 'utf8')
-  const given = new Set(Object.keys(headers).map((name) => name.toLowerCase()))
-  const lines = [
-    line('Connection', 'close'),
-    line('Content-Length', `${body.length}`),
-    given.has('content-type') ? '' : line('Content-Type', 'text/plain; charset=utf-8'),
-    given.has('error') || error === '' ? '' : line('Error', error),
-    ...custom(headers, FRAMING),
-  ]
-  return Buffer.concat([Buffer.from(`HTTP/1.1 ${status} ${statusText}\r\n${lines.join('')}\r\n`, 'latin1'), body])
+  const ours = {
+    Connection: 'close',
+    'Content-Length': `${body.length}`,
+    'Content-Type': 'text/plain; charset=utf-8',
+    Error: error || undefined,
+  }
+  return Buffer.concat([head(`${status} ${statusText}`, ours, headers, FRAMING), body])
 }
 
-function line(name: string, value: string): string {
-  assertHeader(name, value)
-  return `${name}: ${value}\r\n`
-}
-
-function custom(headers: Readonly<Record<string, string>>, ours: readonly string[]): string[] {
-  return Object.entries(headers)
-    .filter(([name]) => !ours.includes(name.toLowerCase()))
-    .map(([name, value]) => line(name, value))
+/** The head of a response: ours, and those given, which replace ours where they are not `reserved`. */
+function head(status: string, ours: Record<string, string | undefined>, given: Headers, reserved: RegExp): Buffer {
+  const further = Object.entries(given).filter(([name]) => !reserved.test(name))
+  const replaced = new Set(further.map(([name]) => name.toLowerCase()))
+  const own = Object.entries(ours).filter(([name]) => !replaced.has(name.toLowerCase()))
+  const lines = [...own, ...further].map(([name, value]) => {
+    if (value === undefined) return ''
+    assertHeader(name, value)
+    return `${name}: ${value}\r\n`
+  })
+  return Buffer.from(`HTTP/1.1 ${status}\r\n${lines.join('')}\r\n`, 'latin1')
 }

@@ -1,0 +1,45 @@
+// What a server lends to all that happens on it: one object for its upgrades, connections and queues.
+
+import type { AddressCounts } from './addresses.ts'
+import type { Handler, Socket } from './handler.ts'
+import type { Beating, Heartbeat } from './heartbeat.ts'
+import type { Limits } from './limits.ts'
+import type { ErrorWhere } from './options.ts'
+import type { OriginPolicy } from './origin.ts'
+import type { Outbox } from './outbox.ts'
+import type { Holder, Pressure } from './pressure.ts'
+import type { Refusal } from './protocol/handshake.ts'
+import type { Deflater, WindowBits } from './protocol/permessage-deflate.ts'
+import type { Trust } from './proxy.ts'
+import type { Counters } from './stats.ts'
+
+/** A connection, as its server keeps it. */
+export type Member<S> = Socket<S> & Beating & Holder
+
+/** An upgrade that is not done. */
+export interface Pending extends Beating, Holder {
+  refuse(refusal: Refusal): void
+}
+
+export interface ServerContext<S> {
+  readonly handler: Handler<unknown, S>
+  readonly limits: Limits
+  readonly counters: Counters
+  readonly heartbeat: Heartbeat
+  readonly outbox: Outbox
+  readonly pressure: Pressure
+  readonly addresses: AddressCounts
+  readonly trusted: Trust
+  readonly origin: OriginPolicy
+  /** One for each window size; null: compression is off. */
+  readonly deflaters: Readonly<Record<WindowBits, Deflater>> | null
+  readonly subprotocols: readonly string[]
+  readonly connections: Set<Member<S>>
+  readonly upgrades: Set<Pending>
+  /** The server drains or closes. */
+  leaving: boolean
+  report(error: unknown, where: ErrorWhere, socket?: Socket<S>): void
+  /** Nothing is left of it, and `closed` has been called. */
+  forget(gone: Member<S>): void
+  forgetUpgrade(gone: Pending): void
+}
