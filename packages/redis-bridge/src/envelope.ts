@@ -123,3 +123,13 @@ function readFrames(bytes: Buffer): Buffer[] | undefined {
   }
   return frames.length === 0 ? undefined : frames
 }
+
+/** Frames that do not pin much more memory than their own: a slow member may keep one for long, and it is a view of all
+ * that came in with it. */
+export function unpinned(frames: Buffer[]): Buffer[] {
+  const length = frames.reduce((sum, frame) => sum + frame.length, 0)
+  if (frames[0]!.buffer.byteLength <= 2 * length) return frames
+  const copy = Buffer.concat(frames, length)
+  let at = 0
+  return frames.map((frame) => copy.subarray(at, (at += frame.length)))
+}

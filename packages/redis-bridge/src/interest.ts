@@ -83,6 +83,7 @@ export class Interests {
     if (entry === undefined || !entry.wanted) return
     entry.wanted = false
     release(entry)
+    if (this.#missing.delete(entry)) this.#schedule()
     entry.lingering = this.#clock.after(this.#lingerMs, () => {
       entry.lingering = undefined
       this.#consider(entry)
@@ -254,7 +255,6 @@ export class Interests {
   }
 
   #checkComplete(): void {
-    for (const entry of this.#missing) if (!entry.wanted) this.#missing.delete(entry)
     if (this.#missing.size > 0) return
     const complete = this.#onComplete
     this.#onComplete = undefined

@@ -1,11 +1,10 @@
 // How channels are called on Redis: `<prefix>:<channel>`, in a cluster `<prefix>:{<partition>}:<channel>`. No channel is
 // empty, so the name without one is the bridge's own. A prefix has no `:`, so no two pairs of prefix and channel meet.
 
-import { Buffer } from 'node:buffer'
 import { crc32 } from 'node:zlib'
 
 /** Redis channels of a cluster are spread over so many hash tags. Fixed: every node and publisher must agree. */
-export const PARTITIONS = 64
+const PARTITIONS = 64
 
 const PREFIX = /^[A-Za-z0-9_.-]{1,64}$/
 
@@ -54,6 +53,6 @@ export function clusterNames(prefix: string): Names {
 }
 
 /** The partition of a channel. */
-export function partitionOf(channel: string): number {
-  return crc32(Buffer.from(channel)) % PARTITIONS
+function partitionOf(channel: string): number {
+  return crc32(channel) % PARTITIONS
 }

@@ -4,7 +4,7 @@
 import type { Broker, BrokerSink, BrokerStatus } from '@roomcast/channels'
 import { Framed } from '@roomcast/core'
 import type { Clock } from './clock.ts'
-import { decode, type Envelope, Kind } from './envelope.ts'
+import { decode, type Envelope, Kind, unpinned } from './envelope.ts'
 import { Interests } from './interest.ts'
 import type { Link, OpenLink } from './link.ts'
 import type { Names } from './names.ts'
@@ -36,6 +36,7 @@ export interface NodeOptions {
   /** Once for each outage: why. */
   onLost: (error: Error) => void
   maxPositions?: number
+  maxQueuedMessages?: number
 }
 
 /** A broker over links. */
@@ -68,7 +69,7 @@ export class Node implements Broker {
   #gaps = 0
   #invalid = 0
 
-  constructor({ clock, id, names, lingerMs, openLink, onLost, maxPositions }: NodeOptions) {
+  constructor({ clock, id, names, lingerMs, openLink, onLost, maxPositions, maxQueuedMessages }: NodeOptions) {
     this.#clock = clock
     this.#names = names
     this.#id = Buffer.from(id).toString('hex')
@@ -84,6 +85,7 @@ export class Node implements Broker {
       node: id,
       nameOf: names.of,
       failed: (error) => this.#session.fail(error),
+      maxQueuedMessages,
     })
     const all = (channels: readonly string[]): string[] => channels.map(names.of)
     this.#interests = new Interests(
@@ -258,10 +260,11 @@ export class Node implements Broker {
     const { repeated, lost } = this.#positions.see(found.interest, channel, node, before, before + count, age)
     if (!found.wanted) return
     if (lost !== 0) this.#gap(channel, lost === 'some' ? { node } : { node, missed: lost })
+    if (repeated >= count) return
     const sink = this.#sink!
-    for (let i = repeated; i < count; i++) {
+    for (const frame of unpinned(repeated === 0 ? frames : frames.slice(repeated))) {
       this.#delivered++
-      sink.deliver(channel, new Framed(frames[i]!, true))
+      sink.deliver(channel, new Framed(frame, true))
     }
   }
 

@@ -1,21 +1,26 @@
 // What a bridge and a publisher are given, and the checks: a caller's mistake throws at the call.
 
-import { Redis } from 'ioredis'
+import { Cluster, type ClusterNode, type ClusterOptions, Redis } from 'ioredis'
+import { clusterLinks } from './cluster-link.ts'
 import type { OpenLink } from './link.ts'
-import { checkPrefix, type Names, plainNames } from './names.ts'
+import { checkPrefix, clusterNames, type Names, plainNames } from './names.ts'
 import { type ConnectionOptions, OVERRIDES, redisLinks } from './redis-link.ts'
 
-/** Which Redis: `url`, `client` or `sentinels`, exactly one of them. */
+/** Which Redis: `url`, `client`, `sentinels` or `cluster`, exactly one of them. */
 export interface RedisTarget {
   /** `redis://…`, `rediss://…`, or the path of a unix socket. */
   url?: string | undefined
-  /** An ioredis client, which is duplicated and left as it is. */
-  client?: Redis | undefined
+  /** An ioredis client, of one Redis or of a cluster; it is duplicated and left as it is. */
+  client?: Redis | Cluster | undefined
   /** The addresses of Sentinels, as ioredis takes them, with the name of their master. */
   sentinels?: { host?: string; port?: number }[] | undefined
   /** The name of the master that the Sentinels watch. */
   name?: string | undefined
-  /** Further options of ioredis for each connection (passwords, TLS): with `url` and `sentinels`. */
+  /** Nodes of a cluster to begin with. Its pub/sub is sharded, so it must be Redis 7 or later. */
+  cluster?: ClusterNode[] | undefined
+  /** Further options of ioredis for the cluster (`natMap`, `dnsLookup`, …): with `cluster`. */
+  clusterOptions?: ClusterOptions | undefined
+  /** Further options of ioredis for each connection (passwords, TLS): with all but `client`. */
   redis?: ConnectionOptions | undefined
   /** What the names of all Redis channels begin with: 1–64 of `A-Z a-z 0-9 _ . -`. Bridges with the same one are one. */
   prefix: string
@@ -36,7 +41,7 @@ export interface Target {
   onLost: (error: Error) => void
 }
 
-const TARGETS = ['url', 'client', 'sentinels'] as const
+const TARGETS = ['url', 'client', 'sentinels', 'cluster'] as const
 
 /** @throws TypeError or RangeError for what it cannot be. */
 export function readTarget(options: RedisTarget, subscribes: boolean): Target {
@@ -46,11 +51,42 @@ export function readTarget(options: RedisTarget, subscribes: boolean): Target {
   if (typeof onError !== 'function') throw new TypeError('onError must be a function')
   const given = TARGETS.filter((key) => options[key] !== undefined)
   if (given.length !== 1) throw new TypeError(`one of ${TARGETS.join(', ')} must be given`)
-  return { names: plainNames(prefix), openLink: readLinks(options, subscribes), onLost: onError }
+  const onLost = (error: Error): void => onError(explained(error, prefix))
+  const makeCluster = readCluster(options)
+  if (makeCluster !== undefined) {
+    const names = clusterNames(prefix)
+    return { names, openLink: clusterLinks(makeCluster, names, subscribes), onLost }
+  }
+  return { names: plainNames(prefix), openLink: readLinks(options, subscribes), onLost }
+}
+
+/** The client only finds the masters, once: nothing of it stays. */
+const CLUSTER_OVERRIDES: ClusterOptions = {
+  lazyConnect: true,
+  clusterRetryStrategy: () => null,
+  enableReadyCheck: false,
+  slotsRefreshInterval: 0,
+  scaleReads: 'master',
+  keyPrefix: '',
+}
+
+function readCluster({ client, cluster, clusterOptions, redis }: RedisTarget): (() => Cluster) | undefined {
+  if (isCluster(client)) {
+    return () => client.duplicate([], { ...CLUSTER_OVERRIDES, redisOptions: OVERRIDES })
+  }
+  if (cluster === undefined) return undefined
+  if (!Array.isArray(cluster) || cluster.length === 0) throw new TypeError('cluster must be an array of nodes')
+  const redisOptions = { ...clusterOptions?.redisOptions, ...redis, ...OVERRIDES, replyMapping: 'legacy' as const }
+  return () => new Cluster(cluster, { ...clusterOptions, ...CLUSTER_OVERRIDES, redisOptions })
+}
+
+/** Not by its class: it may come of another copy of ioredis. */
+function isCluster(client: Redis | Cluster | undefined): client is Cluster {
+  return client?.isCluster === true
 }
 
 function readLinks({ url, client, sentinels, name, redis }: RedisTarget, subscribes: boolean): OpenLink {
-  if (client !== undefined) {
+  if (client !== undefined && !isCluster(client)) {
     if (typeof client.duplicate !== 'function') throw new TypeError('client must be an ioredis client')
     return redisLinks((overrides) => client.duplicate(overrides), subscribes)
   }
@@ -70,6 +106,14 @@ export function readLinger({ lingerMs = 5000 }: BridgeOptions): number {
   if (typeof lingerMs !== 'number') throw new TypeError('lingerMs must be a number')
   if (!(lingerMs >= 0 && lingerMs <= 2 ** 31 - 1)) throw new RangeError('lingerMs must be from 0 to 2^31 - 1')
   return lingerMs
+}
+
+/** A user who may not do what the bridge does is told what to allow. */
+function explained(error: Error, prefix: string): Error {
+  if (!error.message.startsWith('NOPERM')) return error
+  const commands = '+publish +subscribe +unsubscribe'
+  const rule = `&${prefix}:* ${commands}, in a cluster +cluster|slots and ${commands.replaceAll('+', '+s')}`
+  return new Error(`${error.message} (its ACL needs ${rule})`, { cause: error })
 }
 
 function warn(error: Error): void {

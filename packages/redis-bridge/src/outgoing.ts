@@ -9,8 +9,8 @@ import type { Outgoing as Command, Link } from './link.ts'
 import { type Source, Sources } from './sources.ts'
 
 /** What may wait for Redis. Over it messages are lost, and counted: their numbers are used, so receivers learn it. */
-export const MAX_QUEUED_MESSAGES = 10_000
-export const MAX_QUEUED_BYTES: number = 16 * 1_048_576
+const MAX_QUEUED_MESSAGES = 10_000
+const MAX_QUEUED_BYTES = 16 * 1_048_576
 
 /** What an outage gathers for one channel is not one huge PUBLISH. */
 const MAX_BATCH_MESSAGES = 1000
@@ -45,12 +45,14 @@ export interface OutgoingOptions {
   failed: (error: Error) => void
   /** Redis has something that was written. */
   acknowledged?: () => void
+  maxQueuedMessages?: number | undefined
 }
 
 /** The publishing half of a node. */
 export class Outgoing {
   readonly #options: OutgoingOptions
   readonly #sources: Sources<Batch>
+  readonly #maxQueuedMessages: number
   #link: Link | undefined
   #waiting: Entry[] = []
   /** Written and not acknowledged, one group for each write, with the time of that. */
@@ -67,6 +69,7 @@ export class Outgoing {
 
   constructor(options: OutgoingOptions) {
     this.#options = options
+    this.#maxQueuedMessages = options.maxQueuedMessages ?? MAX_QUEUED_MESSAGES
     this.#sources = new Sources(options.clock, options.nameOf, (source) => this.#push({ kind: 'mark', source }))
   }
 
@@ -81,7 +84,7 @@ export class Outgoing {
     const source = this.#sources.get(channel)
     const beforeAt = source.lastAt
     this.#sources.count(source)
-    if (this.queued >= MAX_QUEUED_MESSAGES || this.#bytes + frame.length > MAX_QUEUED_BYTES) {
+    if (this.queued >= this.#maxQueuedMessages || this.#bytes + frame.length > MAX_QUEUED_BYTES) {
       this.dropped++
       source.open = undefined
       return false

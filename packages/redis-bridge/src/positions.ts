@@ -70,8 +70,9 @@ export class Positions {
     const key = node + channel
     const known = this.#cache.get(key)
     if (known === undefined || known.interest !== interest) {
-      this.#cache.set(key, { last: Math.max(last, known?.last ?? 0), seenAt: now, interest })
       const since = Math.max(interest.since ?? now, this.#forgottenAt)
+      // Only now: this may push out another, which says nothing of this one.
+      this.#cache.set(key, { last: Math.max(last, known?.last ?? 0), seenAt: now, interest })
       const lost = before > 0 && now - since > age + TRANSIT_MS ? 'some' : 0
       // A position from before an UNSUBSCRIBE still knows a repeat.
       const repeated = known === undefined ? 0 : repeats(known.last, before, last)

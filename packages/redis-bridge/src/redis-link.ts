@@ -29,53 +29,57 @@ export const OVERRIDES: ConnectionOptions = {
 /** How a connection is made; the bridge's overrides are in the options given. */
 export type MakeRedis = (overrides: ConnectionOptions) => Redis
 
-/** Opens links with a command connection and, unless told else, a subscriber connection. */
+/** How a link uses its connections. */
+export interface LinkUse {
+  /** Has a subscriber connection. */
+  subscribes: boolean
+  /** Sharded pub/sub: of one shard of a cluster. */
+  sharded: boolean
+}
+
+/** Opens links to one Redis. */
 export function redisLinks(
   makeRedis: MakeRedis,
   subscribes: boolean,
   overrides: ConnectionOptions = OVERRIDES,
 ): OpenLink {
-  return (events) => new RedisLink(makeRedis(overrides), subscribes ? makeRedis(overrides) : undefined, events)
+  return (events) => new RedisLink(() => makeRedis(overrides), { subscribes, sharded: false }, events)
 }
 
-class RedisLink implements Link {
+/** A command connection and, if it subscribes, a subscriber connection. */
+export class RedisLink implements Link {
   readonly #command: Redis
   readonly #subscriber: Redis | undefined
+  readonly #sharded: boolean
   readonly #events: LinkEvents
-  #missing: number
+  #missing = 0
   #over = false
   #lastError: Error | undefined
 
-  constructor(command: Redis, subscriber: Redis | undefined, events: LinkEvents) {
-    this.#command = command
-    this.#subscriber = subscriber
+  constructor(makeRedis: () => Redis, { subscribes, sharded }: LinkUse, events: LinkEvents) {
     this.#events = events
-    const connections = this.#connections()
-    this.#missing = connections.length
-    for (const connection of connections) {
-      connection.on('error', (error: Error) => {
-        this.#lastError = error
-      })
-      connection.on('ready', () => {
-        if (--this.#missing === 0 && !this.#over) this.#events.up()
-      })
-      connection.on('end', () => this.#end())
-      // Its failure is told by 'error' and 'end'.
-      connection.connect().catch(() => {})
-    }
-    subscriber?.on('messageBuffer', (redisChannel: Buffer, bytes: Buffer) => {
+    this.#sharded = sharded
+    this.#command = this.#connect(makeRedis())
+    this.#subscriber = subscribes ? this.#connect(makeRedis()) : undefined
+    this.#subscriber?.on(sharded ? 'smessageBuffer' : 'messageBuffer', (redisChannel: Buffer, bytes: Buffer) => {
       if (!this.#over) this.#events.message(redisChannel.toString(), bytes)
+    })
+    // A slot has moved to another node, with the subscriptions to it.
+    this.#subscriber?.on('moved', () => {
+      this.#lastError = new Error('the cluster has moved a slot')
+      this.#end()
     })
   }
 
   publish(commands: readonly Outgoing[], done: (error?: Error) => void): void {
+    const publish = this.#sharded ? 'spublish' : 'publish'
     if (commands.length === 1) {
       const { redisChannel, bytes } = commands[0]!
-      this.#command.publish(redisChannel, asBuffer(bytes)).then(() => done(), done)
+      this.#command[publish](redisChannel, asBuffer(bytes)).then(() => done(), done)
       return
     }
     const pipeline = this.#command.pipeline()
-    for (const { redisChannel, bytes } of commands) pipeline.publish(redisChannel, asBuffer(bytes))
+    for (const { redisChannel, bytes } of commands) pipeline[publish](redisChannel, asBuffer(bytes))
     pipeline.exec().then((results) => {
       const refused = results?.find(([error]) => error !== null)
       done(refused?.[0] ?? undefined)
@@ -83,26 +87,36 @@ class RedisLink implements Link {
   }
 
   subscribe(redisChannels: readonly string[], done: (error?: Error) => void): void {
-    this.#subscriber!.subscribe(...redisChannels).then(() => done(), done)
+    this.#subscriber![this.#sharded ? 'ssubscribe' : 'subscribe'](...redisChannels).then(() => done(), done)
   }
 
   unsubscribe(redisChannels: readonly string[], done: (error?: Error) => void): void {
-    this.#subscriber!.unsubscribe(...redisChannels).then(() => done(), done)
+    this.#subscriber![this.#sharded ? 'sunsubscribe' : 'unsubscribe'](...redisChannels).then(() => done(), done)
   }
 
   close(): void {
     this.#over = true
-    for (const connection of this.#connections()) hangUp(connection)
+    hangUp(this.#command)
+    if (this.#subscriber !== undefined) hangUp(this.#subscriber)
   }
 
-  #connections(): Redis[] {
-    return this.#subscriber === undefined ? [this.#command] : [this.#command, this.#subscriber]
+  #connect(connection: Redis): Redis {
+    this.#missing++
+    connection.on('error', (error: Error) => {
+      this.#lastError = error
+    })
+    connection.on('ready', () => {
+      if (--this.#missing === 0 && !this.#over) this.#events.up()
+    })
+    connection.on('end', () => this.#end())
+    // Its failure is told by 'error' and 'end'.
+    connection.connect().catch(() => {})
+    return connection
   }
 
   #end(): void {
     if (this.#over) return
-    this.#over = true
-    for (const connection of this.#connections()) hangUp(connection)
+    this.close()
     this.#events.down(this.#lastError ?? new Error('Redis closed the connection'))
   }
 }
@@ -112,7 +126,7 @@ function asBuffer(bytes: Uint8Array): Buffer {
 }
 
 /** Ends a connection now: ioredis alone would wait two seconds for a peer that does not answer. */
-export function hangUp(connection: Redis): void {
+function hangUp(connection: Redis): void {
   connection.disconnect()
   connection.stream?.destroy()
 }

@@ -1,0 +1,210 @@
+// What was published, what arrived at each node, what was delivered and what was reported, and the judgement: nothing
+// twice, nothing out of order, nothing that was never said, no loss that was not reported, no report without a loss.
+
+import type { GapInfo } from '@roomcast/channels'
+
+interface Published {
+  at: number
+}
+
+interface Membership {
+  /** When the first of an unbroken row of memberships began. */
+  since: number
+  readyAt: number | undefined
+  leftAt: number | undefined
+}
+
+/** What one node saw of one publisher's messages in one channel. */
+interface View {
+  arrived: Set<number>
+  delivered: Set<number>
+  claimed: Set<number>
+  /** The highest number that arrived or was claimed. */
+  position: number
+  lastDelivered: number
+}
+
+/** Envelopes are taken to be on their way for up to so long. */
+const TRANSIT_MS = 2000
+
+/** A record of everything. Numbers count per publisher and channel, as the bridge does. */
+export class History {
+  readonly #now: () => number
+  readonly #published = new Map<string, Published[]>()
+  readonly #views = new Map<string, View>()
+  readonly #memberships = new Map<string, Membership[]>()
+  readonly #lingerMs: number
+  /** Publishers that ended, with the receivers that their last marks did not reach: nobody can tell those. */
+  readonly untold = new Map<string, Set<string>>()
+  /** Receivers that are not there any more. */
+  readonly gone = new Set<string>()
+  readonly faults: string[] = []
+  lost = 0
+  /** Lost so soon after the first subscription, and before anything else of that publisher, that no rule can tell. */
+  tooEarly = 0
+  deliveries = 0
+  gaps = 0
+  #someGaps: { receiver: string; channel: string; publisher: string }[] = []
+
+  constructor(now: () => number, lingerMs: number) {
+    this.#now = now
+    this.#lingerMs = lingerMs
+  }
+
+  publish(publisher: string, channel: string): number {
+    const list = getOr(this.#published, `${publisher} ${channel}`, () => [])
+    return list.push({ at: this.#now() })
+  }
+
+  joined(receiver: string, channel: string): Membership {
+    const list = getOr(this.#memberships, `${receiver} ${channel}`, () => [])
+    const before = list.at(-1)
+    const now = this.#now()
+    const unbroken = before?.leftAt !== undefined && now - before.leftAt <= this.#lingerMs
+    const membership = { since: unbroken ? before.since : now, readyAt: undefined, leftAt: undefined }
+    list.push(membership)
+    return membership
+  }
+
+  ready(membership: Membership): void {
+    if (membership.leftAt === undefined) membership.readyAt ??= this.#now()
+  }
+
+  left(receiver: string, channel: string): void {
+    const last = this.#memberships.get(`${receiver} ${channel}`)?.at(-1)
+    if (last !== undefined && last.leftAt === undefined) last.leftAt = this.#now()
+  }
+
+  delivered(receiver: string, channel: string, message: string): void {
+    this.deliveries++
+    const [publisher, spokenIn, number] = message.split('|') as [string, string, string]
+    const n = Number(number)
+    const what = `${message} at ${receiver}`
+    if (spokenIn !== channel || !(n <= (this.#published.get(`${publisher} ${channel}`)?.length ?? 0))) {
+      this.#fault(`phantom ${what}`)
+    }
+    if (publisher === receiver) this.#fault(`echo ${what}`)
+    if (this.#membership(receiver, channel) === undefined) this.#fault(`delivered to nobody ${what}`)
+    const view = this.#view(receiver, publisher, channel)
+    if (view.delivered.has(n)) this.#fault(`duplicate ${what}`)
+    else if (n < view.lastDelivered) this.#fault(`reordered ${what} after ${view.lastDelivered}`)
+    view.lastDelivered = Math.max(view.lastDelivered, n)
+    view.delivered.add(n)
+  }
+
+  /** An envelope was handled: called after everything it brought about. */
+  arrived(receiver: string, publisher: string, channel: string, before: number, last: number): void {
+    const view = this.#view(receiver, publisher, channel)
+    for (const gap of this.#someGaps.splice(0)) {
+      if (gap.receiver !== receiver || gap.channel !== channel || gap.publisher !== publisher) {
+        this.#fault('a gap while something else was handled')
+      } else if (this.#claim(receiver, publisher, channel, view, before) === 0) {
+        this.#fault(`false alarm at ${receiver}: ${publisher} in ${channel} before ${before}`)
+      }
+    }
+    for (let n = before + 1; n <= last; n++) view.arrived.add(n)
+    view.position = Math.max(view.position, last)
+  }
+
+  gap(receiver: string, channel: string, { node, missed }: GapInfo): void {
+    this.gaps++
+    if (this.#membership(receiver, channel) === undefined) this.#fault(`a gap for nobody at ${receiver} in ${channel}`)
+    if (node === undefined) {
+      // Deaf for too long: it may or may not have lost something.
+      for (const [key, list] of this.#published) {
+        const [publisher, spokenIn] = key.split(' ') as [string, string]
+        if (spokenIn !== channel || publisher === receiver) continue
+        this.#claim(receiver, publisher, channel, this.#view(receiver, publisher, channel), list.length)
+      }
+    } else if (missed === undefined) {
+      this.#someGaps.push({ receiver, channel, publisher: node })
+    } else {
+      const view = this.#view(receiver, node, channel)
+      for (let n = view.position + 1; n <= view.position + missed; n++) {
+        if (view.arrived.has(n) || n > this.#published.get(`${node} ${channel}`)!.length) {
+          this.#fault(`false alarm at ${receiver}: ${node} ${n} in ${channel} did arrive, or was never said`)
+        }
+        view.claimed.add(n)
+      }
+      view.position += missed
+    }
+  }
+
+  /** At the end, when all is quiet: no loss may be unreported. */
+  judge(): string[] {
+    for (const [key, memberships] of this.#memberships) {
+      const [receiver, channel] = key.split(' ') as [string, string]
+      const last = memberships.at(-1)!
+      if (this.gone.has(receiver) || last.readyAt === undefined || last.leftAt !== undefined) continue
+      for (const [source, list] of this.#published) {
+        const [publisher, spokenIn] = source.split(' ') as [string, string]
+        if (spokenIn === channel && publisher !== receiver) this.#judge(receiver, publisher, channel, last, list)
+      }
+    }
+    return this.faults
+  }
+
+  #judge(
+    receiver: string,
+    publisher: string,
+    channel: string,
+    membership: Membership,
+    list: readonly Published[],
+  ): void {
+    const { since } = membership
+    const readyAt = membership.readyAt!
+    const view = this.#view(receiver, publisher, channel)
+    list.forEach(({ at }, i) => {
+      const n = i + 1
+      if (at < readyAt || view.delivered.has(n)) return
+      this.lost++
+      if (view.claimed.has(n)) return
+      if (this.untold.get(publisher)?.has(receiver) && n > view.position) return
+      if (
+        at <= readyAt + TRANSIT_MS &&
+        !list.some((other, k) => k < i && other.at >= since && view.arrived.has(k + 1))
+      ) {
+        this.tooEarly++
+        return
+      }
+      this.#fault(`silent loss at ${receiver}: ${publisher} ${n} in ${channel}, published ${at}, ready ${readyAt}`)
+    })
+  }
+
+  /** Claims what did not arrive up to a number, since the receiver's interest began; how much that was. */
+  #claim(receiver: string, publisher: string, channel: string, view: View, upTo: number): number {
+    const since = this.#membership(receiver, channel)?.since ?? Number.POSITIVE_INFINITY
+    const list = this.#published.get(`${publisher} ${channel}`) ?? []
+    let claimed = 0
+    for (let n = 1; n <= upTo; n++) {
+      if (list[n - 1]!.at < since || view.arrived.has(n) || view.claimed.has(n)) continue
+      view.claimed.add(n)
+      claimed++
+    }
+    return claimed
+  }
+
+  #membership(receiver: string, channel: string): Membership | undefined {
+    const last = this.#memberships.get(`${receiver} ${channel}`)?.at(-1)
+    return last?.leftAt === undefined ? last : undefined
+  }
+
+  #view(receiver: string, publisher: string, channel: string): View {
+    return getOr(this.#views, `${receiver} ${publisher} ${channel}`, () => {
+      return { arrived: new Set(), delivered: new Set(), claimed: new Set(), position: 0, lastDelivered: 0 }
+    })
+  }
+
+  #fault(what: string): void {
+    this.faults.push(`${what} (at ${this.#now().toFixed(1)})`)
+  }
+}
+
+function getOr<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key)
+  if (value === undefined) {
+    value = make()
+    map.set(key, value)
+  }
+  return value
+}
