@@ -11,5 +11,7 @@ export default defineConfig({
     reporters: ['default', './test/support/closing-line.ts'],
     testTimeout: 20_000,
     hookTimeout: 60_000,
+    // Concurrent tests are those that wait for Redis and its absence; they hardly compute.
+    maxConcurrency: 8,
   },
 })

@@ -1,0 +1,117 @@
+// The ways to reach Redis: an existing client, Sentinel, a cluster.
+
+import { Cluster, Redis } from 'ioredis'
+import { afterEach, expect, test } from 'vitest'
+import { describeRedis, RedisServer, startCluster, startSentinel, until } from '../../support/redis.ts'
+import { Cleanup, Rig } from './rig.ts'
+
+const cleanup = new Cleanup()
+afterEach(() => cleanup.run())
+
+/** Says something on one node until it arrives at the other: while a way is being found anew, messages may be lost. */
+async function reaches(from: Rig, to: Rig, channel: string): Promise<void> {
+  const member = await to.readyMember(channel)
+  await from.ready()
+  let count = 0
+  await until(`a message in ${channel}`, () => {
+    if (member.messages.length > 0) return true
+    if (count++ % 20 === 0) from.channels.broadcast(channel, `for ${channel}`)
+    return false
+  })
+}
+
+describeRedis('ways to Redis', () => {
+  test('an existing client is duplicated, and stays what it was', async () => {
+    const redis = cleanup.add(await RedisServer.start())
+    const client = redis.connect()
+    const heard: unknown[] = []
+    for (const event of ['message', 'messageBuffer', 'subscribe', 'end', 'close'] as const) {
+      client.on(event, (...args) => heard.push([event, ...args]))
+    }
+    await client.set('key', 'value')
+    const listeners = client.eventNames().map((name) => [name, client.listenerCount(name)])
+    const options = { ...client.options }
+    const [a, b] = [new Rig({ client }), cleanup.add(new Rig({ client }))]
+    await reaches(a, b, 'room')
+    expect(await client.get('key')).toBe('value')
+    expect(await client.client('GETNAME')).toBe(null)
+    await a.close()
+    expect(client.status).toBe('ready')
+    expect(await client.get('key')).toBe('value')
+    expect(client.eventNames().map((name) => [name, client.listenerCount(name)])).toEqual(listeners)
+    expect({ ...client.options }).toEqual(options)
+    expect(heard).toEqual([])
+    await b.close()
+    // Nothing of the bridges is left.
+    await until('their connections to be gone', async () => !/sub=[1-9]/.test(String(await redis.admin.client('LIST'))))
+  })
+
+  test("a client's own settings do not weaken the bridge", async () => {
+    const redis = cleanup.add(await RedisServer.start())
+    const client = new Redis(redis.path, { keyPrefix: 'mine:', lazyConnect: true, enableAutoPipelining: true, db: 3 })
+    cleanup.add({ stop: () => client.disconnect() })
+    const plain = cleanup.add(new Rig({ client: redis.connect() }))
+    const [a, b] = [cleanup.add(new Rig({ client })), cleanup.add(new Rig({ client }))]
+    await reaches(a, b, 'room')
+    await reaches(a, plain, 'elsewhere')
+    expect(client.status).toBe('wait')
+    await redis.kill()
+    await Promise.all([a.toBe('degraded'), b.toBe('degraded')])
+    await redis.boot()
+    await reaches(a, b, 'again')
+  })
+
+  test('Sentinel: the bridge follows the master', async () => {
+    const { master, replica, sentinel, stop } = await startSentinel()
+    cleanup.add({ stop })
+    const options = { sentinels: [{ host: '127.0.0.1', port: sentinel.port }], name: 'mymaster' }
+    const [a, b] = [cleanup.add(new Rig(options)), cleanup.add(new Rig(options))]
+    await reaches(a, b, 'before')
+    await master.kill()
+    await until('the replica to be master', async () => /role:master/.test(await replica.admin.info('replication')))
+    await reaches(a, b, 'after')
+    await reaches(b, a, 'both ways')
+    expect((await replica.admin.pubsub('CHANNELS', 'app:*')) as string[]).toContain('app:after')
+  }, 40_000)
+
+  test('a cluster: sharded, spread over the nodes, and back after one was killed', async () => {
+    const { nodes, stop } = await startCluster()
+    cleanup.add({ stop })
+    const cluster = nodes.map(({ port }) => ({ host: '127.0.0.1', port }))
+    const [a, b] = [cleanup.add(new Rig({ cluster })), cleanup.add(new Rig({ cluster }))]
+    const rooms = Array.from({ length: 60 }, (_, i) => `room ${i}`)
+    const members = await Promise.all(rooms.map((room) => b.readyMember(room)))
+    await a.ready()
+    for (const room of rooms) a.channels.broadcast(room, `for ${room}`)
+    await Promise.all(members.map((member, i) => member.got(`for ${rooms[i]}`)))
+    for (const member of members) expect(member.messages).toHaveLength(1)
+    const held = await Promise.all(nodes.map(({ admin }) => admin.call('PUBSUB', 'SHARDCHANNELS', 'app:*')))
+    for (const names of held as string[][]) {
+      expect(names.filter((name) => name.includes('room')).length).toBeGreaterThan(5)
+      for (const name of names) expect(name).toMatch(/^app:\{\d{1,2}\}:/)
+    }
+    expect(new Set((held as string[][]).flat().map((name) => /\{(\d+)\}/.exec(name)![1])).size).toBeLessThanOrEqual(64)
+    // Nothing goes over the whole cluster.
+    for (const { admin } of nodes) expect(await admin.pubsub('CHANNELS', '*')).toEqual([])
+
+    await nodes[1]!.kill()
+    await until('someone to notice', () => a.bridge.status === 'degraded' || b.bridge.status === 'degraded')
+    await nodes[1]!.boot()
+    await Promise.all([a.ready(20_000), b.ready(20_000)])
+    for (const room of rooms) a.channels.broadcast(room, `again for ${room}`)
+    await Promise.all(members.map((member, i) => member.got(`again for ${rooms[i]}`)))
+    expect(a.gaps).toEqual([])
+  }, 60_000)
+
+  test('an existing cluster client is duplicated too', async () => {
+    const { nodes, stop } = await startCluster()
+    cleanup.add({ stop })
+    const client = new Cluster(nodes.map(({ port }) => ({ host: '127.0.0.1', port })))
+    cleanup.add({ stop: () => client.disconnect() })
+    const [a, b] = [cleanup.add(new Rig({ client })), cleanup.add(new Rig({ client }))]
+    await reaches(a, b, 'room')
+    await client.set('key', 'value')
+    await a.close()
+    expect(client.status).toBe('ready')
+  })
+})

@@ -1,0 +1,40 @@
+// The fault matrix, for real: three node processes, a real Redis, real time. `pnpm faults` runs all of it; else each
+// fault once, and shorter. FAULTS_SEED and FAULTS_ROW repeat what a failed run printed.
+
+import { beforeAll, expect, test } from 'vitest'
+import { describeRedis } from '../../support/redis.ts'
+import { FAULTS, runFault } from './faults.ts'
+import { buildNodes } from './node-process.ts'
+
+const full = process.env.FAULTS === 'full'
+const seeds = process.env.FAULTS_SEED ? [Number(process.env.FAULTS_SEED)] : full ? [1, 2] : [1]
+const MIXES = full ? 10 : 2
+const row = process.env.FAULTS_ROW
+
+const runs = FAULTS.filter((fault) => row === undefined || fault.row === row).flatMap((fault) => {
+  const all = fault.row === 'mix' && !process.env.FAULTS_SEED ? Array.from({ length: MIXES }, (_, i) => i + 1) : seeds
+  return all.map((seed) => ({ fault, seed, title: `row ${fault.row}, ${fault.name}, seed ${seed}` }))
+})
+
+describeRedis('faults', () => {
+  beforeAll(buildNodes)
+
+  test.concurrent.each(runs)(
+    '$title',
+    async ({ fault, seed, title }) => {
+      const { published, delivered, lost, gaps, unreported, reportMs } = await runFault(fault, seed, full)
+      if (full) {
+        const late = unreported > 0 ? `, ${unreported} lost with a killed node` : ''
+        const report = gaps > 0 ? `, the last within ${Math.round(reportMs)} ms` : ''
+        console.log(
+          `${title}: ${published} published, ${delivered} delivered, ${lost} lost, ${gaps} gaps${report}${late}`,
+        )
+      }
+    },
+    120_000,
+  )
+
+  test('there are enough of them', () => {
+    if (row === undefined) expect(runs.length).toBeGreaterThanOrEqual(full ? 30 : 8)
+  })
+})

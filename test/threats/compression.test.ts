@@ -1,0 +1,163 @@
+// M6–M9: compressed messages that inflate without end, are corrupt, ask for memory of their own, or come all at once.
+
+import { deflateRawSync } from 'node:zlib'
+import { expect } from 'vitest'
+import { clientFrame, Op } from '../support/client-frames.ts'
+import { closeCode } from './support/exchange.ts'
+import { random } from './support/random.ts'
+import { each, rows, size, type Threat, tally, until } from './support/threat.ts'
+
+const MIB = 1024 * 1024
+const RSV1 = 4
+const handshake = { headers: { 'Sec-WebSocket-Extensions': 'permessage-deflate' } }
+const CLOSE = clientFrame({ opcode: Op.CLOSE, payload: new Uint8Array([3, 232]) })
+
+/** RFC 7692 §7.2.1: without the last four bytes of the sync flush. */
+function deflated(data: Uint8Array, level = 9): Buffer {
+  return deflateRawSync(data, { level, finishFlush: 2 }).subarray(0, -4)
+}
+
+const compressed = (payload: Uint8Array): Buffer => clientFrame({ opcode: Op.BINARY, rsv: RSV1, payload })
+
+const m6: Threat = {
+  id: 'M6',
+  sent: 'bombs: 100 KB that inflate to 100 MB, on 50 sockets',
+  options: { compression: true },
+  async attack(t) {
+    const bomb = compressed(deflated(Buffer.alloc(t.count(32, 100) * MIB)))
+    const most = compressed(deflated(Buffer.alloc(MIB)))
+    expect(await t.exchange([most, CLOSE], { handshake })).toEqual([`binary of ${MIB}`, 'close 1000'])
+    await t.exchange(bomb, { handshake })
+    const count = t.count(12, 50)
+    const clients = await each(Array.from({ length: count }), 8, () => t.connect(handshake))
+    const before = await t.victim.memory()
+    const cpuBefore = await t.victim.cpu()
+    for (const client of clients) client.socket.write(bomb)
+    const peak = await t.victim.run(async () => {
+      let most = 0
+      for (let i = 0; i < 40; i++) {
+        most = Math.max(most, process.memoryUsage().rss)
+        await new Promise((resolve) => setTimeout(resolve, 10))
+      }
+      return most
+    })
+    const codes = await each(clients, count, async (client) => (await client.close()).code)
+    const each1 = ((await t.victim.cpu()) - cpuBefore) / count
+    expect(new Set(codes)).toEqual(new Set([1009]))
+    expect(peak - before.rss, 'RSS').toBeLessThan(32 * MIB)
+    expect(each1, 'ms of CPU each').toBeLessThan(50)
+    return `${tally(codes)} for ${size(bomb.length)}; RSS +${size(peak - before.rss)}, ${each1.toFixed(1)} ms of CPU each`
+  },
+}
+
+const m7: Threat = {
+  id: 'M7',
+  sent: 'compressed messages with each byte changed, cut short, and with rubbish behind',
+  options: { compression: true, maxMessageBytes: 64 * 1024 },
+  async attack(t) {
+    const { int } = random(7)
+    const messages = Array.from({ length: t.count(8, 200) }, (_, i) => {
+      const words = Array.from({ length: 5 + int(20) }, () => `word${int(50)}`)
+      return Buffer.from(`${i} ${words.join(' ')}`)
+    })
+    const broken = messages.flatMap((message) => {
+      const good = deflated(message)
+      const flipped = Array.from(good, (byte, at) => {
+        const bad = Buffer.from(good)
+        bad[at] = byte ^ (1 << int(8))
+        return bad
+      })
+      return [...flipped, good.subarray(0, good.length >> 1), Buffer.concat([good, Buffer.from([255, 255, 255])])]
+    })
+    // After the limit tripped, too: a bomb with rubbish in its middle.
+    const bomb = deflated(Buffer.alloc(4 * MIB))
+    bomb.fill(0xff, bomb.length >> 1)
+    broken.push(bomb)
+    const outcomes = await each(broken, 8, async (payload) => {
+      const came = await t.exchange([compressed(payload), CLOSE], { handshake })
+      const code = closeCode(came)
+      expect(['1000', '1007', '1009'], payload.toString('hex').slice(0, 300)).toContain(code)
+      return code === '1000' ? 'decoded silently' : code
+    })
+    expect(outcomes.filter((outcome) => outcome === '1007').length).toBeGreaterThan(broken.length / 4)
+    expect(outcomes.at(-1)).toBe('1009')
+    return tally(outcomes)
+  },
+}
+
+const m8: Threat = {
+  id: 'M8',
+  sent: 'clients that ask for context takeover and for large windows, each sending',
+  options: { compression: true },
+  async attack(t) {
+    const count = t.count(300, 2000)
+    const offers = [
+      'permessage-deflate; server_max_window_bits=15; client_max_window_bits=15',
+      'permessage-deflate; client_max_window_bits',
+      'permessage-deflate; server_max_window_bits=8',
+      'permessage-deflate',
+    ]
+    await t.victim.memory()
+    const before = await t.victim.memory()
+    const clients = await each(
+      Array.from({ length: count }, (_, i) => i),
+      20,
+      async (i) => {
+        const client = await t.tcp()
+        const value = offers[i % offers.length]!
+        const { headers } = await client.upgrade({ headers: { 'Sec-WebSocket-Extensions': value } })
+        // No context is taken over, in no direction, whatever was asked.
+        expect(headers['sec-websocket-extensions']).toMatch(/server_no_context_takeover; client_no_context_takeover/)
+        client.socket.write(compressed(deflated(Buffer.alloc(4000, 'c'))))
+        return client
+      },
+    )
+    await until(() => clients.every(({ frames }) => frames.length === 1), 'all echoes', 20_000)
+    const after = await t.victim.memory()
+    const [rss, used] = [(after.rss - before.rss) / count, (after.used - before.used) / count]
+    // zlib's contexts would be 256 KiB to deflate and 40 KiB to inflate.
+    expect(rss, 'RSS each').toBeLessThan(40 * 1024)
+    expect(used, 'heap and external each').toBeLessThan(16 * 1024)
+    return `${count} without contexts: RSS ${size(rss)}, heap and external ${size(used)} each, connection included`
+  },
+}
+
+const m9: Threat = {
+  id: 'M9',
+  sent: 'compressed messages of 64 KiB on thousands of sockets at once',
+  options: { compression: true },
+  forbids: 'inflating and deflating them is CPU work on the one core that also echoes the bystander',
+  async attack(t) {
+    const count = t.count(300, 5000)
+    const { int } = random(9)
+    const payload = Buffer.from(Array.from({ length: 65_536 }, () => 97 + int(6)))
+    const wire = compressed(deflated(payload, 1))
+    const clients = await each(Array.from({ length: count }), 50, () => t.connect(handshake))
+    for (const client of clients) client.socket.removeAllListeners('data').on('data', () => {})
+    const before = await t.victim.memory()
+    const peak = t.victim.run(async ({ server }) => {
+      let most = 0
+      const { messagesIn } = server.stats()
+      const end = performance.now() + 60_000
+      let last = messagesIn
+      for (let idle = 0; idle < 60 && performance.now() < end; ) {
+        most = Math.max(most, process.memoryUsage().rss)
+        await new Promise((resolve) => setTimeout(resolve, 20))
+        const now = server.stats().messagesIn
+        idle = now - last > 10 ? 0 : idle + 1
+        last = now
+      }
+      return most
+    })
+    const { messagesIn } = await t.victim.stats()
+    for (const client of clients) client.socket.write(wire)
+    const rss = (await peak) - before.rss
+    const done = async (): Promise<boolean> => (await t.victim.stats()).messagesIn >= messagesIn + count
+    await until(done, 'all messages', 60_000)
+    expect((await t.victim.stats()).sockets).toBe(count + 1)
+    expect(rss, 'RSS').toBeLessThan(256 * MIB)
+    return `${count} × ${size(wire.length)} inflated and echoed, none closed; RSS +${size(rss)}`
+  },
+}
+
+rows('threats by compression', [m6, m7, m8, m9])
