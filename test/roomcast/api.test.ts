@@ -276,6 +276,16 @@ describe('how the server is doing', () => {
 })
 
 describe('the server', () => {
+  test('close releases the broker; what is refused never starts it', async () => {
+    const broker = createMemoryBus().broker()
+    expect(() => createRoomcast({ port: 0, maxConnections: -1, broker })).toThrow(RangeError)
+    expect(broker.status).toBe('connecting')
+    const other = createRoomcast({ port: 0, broker })
+    expect(broker.status).toBe('ready')
+    await other.close()
+    expect(broker.status).toBe('closed')
+  })
+
   test('a taken port rejects with the error of the system, and close still works', async () => {
     const second = createRoomcast({ port, host: '127.0.0.1' })
     await expect(second.listen()).rejects.toMatchObject({ code: 'EADDRINUSE' })
