@@ -254,9 +254,9 @@ describe('how the server is doing', () => {
     await other.close()
   })
 
-  test('/readyz is 503 while the broker has lost its bus', async () => {
+  test('/readyz is 503 while the broker has no bus', async () => {
     const bus = createMemoryBus()
-    let status: BrokerStatus = 'connecting'
+    let status: BrokerStatus = 'ready'
     const broker = Object.defineProperty(bus.broker(), 'status', { get: () => status })
     const other = createRoomcast({ port: 0, host: '127.0.0.1', broker })
     const { port: otherPort } = await other.listen()
@@ -266,15 +266,26 @@ describe('how the server is doing', () => {
       seen.push([response.status, await response.json()])
     }
     expect(seen).toEqual([
-      [200, { status: 'ready' }],
+      [503, { status: 'connecting' }],
       [503, { status: 'degraded' }],
       [200, { status: 'ready' }],
     ])
+    expect(other.stats()).toMatchObject({ status: 'ready', bridge: { status: 'ready' } })
     await other.close()
   })
 })
 
 describe('the server', () => {
+  test('close releases the broker; what is refused never starts it', async () => {
+    const broker = createMemoryBus().broker()
+    expect(() => createRoomcast({ port: 0, maxConnections: -1, broker })).toThrow(RangeError)
+    expect(broker.status).toBe('connecting')
+    const other = createRoomcast({ port: 0, broker })
+    expect(broker.status).toBe('ready')
+    await other.close()
+    expect(broker.status).toBe('closed')
+  })
+
   test('a taken port rejects with the error of the system, and close still works', async () => {
     const second = createRoomcast({ port, host: '127.0.0.1' })
     await expect(second.listen()).rejects.toMatchObject({ code: 'EADDRINUSE' })

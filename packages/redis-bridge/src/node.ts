@@ -237,7 +237,7 @@ export class Node implements Broker {
   #onEcho(partition: number): void {
     this.#probes[partition]!.heard()
     this.#heardAt = this.#clock.now()
-    if (this.#unheard.delete(partition) && this.#unheard.size === 0 && this.#unconfirmed === 0) {
+    if (this.#unconfirmed === 0 && this.#unheard.delete(partition) && this.#unheard.size === 0) {
       this.#status = 'ready'
       this.#session.established()
     }
