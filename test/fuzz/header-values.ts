@@ -86,6 +86,7 @@ function parts(value: string, separator: string): string[] {
 }
 
 function readTokens(value: string): string[] | null {
+  if (value.length > MAX_LENGTH) return null
   const tokens = parts(value, ',').filter((part) => part !== '')
   return tokens.length > 0 && tokens.every((token) => TOKEN.test(token)) ? tokens : null
 }
