@@ -44,9 +44,12 @@ const m6: Threat = {
     const codes = await each(clients, count, async (client) => (await client.close()).code)
     const each1 = ((await t.victim.cpu()) - cpuBefore) / count
     expect(new Set(codes)).toEqual(new Set([1009]))
-    expect(peak - before.rss, 'RSS').toBeLessThan(32 * MIB)
+    // After garbage collection, as all memory here; when that runs by itself depends on the machine.
+    const after = await t.victim.memory()
+    expect(after.used - before.used, 'heap and external').toBeLessThan(MIB)
+    expect(after.rss - before.rss, 'RSS').toBeLessThan(32 * MIB)
     expect(each1, 'ms of CPU each').toBeLessThan(50)
-    return `${tally(codes)} for ${size(bomb.length)}; RSS +${size(peak - before.rss)}, ${each1.toFixed(1)} ms of CPU each`
+    return `${tally(codes)} for ${size(bomb.length)}; RSS +${size(after.rss - before.rss)} (+${size(peak - before.rss)} before garbage collection), ${each1.toFixed(1)} ms of CPU each`
   },
 }
 
