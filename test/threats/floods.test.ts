@@ -80,6 +80,7 @@ const h13: Threat = {
 
 const h14: Threat = {
   id: 'H14',
+  light: true,
   sent: 'tokens of other lengths, prefixes and none to the HTTP API; a secret in the query of an upgrade',
   setup: async ({ roomcast, crypto, notes }) => {
     const compared: [number, number][] = []

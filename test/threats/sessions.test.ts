@@ -12,7 +12,7 @@ const CLOSE = clientFrame({ opcode: Op.CLOSE, payload: closeBody(1000) })
 
 const f7: Threat = {
   id: 'F7',
-  waits: true,
+  light: true,
   sent: 'a frame, fragments, a header: each at one byte a second',
   options: process.env.MODE === 'full' ? {} : { messageTimeoutMs: 2000 },
   async attack(t) {
@@ -151,6 +151,7 @@ const f8: Threat = {
 
 const f11: Threat = {
   id: 'F11',
+  light: true,
   sent: 'pings and unsolicited pongs between fragments, in random orders',
   async attack(t) {
     const { int, pick } = random(11)
@@ -206,7 +207,7 @@ const f12: Threat = {
 
 const f13: Threat = {
   id: 'F13',
-  waits: true,
+  light: true,
   sent: 'peers that never answer a Close, or never end TCP, and go on sending',
   options: process.env.MODE === 'full' ? {} : { closeTimeoutMs: 1500 },
   async attack(t) {
