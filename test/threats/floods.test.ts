@@ -3,7 +3,7 @@
 import { expect } from 'vitest'
 import { clientFrame, Op } from '../support/client-frames.ts'
 import { handshakeText } from '../support/raw-client.ts'
-import { each, rows, type Threat, tally, until } from './support/threat.ts'
+import { each, FULL, rows, type Threat, tally, until } from './support/threat.ts'
 
 const h12: Threat = {
   id: 'H12',
@@ -19,7 +19,7 @@ const h12: Threat = {
       },
     },
   }),
-  options: { maxConnections: process.env.MODE === 'full' ? 1000 : 200 },
+  options: { maxConnections: FULL ? 1000 : 200 },
   async attack(t) {
     const most = t.count(200, 1000)
     const counted = await each(Array.from({ length: 10 }), 1, async () => {

@@ -3,7 +3,7 @@
 import { expect } from 'vitest'
 import { handshakeText } from '../support/raw-client.ts'
 import { coreModule } from './support/processes.ts'
-import { each, pause, rows, size, type Threat, tally, until } from './support/threat.ts'
+import { each, FULL, pause, rows, size, type Threat, tally, until } from './support/threat.ts'
 
 /** A head with `count` more headers of one letter. */
 const crowded = (count: number): string =>
@@ -166,7 +166,7 @@ const h4: Threat = {
   id: 'H4',
   light: true,
   sent: 'a head at 1 B/s, or nothing at all, on hundreds of sockets',
-  options: process.env.MODE === 'full' ? {} : { handshakeTimeoutMs: 1500 },
+  options: FULL ? {} : { handshakeTimeoutMs: 1500 },
   async attack(t) {
     const count = t.count(100, 500)
     const deadlineMs = t.count(1500, 10_000)
@@ -207,7 +207,7 @@ const h5: Threat = {
   light: true,
   sent: 'upgrades whose asynchronous `handshake` never answers',
   setup: (_kit, options) => ({ ...options, handler: { handshake: () => new Promise(() => {}) } }),
-  options: process.env.MODE === 'full' ? {} : { handshakeTimeoutMs: 1500, maxPendingHandshakes: 128 },
+  options: FULL ? {} : { handshakeTimeoutMs: 1500, maxPendingHandshakes: 128 },
   async attack(t) {
     const [count, most] = [t.count(250, 2000), t.count(128, 1024)]
     const clients = await each(Array.from({ length: count }), 20, async () => {

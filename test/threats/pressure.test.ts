@@ -3,10 +3,9 @@
 import { connect as connectTcp, createServer, type Socket } from 'node:net'
 import { expect } from 'vitest'
 import { clientFrame, Op } from '../support/client-frames.ts'
-import { each, pause, rows, size, type Threat, tally, until } from './support/threat.ts'
+import { each, FULL, pause, rows, size, type Threat, tally, until } from './support/threat.ts'
 
 const MIB = 1024 * 1024
-const FULL = process.env.MODE === 'full'
 
 const m10: Threat = {
   id: 'M10',
