@@ -276,6 +276,30 @@ describe('how the server is doing', () => {
 })
 
 describe('the server', () => {
+  test('joined waits for the bus, not for long, and not for one that is away', async () => {
+    const inner = createMemoryBus().broker()
+    const waiting: (() => void)[] = []
+    let status: BrokerStatus = 'ready'
+    const broker = Object.defineProperty(inner, 'status', { get: () => status })
+    broker.ready = () => new Promise((resolve) => waiting.push(resolve))
+    const other = createRoomcast({ port: 0, host: '127.0.0.1', broker })
+    const client = await connect((await other.listen()).port)
+    client.send({ join: 'lobby' })
+    while (other.channels.memberCount('lobby') === 0) await new Promise(setImmediate)
+    // A member at once: what is said here comes before the answer.
+    other.channels.broadcast('lobby', '"early"')
+    expect(await client.next()).toBe('early')
+    waiting[0]!()
+    expect(await client.next()).toEqual({ joined: 'lobby' })
+    expect(await client.ask({ join: 'never confirmed' })).toEqual({ joined: 'never confirmed' })
+    expect(waiting.length).toBe(2)
+    status = 'degraded'
+    expect(await client.ask({ join: 'alone' })).toEqual({ joined: 'alone' })
+    expect(waiting.length).toBe(2)
+    client.socket.terminate()
+    await other.close()
+  })
+
   test('close releases the broker; what is refused never starts it', async () => {
     const broker = createMemoryBus().broker()
     expect(() => createRoomcast({ port: 0, maxConnections: -1, broker })).toThrow(RangeError)
