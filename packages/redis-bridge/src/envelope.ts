@@ -33,7 +33,7 @@ export interface Envelope {
 }
 
 /** Writes a header at the beginning of `to`. @param node 8 bytes. @param age in ms, rounded up and capped here. */
-export function writeHeader(to: Buffer, kind: Kind, node: Uint8Array, number: number, age: number): void {
+function writeHeader(to: Buffer, kind: Kind, node: Uint8Array, number: number, age: number): void {
   to.writeUInt32BE(MAGIC_AND_VERSION * 256 + kind, 0)
   to.set(node, 4)
   to.writeUInt32BE(Math.floor(number / TWO_32), 12)

@@ -211,7 +211,7 @@ export class Node implements Broker {
     this.#unheard.clear()
     this.#outgoing.down()
     if (this.#closing !== undefined) return
-    this.#interests.down()
+    this.#interests.down(this.#heardAt)
     if (this.#status === 'ready') this.#status = 'degraded'
   }
 
