@@ -184,11 +184,11 @@ export class Node implements Broker {
       if (this.#link === link && --this.#unconfirmed === 0) this.#listening()
     }
     for (let partition = 0; partition < partitions; partition++) {
-      this.#unheard.add(partition)
       link.subscribe([this.#names.own(partition)], (error) => {
         if (this.#link !== link) return
-        if (error !== undefined) this.#session.fail(error)
-        else confirmed()
+        if (error !== undefined) return this.#session.fail(error)
+        this.#session.answered()
+        confirmed()
       })
     }
     this.#interests.up(confirmed)
@@ -196,6 +196,8 @@ export class Node implements Broker {
 
   /** Every subscription is confirmed: what was missed is asked for, and whether we are heard is tried. */
   #listening(): void {
+    // Only now: what came back before came while some channels were deaf still.
+    for (let partition = 0; partition < this.#names.partitions; partition++) this.#unheard.add(partition)
     if (this.#heardAt !== undefined) {
       const deafMs = this.#clock.now() - this.#heardAt
       for (let partition = 0; partition < this.#names.partitions; partition++) {
@@ -237,7 +239,7 @@ export class Node implements Broker {
   #onEcho(partition: number): void {
     this.#probes[partition]!.heard()
     this.#heardAt = this.#clock.now()
-    if (this.#unheard.delete(partition) && this.#unheard.size === 0 && this.#unconfirmed === 0) {
+    if (this.#unheard.delete(partition) && this.#unheard.size === 0) {
       this.#status = 'ready'
       this.#session.established()
     }
