@@ -23,6 +23,10 @@ const ANSWER_MS = 50
 /** What was published a little before the asker went deaf may have been on its way. */
 const ASK_MARGIN_MS = 2000
 
+/** A command that is not answered for so long tells that Redis is lost. */
+const ANSWERED_MS = 6000
+const WATCH_MS = 1000
+
 /** Closing waits so long for Redis to acknowledge what was published. */
 const CLOSE_TIMEOUT_MS = 2000
 
@@ -61,6 +65,7 @@ export class Node implements Broker {
   /** What begins anew after too long a silence, and is told so when it is confirmed. */
   #renewed = new Set<Interest>()
   #answerDeafMs = 0
+  #cancelWatch: (() => void) | undefined
   #cancelAnswer: (() => void) | undefined
   #closing: Promise<void> | undefined
   #received = 0
@@ -91,8 +96,8 @@ export class Node implements Broker {
     this.#interests = new Interests(
       clock,
       {
-        subscribe: (channels, done) => this.#link?.subscribe(all(channels), done),
-        unsubscribe: (channels, done) => this.#link?.unsubscribe(all(channels), done),
+        subscribe: (channels, done) => this.#link?.subscribe(all(channels), this.#inTime(done)),
+        unsubscribe: (channels, done) => this.#link?.unsubscribe(all(channels), this.#inTime(done)),
         confirmed: (channel, interest) => {
           if (this.#renewed.delete(interest)) this.#gap(channel, {})
         },
@@ -172,8 +177,27 @@ export class Node implements Broker {
     this.#outgoing.close()
   }
 
+  /** Redis answers in time, or is lost: what comes in alone does not tell that it hears us. */
+  #inTime(done: (error?: Error) => void): (error?: Error) => void {
+    const link = this.#link
+    const cancel = this.#clock.after(ANSWERED_MS, () => {
+      if (this.#link === link) this.#session.fail(new Error('Redis does not answer'))
+    })
+    return (error) => {
+      cancel()
+      done(error)
+    }
+  }
+
+  readonly #watch = (): void => {
+    this.#cancelWatch = this.#clock.after(WATCH_MS, this.#watch)
+    const late = this.#outgoing.oldestWrittenAt < this.#clock.now() - ANSWERED_MS
+    if (late) this.#session.fail(new Error('Redis does not answer'))
+  }
+
   #onUp(link: Link): void {
     this.#link = link
+    this.#cancelWatch = this.#clock.after(WATCH_MS, this.#watch)
     this.#outgoing.up(link)
     if (this.#closing !== undefined) return
     const deafMs = this.#heardAt === undefined ? 0 : this.#clock.now() - this.#heardAt
@@ -209,6 +233,7 @@ export class Node implements Broker {
 
   #onDown(): void {
     this.#link = undefined
+    this.#cancelWatch?.()
     for (const probe of this.#probes) probe.stop()
     this.#unheard.clear()
     this.#outgoing.down()
