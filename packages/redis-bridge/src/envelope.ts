@@ -133,3 +133,8 @@ export function unpinned(frames: Buffer[]): Buffer[] {
   let at = 0
   return frames.map((frame) => copy.subarray(at, (at += frame.length)))
 }
+
+/** Does it belong on the bridge's own Redis channel? */
+export function isNotice({ kind }: Envelope): boolean {
+  return kind === Kind.PROBE || kind === Kind.ASK
+}

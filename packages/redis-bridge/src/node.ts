@@ -4,7 +4,7 @@
 import type { Broker, BrokerSink, BrokerStatus } from '@roomcast/channels'
 import { Framed } from '@roomcast/core'
 import type { Clock } from './clock.ts'
-import { decode, type Envelope, Kind, unpinned } from './envelope.ts'
+import { decode, type Envelope, isNotice, Kind, unpinned } from './envelope.ts'
 import { Interests } from './interest.ts'
 import type { Link, OpenLink } from './link.ts'
 import type { Names } from './names.ts'
@@ -26,7 +26,6 @@ const ASK_MARGIN_MS = 2000
 /** A command that is not answered for so long tells that Redis is lost. */
 const ANSWERED_MS = 6000
 const WATCH_MS = 1000
-
 /** Closing waits so long for Redis to acknowledge what was published. */
 const CLOSE_TIMEOUT_MS = 2000
 
@@ -191,8 +190,8 @@ export class Node implements Broker {
 
   readonly #watch = (): void => {
     this.#cancelWatch = this.#clock.after(WATCH_MS, this.#watch)
-    const late = this.#outgoing.oldestWrittenAt < this.#clock.now() - ANSWERED_MS
-    if (late) this.#session.fail(new Error('Redis does not answer'))
+    if (this.#outgoing.oldestWrittenAt >= this.#clock.now() - ANSWERED_MS) return
+    this.#session.fail(new Error('Redis does not answer'))
   }
 
   #onUp(link: Link): void {
@@ -299,8 +298,4 @@ export class Node implements Broker {
     this.#gaps++
     this.#sink?.gap(channel, info)
   }
-}
-
-function isNotice({ kind }: Envelope): boolean {
-  return kind === Kind.PROBE || kind === Kind.ASK
 }
