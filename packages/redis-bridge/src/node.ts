@@ -20,8 +20,7 @@ const MARKS_COVER_MS = 60_000
 /** An ask is answered after so long at most, so that many nodes that come back together are answered once. */
 const ANSWER_MS = 50
 
-/** What was published a little before the asker went deaf may have been on its way. */
-const ASK_MARGIN_MS = 2000
+const ASK_MARGIN_MS = 2000 // What was published before the asker went deaf may have been on its way.
 
 /** A command that is not answered for so long tells that Redis is lost. */
 const ANSWERED_MS = 6000
