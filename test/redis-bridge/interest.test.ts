@@ -6,8 +6,8 @@ import { describe, expect, test } from 'vitest'
 import { backOff, Interests } from '../../packages/redis-bridge/src/interest.ts'
 import { VirtualClock } from './sim/virtual-clock.ts'
 
-const CHANNELS = ['a', 'b', 'c']
-const LINGER_MS = 100
+const CHANNELS = ['a', 'b']
+const LINGER_MS = 20
 
 type Step =
   | { do: 'join' | 'leave' | 'ready'; channel: string }
@@ -20,11 +20,11 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
     { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('join' as const, 'leave' as const), channel }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('ready' as const), channel }) },
-    { weight: 3, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.integer({ min: 0, max: 150 }) }) },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.integer({ min: 0, max: 60 }) }) },
     { weight: 4, arbitrary: fc.record({ do: fc.constant('answer' as const), refuse: fc.boolean() }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('down' as const, 'up' as const) }) },
   ),
-  { maxLength: 80 },
+  { maxLength: 80, size: 'max' },
 )
 
 interface Operation {

@@ -15,7 +15,7 @@ beforeEach(() => {
   clock = new VirtualClock(1)
   positions = new Positions(clock, 2)
   clock.advance(10_000)
-  interest = { since: clock.now(), ended: false }
+  interest = { since: clock.now(), cutEarly: false, ended: false }
 })
 
 /** A message of a node; by default the one before it was published long ago. */
@@ -66,6 +66,13 @@ describe('without a position', () => {
     expect(message(8)).toEqual(NONE)
   })
 
+  test('where the connection was lost right after we came, it is told more closely', () => {
+    interest.cutEarly = true
+    clock.advance(1000)
+    expect(message(7, { age: 750 })).toEqual(NONE)
+    expect(message(7, { age: 650, node: 'm' })).toEqual({ repeated: 0, lost: 'some' })
+  })
+
   test('nothing comes before number 1', () => {
     clock.advance(1e9)
     expect(message(1, { age: 0 })).toEqual(NONE)
@@ -77,7 +84,7 @@ describe('without a position', () => {
   })
 
   test('before Redis has confirmed, nothing is known to be lost', () => {
-    expect(message(7, { age: 0, of: { since: undefined, ended: false } })).toEqual(NONE)
+    expect(message(7, { age: 0, of: { since: undefined, cutEarly: false, ended: false } })).toEqual(NONE)
   })
 })
 
@@ -86,10 +93,10 @@ describe('forgetting', () => {
     message(5)
     interest.ended = true
     clock.advance(1000)
-    const next: Interest = { since: clock.now(), ended: false }
+    const next: Interest = { since: clock.now(), cutEarly: false, ended: false }
     expect(message(5, { of: next })).toEqual({ repeated: 1, lost: 0 })
     expect(message(9, { of: next })).toEqual({ repeated: 0, lost: 3 })
-    interest = { since: clock.now(), ended: false }
+    interest = { since: clock.now(), cutEarly: false, ended: false }
     next.ended = true
     expect(message(20, { of: interest })).toEqual(NONE)
   })

@@ -33,7 +33,7 @@ export interface Envelope {
 }
 
 /** Writes a header at the beginning of `to`. @param node 8 bytes. @param age in ms, rounded up and capped here. */
-export function writeHeader(to: Buffer, kind: Kind, node: Uint8Array, number: number, age: number): void {
+function writeHeader(to: Buffer, kind: Kind, node: Uint8Array, number: number, age: number): void {
   to.writeUInt32BE(MAGIC_AND_VERSION * 256 + kind, 0)
   to.set(node, 4)
   to.writeUInt32BE(Math.floor(number / TWO_32), 12)
@@ -132,4 +132,9 @@ export function unpinned(frames: Buffer[]): Buffer[] {
   const copy = Buffer.concat(frames, length)
   let at = 0
   return frames.map((frame) => copy.subarray(at, (at += frame.length)))
+}
+
+/** Does it belong on the bridge's own Redis channel? */
+export function isNotice({ kind }: Envelope): boolean {
+  return kind === Kind.PROBE || kind === Kind.ASK
 }

@@ -3,7 +3,7 @@
 // and a join can leave a channel deaf.
 
 import type { Clock } from './clock.ts'
-import type { Interest } from './positions.ts'
+import { type Interest, TRANSIT_MS } from './positions.ts'
 
 /** How the other side is told. `done` is called later, or never when the connection is lost. */
 export interface InterestPort {
@@ -64,7 +64,7 @@ export class Interests {
         wanted: true,
         state: 'off',
         busy: undefined,
-        interest: { since: undefined, ended: false },
+        interest: newInterest(),
         lingering: undefined,
         failures: 0,
         waiters: [],
@@ -74,7 +74,7 @@ export class Interests {
     entry.wanted = true
     entry.lingering?.()
     entry.lingering = undefined
-    if (entry.interest.ended) entry.interest = { since: undefined, ended: false }
+    if (entry.interest.ended) entry.interest = newInterest()
     this.#consider(entry)
   }
 
@@ -115,8 +115,8 @@ export class Interests {
     this.#schedule()
   }
 
-  /** The connection is lost, and every subscription with it. */
-  down(): void {
+  /** The connection is lost, and every subscription with it. @param heardAt when it was known to work. */
+  down(heardAt: number = Number.POSITIVE_INFINITY): void {
     this.#up = false
     this.#connection++
     this.failing = 0
@@ -127,6 +127,8 @@ export class Interests {
       entry.state = 'off'
       entry.busy = undefined
       entry.failures = 0
+      const { interest } = entry
+      if (interest.since !== undefined && heardAt - interest.since < TRANSIT_MS) interest.cutEarly = true
       this.#consider(entry)
     }
   }
@@ -138,7 +140,7 @@ export class Interests {
     for (const entry of this.#entries.values()) {
       if (!entry.wanted || entry.interest.since === undefined) continue
       entry.interest.ended = true
-      entry.interest = { since: undefined, ended: false }
+      entry.interest = newInterest()
       renewed.add(entry.interest)
     }
     return renewed
@@ -265,6 +267,10 @@ export class Interests {
 /** Full jitter: anything up to the doubled step, so that nodes that lost Redis together do not come back together. */
 export function backOff(attempt: number, stepMs: number, maxMs: number, random: number): number {
   return random * Math.min(maxMs, stepMs * 2 ** Math.min(attempt - 1, 16))
+}
+
+function newInterest(): Interest {
+  return { since: undefined, cutEarly: false, ended: false }
 }
 
 function isOn(entry: Entry): boolean {

@@ -4,7 +4,7 @@
 import type { Broker, BrokerSink, BrokerStatus } from '@roomcast/channels'
 import { Framed } from '@roomcast/core'
 import type { Clock } from './clock.ts'
-import { decode, type Envelope, Kind, unpinned } from './envelope.ts'
+import { decode, type Envelope, isNotice, Kind, unpinned } from './envelope.ts'
 import { Interests } from './interest.ts'
 import type { Link, OpenLink } from './link.ts'
 import type { Names } from './names.ts'
@@ -20,9 +20,11 @@ const MARKS_COVER_MS = 60_000
 /** An ask is answered after so long at most, so that many nodes that come back together are answered once. */
 const ANSWER_MS = 50
 
-/** What was published a little before the asker went deaf may have been on its way. */
-const ASK_MARGIN_MS = 2000
+const ASK_MARGIN_MS = 2000 // What was published before the asker went deaf may have been on its way.
 
+/** A command that is not answered for so long tells that Redis is lost. */
+const ANSWERED_MS = 6000
+const WATCH_MS = 1000
 /** Closing waits so long for Redis to acknowledge what was published. */
 const CLOSE_TIMEOUT_MS = 2000
 
@@ -61,6 +63,7 @@ export class Node implements Broker {
   /** What begins anew after too long a silence, and is told so when it is confirmed. */
   #renewed = new Set<Interest>()
   #answerDeafMs = 0
+  #cancelWatch: (() => void) | undefined
   #cancelAnswer: (() => void) | undefined
   #closing: Promise<void> | undefined
   #received = 0
@@ -91,8 +94,8 @@ export class Node implements Broker {
     this.#interests = new Interests(
       clock,
       {
-        subscribe: (channels, done) => this.#link?.subscribe(all(channels), done),
-        unsubscribe: (channels, done) => this.#link?.unsubscribe(all(channels), done),
+        subscribe: (channels, done) => this.#link?.subscribe(all(channels), this.#inTime(done)),
+        unsubscribe: (channels, done) => this.#link?.unsubscribe(all(channels), this.#inTime(done)),
         confirmed: (channel, interest) => {
           if (this.#renewed.delete(interest)) this.#gap(channel, {})
         },
@@ -172,8 +175,27 @@ export class Node implements Broker {
     this.#outgoing.close()
   }
 
+  /** Redis answers in time, or is lost: what comes in alone does not tell that it hears us. */
+  #inTime(done: (error?: Error) => void): (error?: Error) => void {
+    const link = this.#link
+    const cancel = this.#clock.after(ANSWERED_MS, () => {
+      if (this.#link === link) this.#session.fail(new Error('Redis does not answer'))
+    })
+    return (error) => {
+      cancel()
+      done(error)
+    }
+  }
+
+  readonly #watch = (): void => {
+    this.#cancelWatch = this.#clock.after(WATCH_MS, this.#watch)
+    if (this.#outgoing.oldestWrittenAt >= this.#clock.now() - ANSWERED_MS) return
+    this.#session.fail(new Error('Redis does not answer'))
+  }
+
   #onUp(link: Link): void {
     this.#link = link
+    this.#cancelWatch = this.#clock.after(WATCH_MS, this.#watch)
     this.#outgoing.up(link)
     if (this.#closing !== undefined) return
     const deafMs = this.#heardAt === undefined ? 0 : this.#clock.now() - this.#heardAt
@@ -184,11 +206,11 @@ export class Node implements Broker {
       if (this.#link === link && --this.#unconfirmed === 0) this.#listening()
     }
     for (let partition = 0; partition < partitions; partition++) {
-      this.#unheard.add(partition)
       link.subscribe([this.#names.own(partition)], (error) => {
         if (this.#link !== link) return
-        if (error !== undefined) this.#session.fail(error)
-        else confirmed()
+        if (error !== undefined) return this.#session.fail(error)
+        this.#session.answered()
+        confirmed()
       })
     }
     this.#interests.up(confirmed)
@@ -196,6 +218,8 @@ export class Node implements Broker {
 
   /** Every subscription is confirmed: what was missed is asked for, and whether we are heard is tried. */
   #listening(): void {
+    // Only now: what came back before came while some channels were deaf still.
+    for (let partition = 0; partition < this.#names.partitions; partition++) this.#unheard.add(partition)
     if (this.#heardAt !== undefined) {
       const deafMs = this.#clock.now() - this.#heardAt
       for (let partition = 0; partition < this.#names.partitions; partition++) {
@@ -207,11 +231,12 @@ export class Node implements Broker {
 
   #onDown(): void {
     this.#link = undefined
+    this.#cancelWatch?.()
     for (const probe of this.#probes) probe.stop()
     this.#unheard.clear()
     this.#outgoing.down()
     if (this.#closing !== undefined) return
-    this.#interests.down()
+    this.#interests.down(this.#heardAt)
     if (this.#status === 'ready') this.#status = 'degraded'
   }
 
@@ -237,7 +262,7 @@ export class Node implements Broker {
   #onEcho(partition: number): void {
     this.#probes[partition]!.heard()
     this.#heardAt = this.#clock.now()
-    if (this.#unconfirmed === 0 && this.#unheard.delete(partition) && this.#unheard.size === 0) {
+    if (this.#unheard.delete(partition) && this.#unheard.size === 0) {
       this.#status = 'ready'
       this.#session.established()
     }
@@ -272,8 +297,4 @@ export class Node implements Broker {
     this.#gaps++
     this.#sink?.gap(channel, info)
   }
-}
-
-function isNotice({ kind }: Envelope): boolean {
-  return kind === Kind.PROBE || kind === Kind.ASK
 }

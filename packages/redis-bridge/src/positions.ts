@@ -9,7 +9,11 @@ import type { Clock } from './clock.ts'
 
 /** An envelope may take so long from being written to being handled here: within it, publishing times are not told
  * apart. */
-const TRANSIT_MS = 2000
+export const TRANSIT_MS = 2000
+
+/** Where the connection was lost right after a channel was subscribed to, those 2 s would hide what was lost with it. So an
+ * envelope is given little more there than it takes when nothing is wrong. */
+const CUT_TRANSIT_MS = 300
 
 const POSITION_TTL_MS = 3_600_000
 
@@ -20,6 +24,8 @@ const MAX_POSITIONS = 100_000
 export interface Interest {
   /** When Redis first confirmed it; undefined before. */
   since: number | undefined
+  /** The connection was lost within 2 s of that. */
+  cutEarly: boolean
   /** It is over: what was seen under it says nothing of losses any more. */
   ended: boolean
 }
@@ -71,9 +77,10 @@ export class Positions {
     const known = this.#cache.get(key)
     if (known === undefined || known.interest !== interest) {
       const since = Math.max(interest.since ?? now, this.#forgottenAt)
+      const transit = interest.cutEarly ? CUT_TRANSIT_MS : TRANSIT_MS
       // Only now: this may push out another, which says nothing of this one.
       this.#cache.set(key, { last: Math.max(last, known?.last ?? 0), seenAt: now, interest })
-      const lost = before > 0 && now - since > age + TRANSIT_MS ? 'some' : 0
+      const lost = before > 0 && now - since > age + transit ? 'some' : 0
       // A position from before an UNSUBSCRIBE still knows a repeat.
       const repeated = known === undefined ? 0 : repeats(known.last, before, last)
       return { repeated, lost: repeated > 0 ? 0 : lost }

@@ -40,6 +40,7 @@ export function createPublisher(options: RedisTarget): Publisher {
   })
   const session = new Session(clock, openLink, {
     up(link) {
+      session.answered()
       outgoing.up(link)
       cancelWatch = clock.after(ACKNOWLEDGE_MS, watch)
     },

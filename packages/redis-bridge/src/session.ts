@@ -48,7 +48,6 @@ export class Session {
     const link = this.#openLink({
       up: () => {
         if (this.#link !== link) return
-        this.#cancel?.()
         this.#up = true
         if (this.#everUp) this.reconnects++
         this.#everUp = true
@@ -62,6 +61,11 @@ export class Session {
       },
     })
     this.#link = link
+  }
+
+  /** Redis answers on it: from here on others watch it. */
+  answered(): void {
+    this.#cancel?.()
   }
 
   /** It works: the next outage begins with the shortest pause. */

@@ -88,7 +88,7 @@ function before(a: Event, b: Event): boolean {
 }
 
 /** A small generator of 32 bits of state. */
-export function mulberry32(seed: number): () => number {
+function mulberry32(seed: number): () => number {
   let state = seed >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0
