@@ -31,10 +31,15 @@ export interface Verdict {
   gaps: number
   /** Lost with a publisher that was killed before it could tell. */
   unreported: number
+  /** Lost in the first moment of a subscription, before anything else of that publisher came: no rule tells. */
+  tooEarly: number
 }
 
 /** A publisher tells of its last message within this time; one that was killed earlier could not. */
 const TAIL_MS = 2_500
+
+/** The README's limit: what is lost so soon after the subscription may be from before it. */
+const FIRST_MOMENT_MS = 300
 
 /** A timer may be late. */
 const BUSY_MS = 500
@@ -48,7 +53,16 @@ interface Told {
 /** Judges a history. */
 export function check(history: History): Verdict {
   const { logs, nameOf } = history
-  const verdict: Verdict = { violations: [], open: 0, published: 0, delivered: 0, lost: 0, gaps: 0, unreported: 0 }
+  const verdict: Verdict = {
+    violations: [],
+    open: 0,
+    published: 0,
+    delivered: 0,
+    lost: 0,
+    gaps: 0,
+    unreported: 0,
+    tooEarly: 0,
+  }
   const publishers = new Map(logs.map((log) => [log.name, publishedBy(log)]))
   for (const times of publishers.values()) for (const list of times.values()) verdict.published += list.length
   for (const log of logs) {
@@ -92,6 +106,10 @@ class Walk {
   #leftAt = Number.NEGATIVE_INFINITY
   /** When the subscription that is there began, at the earliest: it outlives short absences. */
   #interestedAt = 0
+  /** When it was confirmed, at the latest. */
+  #sinceAt: number | undefined
+  /** Whether anything came of it yet. */
+  #heard = false
   #readyAt = Number.POSITIVE_INFINITY
   /** Gaps since the last delivery. */
   #told: Told[] = []
@@ -127,11 +145,16 @@ class Walk {
       switch (record.what) {
         case 'joined':
           this.#joined = true
-          if (record.at - this.#leftAt > this.#lingerMs) this.#interestedAt = record.at
+          if (record.at - this.#leftAt > this.#lingerMs) {
+            this.#interestedAt = record.at
+            this.#sinceAt = undefined
+            this.#heard = false
+          }
           // What a node says itself reaches its members at once.
           if (this.#own) this.#readyAt = record.at
           break
         case 'ready':
+          this.#sinceAt ??= record.at
           if (!this.#own) this.#readyAt = Math.min(this.#readyAt, record.at)
           break
         case 'left':
@@ -168,6 +191,7 @@ class Walk {
     else {
       this.#hole(seq, `before ${seq}`)
       this.#last = seq
+      this.#heard = true
     }
   }
 
@@ -189,6 +213,11 @@ class Walk {
         this.#say(`a false gap: nothing lost since the join, of ${name}`)
     }
     if (!vague && known < owed) {
+      const newest = missing.at(-1)!
+      if (!this.#heard && told.length === 0 && newest < (this.#sinceAt ?? 0) + FIRST_MOMENT_MS) {
+        this.#verdict.tooEarly += owed
+        return
+      }
       this.#say(`silent loss: ${owed} lost, ${known} reported, of ${name}`)
       if (mayGrow) this.#verdict.open++
     }
