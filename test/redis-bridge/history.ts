@@ -214,7 +214,7 @@ class Walk {
     }
     if (!vague && known < owed) {
       const newest = missing.at(-1)!
-      if (!this.#heard && told.length === 0 && newest < (this.#sinceAt ?? 0) + FIRST_MOMENT_MS) {
+      if (!this.#own && !this.#heard && told.length === 0 && newest < (this.#sinceAt ?? 0) + FIRST_MOMENT_MS) {
         this.#verdict.tooEarly += owed
         return
       }
