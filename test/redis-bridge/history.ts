@@ -41,6 +41,9 @@ const TAIL_MS = 2_500
 /** The README's limit: what is lost so soon after the subscription may be from before it. */
 const FIRST_MOMENT_MS = 300
 
+/** A loss is told of within 2 s of the bus being back; faults that are shorter than this are mended by then. */
+const TELL_MS = 5_000
+
 /** A timer may be late. */
 const BUSY_MS = 500
 
@@ -106,10 +109,8 @@ class Walk {
   #leftAt = Number.NEGATIVE_INFINITY
   /** When the subscription that is there began, at the earliest: it outlives short absences. */
   #interestedAt = 0
-  /** When it was confirmed, at the latest. */
-  #sinceAt: number | undefined
-  /** Whether anything came of it yet. */
-  #heard = false
+  /** When the last message of the publisher was delivered. */
+  #heardAt = Number.NEGATIVE_INFINITY
   #readyAt = Number.POSITIVE_INFINITY
   /** Gaps since the last delivery. */
   #told: Told[] = []
@@ -145,16 +146,11 @@ class Walk {
       switch (record.what) {
         case 'joined':
           this.#joined = true
-          if (record.at - this.#leftAt > this.#lingerMs) {
-            this.#interestedAt = record.at
-            this.#sinceAt = undefined
-            this.#heard = false
-          }
+          if (record.at - this.#leftAt > this.#lingerMs) this.#interestedAt = record.at
           // What a node says itself reaches its members at once.
           if (this.#own) this.#readyAt = record.at
           break
         case 'ready':
-          this.#sinceAt ??= record.at
           if (!this.#own) this.#readyAt = Math.min(this.#readyAt, record.at)
           break
         case 'left':
@@ -171,7 +167,7 @@ class Walk {
           break
         }
         case 'delivered':
-          if (record.from === this.#publisher.name) this.#deliver(record.seq)
+          if (record.from === this.#publisher.name) this.#deliver(record.seq, record.at)
       }
     }
     this.#end()
@@ -181,7 +177,7 @@ class Walk {
     return this.#log === this.#publisher
   }
 
-  #deliver(seq: number): void {
+  #deliver(seq: number, at: number): void {
     this.#verdict.delivered++
     const where = `${seq} of ${this.#publisher.name} in ${this.#channel}`
     if (!this.#joined) this.#say(`delivered to nobody: ${where}`)
@@ -191,7 +187,7 @@ class Walk {
     else {
       this.#hole(seq, `before ${seq}`)
       this.#last = seq
-      this.#heard = true
+      this.#heardAt = at
     }
   }
 
@@ -200,7 +196,9 @@ class Walk {
     const told = this.#told.splice(0)
     const lost = next - 1 - this.#last
     const missing = this.#times.slice(this.#last, next - 1)
-    const owed = missing.filter((at) => this.#isOwed(at)).length
+    const due = missing.map((at) => this.#due(at))
+    const owed = due.filter((one) => one === 'owed').length
+    this.#verdict.tooEarly += due.filter((one) => one === 'too early').length
     const known = told.reduce((sum, { missed }) => sum + (missed ?? 0), 0)
     const vague = told.some(({ missed }) => missed === undefined)
     const name = `${this.#publisher.name} in ${this.#channel} ${where}`
@@ -213,11 +211,6 @@ class Walk {
         this.#say(`a false gap: nothing lost since the join, of ${name}`)
     }
     if (!vague && known < owed) {
-      const newest = missing.at(-1)!
-      if (!this.#own && !this.#heard && told.length === 0 && newest < (this.#sinceAt ?? 0) + FIRST_MOMENT_MS) {
-        this.#verdict.tooEarly += owed
-        return
-      }
       this.#say(`silent loss: ${owed} lost, ${known} reported, of ${name}`)
       if (mayGrow) this.#verdict.open++
     }
@@ -238,8 +231,16 @@ class Walk {
     this.#hole(end + 1, 'at the end', true)
   }
 
-  #isOwed(at: number): boolean {
-    return at > this.#readyAt || this.#owed.some(({ from, to }) => at > from && at < to)
+  /** Whether a message that did not come should have, or been reported. */
+  #due(at: number): 'owed' | 'too early' | 'not' {
+    const member = [...this.#owed, { from: this.#readyAt, to: Number.POSITIVE_INFINITY }].find(({ from, to }) => {
+      return at > from && at < to
+    })
+    if (!member) return 'not'
+    if (this.#own) return 'owed'
+    // Who left before it could be told has lost nothing.
+    if (at > member.to - TELL_MS) return 'not'
+    return at < member.from + FIRST_MOMENT_MS && this.#heardAt < member.from ? 'too early' : 'owed'
   }
 
   #say(text: string): void {
