@@ -80,6 +80,17 @@ test('the end of a publisher that was killed may be lost, what it could tell of 
   expect(judge(3, got(1, 3), { killedAt: 12_100 })).toMatchObject([expect.stringContaining('silent loss')])
 })
 
+test('what is lost in the first moment of a subscription is counted apart, what comes later is not', () => {
+  const late = (at: number): NodeRecord[] => [
+    { what: 'left', at: 1500, channel: 'r' },
+    { what: 'joined', at: at - 10, channel: 'r' },
+    { what: 'ready', at, channel: 'r' },
+  ]
+  expect(judge(2, [...late(9_800), ...got(2)])).toEqual([])
+  expect(judge(2, [...late(9_600), ...got(2)])).toHaveLength(1)
+  expect(judge(3, [...late(9_800), ...got(3)])).toHaveLength(1)
+})
+
 test('a node hears itself exactly once', () => {
   const own = (...seqs: number[]): string[] => {
     const records: NodeRecord[] = [

@@ -31,10 +31,18 @@ export interface Verdict {
   gaps: number
   /** Lost with a publisher that was killed before it could tell. */
   unreported: number
+  /** Lost in the first moment of a subscription, before anything else of that publisher came: no rule tells. */
+  tooEarly: number
 }
 
 /** A publisher tells of its last message within this time; one that was killed earlier could not. */
 const TAIL_MS = 2_500
+
+/** The README's limit: what is lost so soon after the subscription may be from before it. */
+const FIRST_MOMENT_MS = 300
+
+/** A loss is told of within 2 s of the bus being back; faults that are shorter than this are mended by then. */
+const TELL_MS = 5_000
 
 /** A timer may be late. */
 const BUSY_MS = 500
@@ -48,7 +56,16 @@ interface Told {
 /** Judges a history. */
 export function check(history: History): Verdict {
   const { logs, nameOf } = history
-  const verdict: Verdict = { violations: [], open: 0, published: 0, delivered: 0, lost: 0, gaps: 0, unreported: 0 }
+  const verdict: Verdict = {
+    violations: [],
+    open: 0,
+    published: 0,
+    delivered: 0,
+    lost: 0,
+    gaps: 0,
+    unreported: 0,
+    tooEarly: 0,
+  }
   const publishers = new Map(logs.map((log) => [log.name, publishedBy(log)]))
   for (const times of publishers.values()) for (const list of times.values()) verdict.published += list.length
   for (const log of logs) {
@@ -92,6 +109,8 @@ class Walk {
   #leftAt = Number.NEGATIVE_INFINITY
   /** When the subscription that is there began, at the earliest: it outlives short absences. */
   #interestedAt = 0
+  /** When the last message of the publisher was delivered. */
+  #heardAt = Number.NEGATIVE_INFINITY
   #readyAt = Number.POSITIVE_INFINITY
   /** Gaps since the last delivery. */
   #told: Told[] = []
@@ -148,7 +167,7 @@ class Walk {
           break
         }
         case 'delivered':
-          if (record.from === this.#publisher.name) this.#deliver(record.seq)
+          if (record.from === this.#publisher.name) this.#deliver(record.seq, record.at)
       }
     }
     this.#end()
@@ -158,7 +177,7 @@ class Walk {
     return this.#log === this.#publisher
   }
 
-  #deliver(seq: number): void {
+  #deliver(seq: number, at: number): void {
     this.#verdict.delivered++
     const where = `${seq} of ${this.#publisher.name} in ${this.#channel}`
     if (!this.#joined) this.#say(`delivered to nobody: ${where}`)
@@ -168,6 +187,7 @@ class Walk {
     else {
       this.#hole(seq, `before ${seq}`)
       this.#last = seq
+      this.#heardAt = at
     }
   }
 
@@ -176,7 +196,9 @@ class Walk {
     const told = this.#told.splice(0)
     const lost = next - 1 - this.#last
     const missing = this.#times.slice(this.#last, next - 1)
-    const owed = missing.filter((at) => this.#isOwed(at)).length
+    const due = missing.map((at) => this.#due(at))
+    const owed = due.filter((one) => one === 'owed').length
+    this.#verdict.tooEarly += due.filter((one) => one === 'too early').length
     const known = told.reduce((sum, { missed }) => sum + (missed ?? 0), 0)
     const vague = told.some(({ missed }) => missed === undefined)
     const name = `${this.#publisher.name} in ${this.#channel} ${where}`
@@ -209,8 +231,16 @@ class Walk {
     this.#hole(end + 1, 'at the end', true)
   }
 
-  #isOwed(at: number): boolean {
-    return at > this.#readyAt || this.#owed.some(({ from, to }) => at > from && at < to)
+  /** Whether a message that did not come should have, or been reported. */
+  #due(at: number): 'owed' | 'too early' | 'not' {
+    const member = [...this.#owed, { from: this.#readyAt, to: Number.POSITIVE_INFINITY }].find(({ from, to }) => {
+      return at > from && at < to
+    })
+    if (!member) return 'not'
+    if (this.#own) return 'owed'
+    // Who left before it could be told has lost nothing.
+    if (at > member.to - TELL_MS) return 'not'
+    return at < member.from + FIRST_MOMENT_MS && this.#heardAt < member.from ? 'too early' : 'owed'
   }
 
   #say(text: string): void {

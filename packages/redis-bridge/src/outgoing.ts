@@ -34,7 +34,7 @@ interface Batch {
 
 type Entry =
   | { kind: 'messages'; batch: Batch }
-  | { kind: 'mark'; source: Source<Batch> }
+  | { kind: 'mark'; source: Source<Batch>; last: number; lastAt: number }
   | { kind: 'own'; what: Kind; redisChannel: string; ageMs: number }
 
 export interface OutgoingOptions {
@@ -70,7 +70,9 @@ export class Outgoing {
   constructor(options: OutgoingOptions) {
     this.#options = options
     this.#maxQueuedMessages = options.maxQueuedMessages ?? MAX_QUEUED_MESSAGES
-    this.#sources = new Sources(options.clock, options.nameOf, (source) => this.#push({ kind: 'mark', source }))
+    this.#sources = new Sources(options.clock, options.nameOf, (source) =>
+      this.#push({ kind: 'mark', source, last: source.last, lastAt: source.lastAt }),
+    )
   }
 
   /** When the oldest of what is not acknowledged was written; infinity when there is nothing. */
@@ -195,7 +197,8 @@ export class Outgoing {
       return { redisChannel: entry.redisChannel, bytes }
     }
     if (entry.kind === 'mark') {
-      const { redisChannel, last, lastAt } = entry.source
+      const { redisChannel } = entry.source
+      const { last, lastAt } = entry
       return { redisChannel, bytes: encodeNotice(Kind.TAIL_MARK, node, last, now - lastAt) }
     }
     const { batch } = entry

@@ -22,9 +22,9 @@ describeRedis('faults', () => {
   test.concurrent.each(runs)(
     '$title',
     async ({ fault, seed, title }) => {
-      const { published, delivered, lost, gaps, unreported, reportMs } = await runFault(fault, seed, full)
+      const { published, delivered, lost, gaps, unreported, tooEarly, reportMs } = await runFault(fault, seed, full)
       if (full) {
-        const late = unreported > 0 ? `, ${unreported} lost with a killed node` : ''
+        const late = `${unreported > 0 ? `, ${unreported} lost with a killed node` : ''}${tooEarly > 0 ? `, ${tooEarly} lost too early` : ''}`
         const report = gaps > 0 ? `, the last within ${Math.round(reportMs)} ms` : ''
         console.log(
           `${title}: ${published} published, ${delivered} delivered, ${lost} lost, ${gaps} gaps${report}${late}`,

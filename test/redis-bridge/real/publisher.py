@@ -7,7 +7,6 @@ import socket
 import struct
 import sys
 
-
 def frame(text):
     payload = text.encode()
     if len(payload) < 126:
