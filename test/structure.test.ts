@@ -11,7 +11,7 @@ const workspace = fileURLToPath(new URL('..', import.meta.url))
 const LAYERS: Record<string, string[]> = {
   core: [],
   channels: ['@roomcast/core'],
-  roomcast: ['@roomcast/core', '@roomcast/channels'],
+  roomcast: ['@roomcast/core', '@roomcast/channels', '@roomcast/redis-bridge'],
 }
 // limits.ts is a table of numbers.
 const SANS_IO = ['node:buffer', 'node:crypto', 'node:zlib', '../limits.ts']

@@ -65,7 +65,6 @@ const failed = new Promise<never>((_, reject) => {
 })
 failed.catch(() => {})
 
-if (scenario.beside) setPriority(LOW_PRIORITY)
 answerParent({ start, sample, finish, resetRoundTrips: () => roundTrips?.reset() })
 
 async function start(): Promise<void> {
@@ -75,6 +74,7 @@ async function start(): Promise<void> {
     await Promise.race([Promise.all(clients.map((client) => client.opened)), failed])
   }
   if (witness !== undefined) await new Promise((resolve) => setTimeout(resolve, SUBSCRIBE_MS))
+  if (scenario.beside) setPriority(LOW_PRIORITY)
   isPublishing = true
   if (scenario.everyMs !== undefined) return publishPaced(scenario.everyMs)
   for (let publisher = 0; publisher < scenario.publishers; publisher++) publishDue(publisher)

@@ -127,6 +127,22 @@ test('upgrades get 503 with Retry-After at once, also those that wait for their 
   expect(test.opened.length).toBe(1)
 })
 
+test('begun within a handshake: that one is refused too, once, and is not pending', async () => {
+  const test: TestServer = await serve<undefined, undefined>({
+    handler: {
+      async handshake() {
+        void test.server.drain()
+      },
+    },
+  })
+  const client = await test.tcp({ halfOpen: true })
+  expect((await client.upgrade()).status).toBe(503)
+  await nextTurn()
+  expect(client.text.match(/HTTP\/1\.1/g)).toHaveLength(1)
+  expect(test.server.stats()).toMatchObject({ pendingHandshakes: 0, sockets: 0, rejections: { 503: 1 } })
+  expect([test.opened.length, test.errors.length]).toEqual([0, 0])
+})
+
 test('another code', async () => {
   const test = await serve()
   const [pair] = await connected(test, 1)

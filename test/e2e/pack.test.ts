@@ -14,7 +14,12 @@ import WebSocket from 'ws'
 
 const run = promisify(execFile)
 const workspace = fileURLToPath(new URL('../..', import.meta.url))
-const PACKAGES = { '@roomcast/core': 'core', '@roomcast/channels': 'channels', roomcast: 'roomcast' }
+const PACKAGES = {
+  '@roomcast/core': 'core',
+  '@roomcast/channels': 'channels',
+  '@roomcast/redis-bridge': 'redis-bridge',
+  roomcast: 'roomcast',
+}
 const INSTALL_TIMEOUT_MS = 120_000
 
 let home: string
@@ -27,7 +32,7 @@ beforeAll(async () => {
     await run('npx', ['--yes', 'pnpm@12', 'pack', '--pack-destination', home], { cwd: from })
   }
   const tarballs = (await readdir(home)).filter((file) => file.endsWith('.tgz')).map((file) => join(home, file))
-  expect(tarballs).toHaveLength(3)
+  expect(tarballs).toHaveLength(Object.keys(PACKAGES).length)
   await writeFile(`${home}/app/package.json`, '{ "private": true }')
   await run('npm', ['install', '--no-audit', '--no-fund', ...tarballs], { cwd: `${home}/app` })
 }, INSTALL_TIMEOUT_MS)
@@ -52,6 +57,7 @@ const server = createServer({
 server.listen().then(({ port }) => console.log(port))
 `
 const ESM_IMPORTS = `import { createServer } from '@roomcast/core'\nimport { createChannels } from '@roomcast/channels'\n`
+const OTHER_IMPORTS = `import 'roomcast'\nimport '@roomcast/redis-bridge'\nimport '@roomcast/redis-bridge/publisher'\n`
 const REQUIRES = ESM_IMPORTS.replaceAll('import', 'const').replace(/from ('[^']+')/g, '= require($1)')
 
 test('ESM', async () => {
@@ -76,7 +82,7 @@ test('TypeScript, without skipLibCheck and without a cast', async () => {
     types: ['node'],
   }
   await writeFile(`${home}/app/tsconfig.json`, JSON.stringify({ compilerOptions, files: ['typed.mts'] }))
-  await writeFile(`${home}/app/typed.mts`, `${ESM_IMPORTS}import 'roomcast'\n${PROGRAM}`)
+  await writeFile(`${home}/app/typed.mts`, `${ESM_IMPORTS}${OTHER_IMPORTS}${PROGRAM}`)
   const { stdout } = await run(process.execPath, [
     join(workspace, 'node_modules/typescript/bin/tsc'),
     '-p',

@@ -5,8 +5,9 @@ import { once } from 'node:events'
 import { existsSync, readdirSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import WebSocket from 'ws'
+import { anyRedis, describeRedis } from '../support/redis.ts'
 
 const examples = fileURLToPath(new URL('../../examples/', import.meta.url))
 const started: ChildProcess[] = []
@@ -17,17 +18,21 @@ afterEach(async () => {
   await Promise.all(started.splice(0).map(end))
 })
 
-/** Starts an example on a free port and returns the address it prints. */
-async function start(name: string): Promise<string> {
+/** Starts an example on free ports and returns the addresses it prints, so many as it has servers. */
+async function start(name: string, servers = 1, env: Record<string, string> = {}): Promise<string[]> {
   const file = `${examples}dist/${name}.js`
   if (!existsSync(file)) throw new Error(`${file} is missing: run \`npx --yes pnpm@12 build\` first`)
   const child = spawn(process.execPath, [file], {
-    env: { ...process.env, PORT: '0' },
+    env: { ...process.env, ...env, PORT: '0' },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   started.push(child)
-  for await (const line of createInterface({ input: child.stdout })) return line
-  throw new Error(`${name} ended before it printed its address`)
+  const addresses: string[] = []
+  for await (const line of createInterface({ input: child.stdout })) {
+    expect(line).toMatch(/^ws:\/\/localhost:\d+/)
+    if (addresses.push(line) === servers) return addresses
+  }
+  throw new Error(`${name} ended before it printed where it listens`)
 }
 
 async function end(child: ChildProcess): Promise<void> {
@@ -134,13 +139,39 @@ async function besideHttp(url: string): Promise<void> {
 describe('examples', () => {
   test('each has a test', () => {
     const sources = readdirSync(`${examples}src`).map((file) => file.replace(/\.ts$/, ''))
-    expect(Object.keys(tests).sort()).toEqual(sources.sort())
+    expect([...Object.keys(tests), TWO_NODES].sort()).toEqual(sources.sort())
   })
   for (const [name, run] of Object.entries(tests)) {
     test(name, async () => {
-      const url = await start(name)
-      expect(url).toMatch(/^ws:\/\/localhost:\d+/)
-      await run(url)
+      const [url] = await start(name)
+      await run(url!)
     })
   }
+})
+
+const TWO_NODES = 'two-nodes'
+
+describeRedis('the example of two nodes', () => {
+  let redis: Awaited<ReturnType<typeof anyRedis>>
+  beforeAll(async () => {
+    redis = await anyRedis()
+  })
+  afterAll(() => redis?.stop())
+
+  test('both read what is written on one, and both end with the command', async () => {
+    const urls = await start(TWO_NODES, 2, { REDIS_URL: redis.url })
+    const [leto, paul] = await Promise.all(urls.map((url) => connect(url)))
+    const nodes: (string | undefined)[] = []
+    for (const client of [leto!, paul!]) {
+      const [, node] = /^node (\d+): you hear both nodes now$/.exec(await client.next()) ?? []
+      nodes.push(node)
+    }
+    expect(nodes[0]).not.toBe(nodes[1])
+    leto!.send('one')
+    for (const client of [leto!, paul!]) expect(await client.next()).toBe(`node ${nodes[0]}: one`)
+    paul!.send('two')
+    for (const client of [leto!, paul!]) expect(await client.next()).toBe(`node ${nodes[1]}: two`)
+    await Promise.all(started.splice(0).map(end))
+    expect(await Promise.all([leto!.closed, paul!.closed])).toEqual(['1006 ', '1006 '])
+  })
 })

@@ -23,6 +23,9 @@ export interface Outcome {
 /** Inputs between two looks at the clock. */
 const CLOCK_EVERY = 64
 
+/** What is wrong may quote an input of any length, and the input is printed anyway. */
+const MAX_SHOWN = 2000
+
 export async function runTarget<Input>(target: Target<Input>, plan: Plan): Promise<Outcome> {
   const { seed, from = 0, inputs = Number.POSITIVE_INFINITY, until = Number.POSITIVE_INFINITY } = plan
   const stackTraceLimit = Error.stackTraceLimit
@@ -49,7 +52,7 @@ function report<Input>(
   { seed, number, input, wrong }: { seed: number; number: number; input: Input; wrong: string },
 ): string {
   const lines = [
-    `${target.name} input ${number} of seed ${seed}: ${wrong}`,
+    `${target.name} input ${number} of seed ${seed}: ${wrong.slice(0, MAX_SHOWN)}`,
     `again: pnpm fuzz --only ${target.name} --seed ${seed} --from ${number} --inputs 1`,
     `as it was: ${target.show(input)}`,
   ]

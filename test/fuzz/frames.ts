@@ -24,7 +24,7 @@ export interface FramesInput {
 }
 
 /** Up to this length an input is cut at every place; above it, at random ones, and always into single bytes. */
-const EVERY_PLACE_TO = 64
+const EVERY_PLACE_TO = 48
 const RANDOM_CUTS = 3
 /** A shared machine may stop us for longer than any input takes: only the fastest of so many tries counts. */
 const MAX_INPUT_MS = 50

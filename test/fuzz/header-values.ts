@@ -27,6 +27,8 @@ const PIECES = [
 ]
   .concat('server_max_window_bits', '8', '9', '15', '16', '08', 'a', 'b', ';', ';', ',', ',', '=', '"', '\\', ' ', '\t')
   .concat('\0', '\x7f', '\xe9', '(', '""', '; ', ', ', '=9', '="9"', ',,', ';;')
+  // Spaces to JavaScript, not to HTTP.
+  .concat('\xa0', '\v')
 
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
 const PARAMETER = /^([\w!#$%&'*+.^`|~-]+)(?:[ \t]*=[ \t]*([\w!#$%&'*+.^`|~-]+|"(?:\\?[\w!#$%&'*+.^`|~-])+"))?$/
@@ -84,6 +86,7 @@ function parts(value: string, separator: string): string[] {
 }
 
 function readTokens(value: string): string[] | null {
+  if (value.length > MAX_LENGTH) return null
   const tokens = parts(value, ',').filter((part) => part !== '')
   return tokens.length > 0 && tokens.every((token) => TOKEN.test(token)) ? tokens : null
 }

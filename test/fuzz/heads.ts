@@ -47,6 +47,9 @@ const LINES = [
   'Cookie: a=b',
   'Expect: 100-continue',
   'X:',
+  'Upgrade: \xa0websocket',
+  'Connection: Upgrade\xa0',
+  'Sec-WebSocket-Version: 13\xa0',
 ]
 const TARGETS = [
   '/',
@@ -130,7 +133,7 @@ function asRequest(head: string) {
     .filter((line) => line !== '')
     .flatMap((line) => {
       const colon = line.indexOf(':')
-      return colon < 0 ? [line, ''] : [line.slice(0, colon), line.slice(colon + 1).trim()]
+      return colon < 0 ? [line, ''] : [line.slice(0, colon), line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, '')]
     })
   return { method, url, httpVersion: version.replace(/^HTTP\//, ''), rawHeaders }
 }

@@ -10,7 +10,7 @@ import type { Target } from './target.ts'
 import { type Bystander, visit } from './visit.ts'
 
 const CLOSE = clientFrame({ opcode: Op.CLOSE })
-const STATUSES = [101, 400, 403, 405, 417, 426, 431]
+const STATUSES = [101, 400, 403, 405, 426, 431]
 
 export function wireHeadsTarget({ server, bystander }: { server: EchoServer; bystander: Bystander }): Target<string> {
   return {

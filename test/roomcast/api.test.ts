@@ -254,9 +254,9 @@ describe('how the server is doing', () => {
     await other.close()
   })
 
-  test('/readyz is 503 while the broker has lost its bus', async () => {
+  test('/readyz is 503 while the broker has no bus', async () => {
     const bus = createMemoryBus()
-    let status: BrokerStatus = 'connecting'
+    let status: BrokerStatus = 'ready'
     const broker = Object.defineProperty(bus.broker(), 'status', { get: () => status })
     const other = createRoomcast({ port: 0, host: '127.0.0.1', broker })
     const { port: otherPort } = await other.listen()
@@ -266,15 +266,50 @@ describe('how the server is doing', () => {
       seen.push([response.status, await response.json()])
     }
     expect(seen).toEqual([
-      [200, { status: 'ready' }],
+      [503, { status: 'connecting' }],
       [503, { status: 'degraded' }],
       [200, { status: 'ready' }],
     ])
+    expect(other.stats()).toMatchObject({ status: 'ready', bridge: { status: 'ready' } })
     await other.close()
   })
 })
 
 describe('the server', () => {
+  test('joined waits for the bus, not for long, and not for one that is away', async () => {
+    const inner = createMemoryBus().broker()
+    const waiting: (() => void)[] = []
+    let status: BrokerStatus = 'ready'
+    const broker = Object.defineProperty(inner, 'status', { get: () => status })
+    broker.ready = () => new Promise((resolve) => waiting.push(resolve))
+    const other = createRoomcast({ port: 0, host: '127.0.0.1', broker })
+    const client = await connect((await other.listen()).port)
+    client.send({ join: 'lobby' })
+    while (other.channels.memberCount('lobby') === 0) await new Promise(setImmediate)
+    // A member at once: what is said here comes before the answer.
+    other.channels.broadcast('lobby', '"early"')
+    expect(await client.next()).toBe('early')
+    waiting[0]!()
+    expect(await client.next()).toEqual({ joined: 'lobby' })
+    expect(await client.ask({ join: 'never confirmed' })).toEqual({ joined: 'never confirmed' })
+    expect(waiting.length).toBe(2)
+    status = 'degraded'
+    expect(await client.ask({ join: 'alone' })).toEqual({ joined: 'alone' })
+    expect(waiting.length).toBe(2)
+    client.socket.terminate()
+    await other.close()
+  })
+
+  test('close releases the broker; what is refused never starts it', async () => {
+    const broker = createMemoryBus().broker()
+    expect(() => createRoomcast({ port: 0, maxConnections: -1, broker })).toThrow(RangeError)
+    expect(broker.status).toBe('connecting')
+    const other = createRoomcast({ port: 0, broker })
+    expect(broker.status).toBe('ready')
+    await other.close()
+    expect(broker.status).toBe('closed')
+  })
+
   test('a taken port rejects with the error of the system, and close still works', async () => {
     const second = createRoomcast({ port, host: '127.0.0.1' })
     await expect(second.listen()).rejects.toMatchObject({ code: 'EADDRINUSE' })

@@ -12,8 +12,9 @@ afterEach(killAll)
 describe('settings', () => {
   const read = (args: string[], env: Record<string, string> = {}): unknown => {
     const settings = readSettings(args, env)
-    return settings.kind === 'run' ? settings.options : settings
+    return settings.kind === 'run' && settings.redis === undefined ? settings.options : settings
   }
+  const redis = (url: string, prefix = 'roomcast'): unknown => ({ kind: 'run', options: {}, redis: { url, prefix } })
 
   const cases: [args: string, env: Record<string, string>, options: unknown][] = [
     ['', {}, {}],
@@ -44,6 +45,18 @@ describe('settings', () => {
     ['', { ROOMCAST_MAX_CONNECTIONS: '8' }, { maxConnections: 8 }],
     ['--drain-ms 100', { ROOMCAST_DRAIN_MS: '200' }, { drainMs: 100 }],
     ['', { ROOMCAST_DRAIN_MS: '200' }, { drainMs: 200 }],
+    ['', { REDIS_URL: 'redis://localhost' }, redis('redis://localhost')],
+    [
+      '',
+      { REDIS_URL: 'rediss://me:p%40ss@cache.example:6380/2', ROOMCAST_PREFIX: 'shop-1' },
+      redis('rediss://me:p%40ss@cache.example:6380/2', 'shop-1'),
+    ],
+    [
+      '--redis-url /run/redis.sock --prefix a',
+      { REDIS_URL: 'redis://b', ROOMCAST_PREFIX: 'b' },
+      redis('/run/redis.sock', 'a'),
+    ],
+    ['', { REDIS_URL: '', ROOMCAST_PREFIX: 'shop' }, {}],
     ['-h', {}, { kind: 'help' }],
     ['--help --port x', { PORT: 'y' }, { kind: 'help' }],
     ['-v', {}, { kind: 'version' }],
@@ -76,6 +89,24 @@ describe('settings', () => {
     [['--origin', 'https://a.example', '--origin', 'any'], {}, /^--origin must be .*, not "any"$/],
     [['--origin', ''], {}, /^--origin must be/],
     [['--origin', 'a. b'], {}, /, not "a\. b"$/],
+    ...[
+      's3cret',
+      's3cret:6379',
+      'http://:s3cret@x',
+      'REDISS://:s3cret@x',
+      'redis://',
+      'redis://:s3cret@x:99999',
+      'redis://:s3cret%@x',
+      'redis://:s3cret@x/db',
+      '//s3cret',
+    ].map((url): [string[], Record<string, string>, RegExp] => [
+      [],
+      { REDIS_URL: url },
+      /^REDIS_URL must be redis:\/\/ or rediss:\/\/ with a host, or the path of a Unix socket$/,
+    ]),
+    [['--redis-url', ''], {}, /^--redis-url must be redis:/],
+    [[], { ROOMCAST_PREFIX: 'a:b' }, /^ROOMCAST_PREFIX must be 1 to 64 characters of A-Z a-z 0-9 _ \. -, not "a:b"$/],
+    [['--prefix', 'x'.repeat(65)], {}, /^--prefix must be/],
     [['--nonsense'], {}, /^Unknown option '--nonsense'$/],
     [['-x'], {}, /^Unknown option '-x'$/],
     [['--port'], {}, /^Option '--port.*' argument missing$/],
@@ -105,6 +136,8 @@ describe('the program', () => {
       'max-message-bytes',
       'max-connections',
       'drain-ms',
+      'redis-url',
+      'prefix',
       'version',
     ]) {
       expect(help).toContain(`--${flag}`)

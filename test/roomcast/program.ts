@@ -27,6 +27,8 @@ export interface Run {
   child: ChildProcess
   stdout: Promise<string>
   stderr: Promise<string>
+  /** What came on stderr until now. */
+  complaints: () => string
   exit: Promise<number | null>
 }
 
@@ -42,7 +44,12 @@ export function run(args: string[], env: Record<string, string> = {}): Run {
     running.delete(child)
     return code as number | null
   })
-  return { child, stdout: text(child.stdout), stderr: text(child.stderr), exit }
+  let complaints = ''
+  child.stderr.on('data', (chunk) => {
+    complaints += chunk
+  })
+  const stderr = once(child.stderr, 'end').then(() => complaints)
+  return { child, stdout: text(child.stdout), stderr, complaints: () => complaints, exit }
 }
 
 /** Starts the server, on a free port unless `args` say else, and reads what it prints until it listens. */

@@ -56,6 +56,7 @@ async function oddTypes(t: Attack, calls: number): Promise<Record<string, number
 
 const f14: Threat = {
   id: 'F14',
+  light: true,
   sent: 'odd types to write, ping and close, with the pool of buffers poisoned',
   async attack(t) {
     const client = await t.connect()
@@ -74,6 +75,7 @@ const f14: Threat = {
 
 const c5: Threat = {
   id: 'C5',
+  light: true,
   sent: 'handlers that throw, reject, or throw what is no error, in each callback',
   setup: ({ notes }) => {
     const fail = (path: string, where: string): unknown => {

@@ -60,6 +60,7 @@ function isName(name: string): boolean {
 
 const c1: Threat = {
   id: 'C1',
+  light: true,
   sent: 'hostile names: Redis patterns, CR, LF, NUL, lone surrogates, look-alikes, 1 MB',
   setup: roomsOnly,
   async attack(t) {

@@ -3,25 +3,45 @@
 import { expect } from 'vitest'
 import { clientFrame, Op } from '../support/client-frames.ts'
 import { handshakeText } from '../support/raw-client.ts'
-import { each, rows, type Threat, tally, until } from './support/threat.ts'
+import { each, FULL, rows, type Threat, tally, until } from './support/threat.ts'
 
 const h12: Threat = {
   id: 'H12',
-  sent: 'three times as many connections as `maxConnections`; an address over the bound of a `handshake`',
-  setup: ({ core, notes }, options) => ({
-    ...options,
-    handler: {
-      handshake({ path, remoteAddress }) {
-        if (path !== '/counted') return undefined
-        const counts = (notes.counts ??= {}) as Record<string, number>
-        counts[remoteAddress] = (counts[remoteAddress] ?? 0) + 1
-        return counts[remoteAddress] > 5 ? core.reject(429, 'too_many', { headers: { 'Retry-After': '9' } }) : undefined
+  sent: 'three times as many connections as `maxConnections`; an address over `maxConnectionsPerAddress`, over the bound of a `handshake`',
+  setup: async ({ core, notes }, options) => {
+    const perAddress = core.createServer({
+      port: 0,
+      host: '127.0.0.1',
+      maxConnectionsPerAddress: 20,
+      handler: { message() {} },
+    })
+    notes.port = (await perAddress.listen()).port
+    notes.perAddress = perAddress
+    return {
+      ...options,
+      handler: {
+        handshake({ path, remoteAddress }) {
+          if (path !== '/counted') return undefined
+          const counts = (notes.counts ??= {}) as Record<string, number>
+          counts[remoteAddress] = (counts[remoteAddress] ?? 0) + 1
+          return counts[remoteAddress] > 5
+            ? core.reject(429, 'too_many', { headers: { 'Retry-After': '9' } })
+            : undefined
+        },
       },
-    },
-  }),
-  options: { maxConnections: process.env.MODE === 'full' ? 1000 : 200 },
+    }
+  },
+  options: { maxConnections: FULL ? 1000 : 200 },
   async attack(t) {
     const most = t.count(200, 1000)
+    const limited = await t.victim.run(({ notes }) => notes.port as number)
+    const byLimit = await each(Array.from({ length: 60 }), 10, async () => {
+      return (await (await t.tcp(limited)).upgrade()).status
+    })
+    expect(byLimit.filter((status) => status === 101)).toHaveLength(20)
+    expect(byLimit.filter((status) => status === 429)).toHaveLength(40)
+    t.hangUp()
+    await t.victim.run(({ notes }) => (notes.perAddress as { close(): Promise<void> }).close())
     const counted = await each(Array.from({ length: 10 }), 1, async () => {
       const client = await t.tcp()
       const { status } = await client.upgrade({ url: '/counted' })
@@ -39,7 +59,7 @@ const h12: Threat = {
     expect(statuses.filter((status) => status === 101)).toHaveLength(most - 1)
     expect(statuses.filter((status) => status === 503)).toHaveLength(most * 2 + 1)
     expect(await t.victim.stats()).toMatchObject({ sockets: most, limits: { maxConnections: most * 2 + 1 } })
-    return `${tally(statuses)}; by address: ${tally(counted)}`
+    return `${tally(statuses)}; by address: ${tally(byLimit)}; by a \`handshake\`: ${tally(counted)}`
   },
 }
 
@@ -80,6 +100,7 @@ const h13: Threat = {
 
 const h14: Threat = {
   id: 'H14',
+  light: true,
   sent: 'tokens of other lengths, prefixes and none to the HTTP API; a secret in the query of an upgrade',
   setup: async ({ roomcast, crypto, notes }) => {
     const compared: [number, number][] = []

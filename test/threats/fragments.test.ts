@@ -31,6 +31,7 @@ async function arrived(t: Attack, before: number, bytes: number): Promise<void> 
 
 const m1: Threat = {
   id: 'M1',
+  light: true,
   sent: '10 MiB of fragments that never end',
   async attack(t) {
     const before = await t.victim.memory()
@@ -99,6 +100,7 @@ const m2: Threat = {
 
 const m3: Threat = {
   id: 'M3',
+  light: true,
   sent: 'three empty fragments, 1,024 and a million',
   async attack(t) {
     const close = clientFrame({ opcode: Op.CLOSE, payload: new Uint8Array([3, 232]) })

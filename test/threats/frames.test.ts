@@ -11,6 +11,7 @@ const PING = clientFrame({ opcode: Op.PING, payload: 'p' })
 
 const f1: Threat = {
   id: 'F1',
+  light: true,
   sent: 'frames without a mask: each opcode, each form of the length',
   async attack(t) {
     const frames = Array.from({ length: 16 }, (_, opcode) =>
@@ -88,6 +89,7 @@ const f3: Threat = {
 
 const f4: Threat = {
   id: 'F4',
+  light: true,
   sent: 'lengths in more bytes than they need',
   async attack(t) {
     const vectors = ([16, 64] as const).flatMap((form) =>
@@ -149,6 +151,7 @@ const f6: Threat = {
 
 const f9: Threat = {
   id: 'F9',
+  light: true,
   sent: 'control frames of 126 bytes and more, or fragmented',
   async attack(t) {
     const opcodes = [Op.CLOSE, Op.PING, Op.PONG]
@@ -170,6 +173,7 @@ const f9: Threat = {
 
 const f10: Threat = {
   id: 'F10',
+  light: true,
   sent: 'continuations of nothing, messages inside of messages',
   async attack(t) {
     const whole = clientFrame({ opcode: Op.TEXT, payload: 'whole' })

@@ -3,7 +3,7 @@
 import { expect } from 'vitest'
 import { handshakeText } from '../support/raw-client.ts'
 import { coreModule } from './support/processes.ts'
-import { each, pause, rows, size, type Threat, tally, until } from './support/threat.ts'
+import { each, FULL, pause, rows, size, type Threat, tally, until } from './support/threat.ts'
 
 /** A head with `count` more headers of one letter. */
 const crowded = (count: number): string =>
@@ -164,9 +164,9 @@ const h3: Threat = {
 
 const h4: Threat = {
   id: 'H4',
-  waits: true,
+  light: true,
   sent: 'a head at 1 B/s, or nothing at all, on hundreds of sockets',
-  options: process.env.MODE === 'full' ? {} : { handshakeTimeoutMs: 1500 },
+  options: FULL ? {} : { handshakeTimeoutMs: 1500 },
   async attack(t) {
     const count = t.count(100, 500)
     const deadlineMs = t.count(1500, 10_000)
@@ -204,10 +204,10 @@ const h4: Threat = {
 
 const h5: Threat = {
   id: 'H5',
-  waits: true,
+  light: true,
   sent: 'upgrades whose asynchronous `handshake` never answers',
   setup: (_kit, options) => ({ ...options, handler: { handshake: () => new Promise(() => {}) } }),
-  options: process.env.MODE === 'full' ? {} : { handshakeTimeoutMs: 1500, maxPendingHandshakes: 128 },
+  options: FULL ? {} : { handshakeTimeoutMs: 1500, maxPendingHandshakes: 128 },
   async attack(t) {
     const [count, most] = [t.count(250, 2000), t.count(128, 1024)]
     const clients = await each(Array.from({ length: count }), 20, async () => {
@@ -231,6 +231,7 @@ const h5: Threat = {
 
 const h6: Threat = {
   id: 'H6',
+  light: true,
   sent: 'no GET, HTTP/1.0, a body, Transfer-Encoding, no Host, two Hosts; a second request behind each',
   async attack(t) {
     const second = handshakeText()
@@ -266,6 +267,7 @@ const h6: Threat = {
 
 const h7: Threat = {
   id: 'H7',
+  light: true,
   sent: 'versions 0, 8, 12, 14, "13, 8", empty, none, twice',
   async attack(t) {
     const versions = ['0', '8', '12', '14', '13, 8', '', '013', '13.0', null]

@@ -28,6 +28,7 @@ function closeRoomcast(t: Attack): Promise<void> {
 
 const c3: Threat = {
   id: 'C3',
+  light: true,
   sent: '`__proto__`, `constructor`, `prototype` as channel, key of metadata, header, query and value',
   setup: async ({ roomcast, notes }) => {
     const app = roomcast.createRoomcast({ port: 0, host: '127.0.0.1' })
@@ -173,6 +174,7 @@ const c4: Threat = {
 
 const c7: Threat = {
   id: 'C7',
+  light: true,
   sent: 'metadata of 2,048 and 2,049 bytes, names of 200 and 201, a room of a thousand',
   setup: withRoomcast,
   async attack(t) {

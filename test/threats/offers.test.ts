@@ -10,6 +10,7 @@ import { each, rows, type Threat, tally } from './support/threat.ts'
 
 const h8: Threat = {
   id: 'H8',
+  light: true,
   sent: '40 keys: missing, repeated, too short, too long, not base64, not canonical',
   async attack(t) {
     const lengths = [0, 1, 8, 14, 15, 17, 18, 24, 32, 64]
@@ -42,6 +43,7 @@ const h8: Threat = {
 
 const h9: Threat = {
   id: 'H9',
+  light: true,
   sent: '60 origins and hosts: suffix, prefix, port, case, IPv6, punycode, userinfo, null; a list of origins',
   setup: async ({ core, notes }) => {
     const handler = { message() {} }

@@ -6,15 +6,15 @@ import { SEQUENCES } from '../vectors/utf8.ts'
 import { closeCode } from './support/exchange.ts'
 import { coreModule } from './support/processes.ts'
 import { random } from './support/random.ts'
-import { each, rows, type Threat, tally, until } from './support/threat.ts'
+import { each, FULL, rows, type Threat, tally, until } from './support/threat.ts'
 
 const CLOSE = clientFrame({ opcode: Op.CLOSE, payload: closeBody(1000) })
 
 const f7: Threat = {
   id: 'F7',
-  waits: true,
+  light: true,
   sent: 'a frame, fragments, a header: each at one byte a second',
-  options: process.env.MODE === 'full' ? {} : { messageTimeoutMs: 2000 },
+  options: FULL ? {} : { messageTimeoutMs: 2000 },
   async attack(t) {
     const limitMs = t.count(2000, 30_000)
     const everyMs = t.count(100, 1000)
@@ -151,6 +151,7 @@ const f8: Threat = {
 
 const f11: Threat = {
   id: 'F11',
+  light: true,
   sent: 'pings and unsolicited pongs between fragments, in random orders',
   async attack(t) {
     const { int, pick } = random(11)
@@ -206,9 +207,9 @@ const f12: Threat = {
 
 const f13: Threat = {
   id: 'F13',
-  waits: true,
+  light: true,
   sent: 'peers that never answer a Close, or never end TCP, and go on sending',
-  options: process.env.MODE === 'full' ? {} : { closeTimeoutMs: 1500 },
+  options: FULL ? {} : { closeTimeoutMs: 1500 },
   async attack(t) {
     const count = t.count(150, 1000)
     const deadlineMs = t.count(1500, 5000)

@@ -156,8 +156,11 @@ export class Upgrade<S> implements Sink, Pending {
       if (handler.handshake === undefined) return this.#accept(opening, accept(first as S))
       const result = handler.handshake(this.#request(opening), first)
       if (!isThenable(result)) return this.#decide(opening, result as Exclude<HandshakeResult<S>, Promise<unknown>>)
-      this.#state = 'asked'
-      counters.pendingHandshakes++
+      // It may have drained or closed the server meanwhile.
+      if (!this.#done) {
+        this.#state = 'asked'
+        counters.pendingHandshakes++
+      }
       Promise.resolve(result)
         .then((decision) => this.#decide(opening, decision))
         .catch((error: unknown) => this.#failed(error, 'handshake'))

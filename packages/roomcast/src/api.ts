@@ -9,8 +9,9 @@ import { type Meta, said } from './protocol.ts'
 import { isRead, sendJson } from './reply.ts'
 import { bearerCheck } from './token.ts'
 
-/** How ready the server is for new clients. */
-export type Status = 'ready' | 'draining' | 'degraded'
+/** How ready the server is for new clients. `'connecting'`: its broker has not reached the bus yet; `'degraded'`: has
+ * lost it. */
+export type Status = 'ready' | 'draining' | 'connecting' | 'degraded'
 
 /** What the API needs of the server around it. */
 export interface ApiOptions {

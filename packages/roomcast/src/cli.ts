@@ -3,14 +3,20 @@
 // file of the package that knows there is a process around it.
 
 import { readFileSync } from 'node:fs'
+import { openBridge } from './bridge.ts'
 import { createRoomcast, type Roomcast, type RoomcastOptions } from './roomcast.ts'
-import { HELP, readSettings } from './settings.ts'
+import { HELP, type RedisSettings, readSettings } from './settings.ts'
 
 /** Exit codes of a second signal: 128 + its number, as a shell reports a process that a signal ended. */
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const
 
-async function run(options: RoomcastOptions): Promise<void> {
-  const roomcast = createRoomcast(options)
+async function run(options: RoomcastOptions, redis: RedisSettings | undefined): Promise<void> {
+  const bridge = redis && (await openBridge(redis, complain))
+  const roomcast = createRoomcast(bridge === undefined ? options : { ...options, broker: bridge.broker })
+  if (bridge !== undefined) {
+    bridge.watch(roomcast.channels)
+    process.on('exit', () => bridge.flush())
+  }
   endOnSignals(roomcast)
   try {
     const { port } = await roomcast.listen()
@@ -19,7 +25,7 @@ async function run(options: RoomcastOptions): Promise<void> {
     process.stdout.write(`${lines.join('\n')}\n`)
   } catch (error) {
     await roomcast.close()
-    process.stderr.write(`roomcast: ${explain(error as NodeJS.ErrnoException)}\n`)
+    complain(explain(error as NodeJS.ErrnoException))
     process.exitCode = 1
   }
 }
@@ -30,19 +36,23 @@ function endOnSignals(roomcast: Roomcast): void {
     process.on(signal, () => {
       if (isEnding) process.exit(code)
       isEnding = true
-      process.stderr.write(`roomcast: ${signal}: draining; once more to exit at once\n`)
+      complain(`${signal}: draining; once more to exit at once`)
       roomcast
         .drain()
         .then(() => roomcast.close())
         .then(
           () => process.exit(0),
           (error: unknown) => {
-            process.stderr.write(`roomcast: ${error instanceof Error ? error.stack : error}\n`)
+            complain(`${error instanceof Error ? error.stack : error}`)
             process.exit(1)
           },
         )
     })
   }
+}
+
+function complain(line: string): void {
+  process.stderr.write(`roomcast: ${line}\n`)
 }
 
 /** Where to open the server in a browser on this machine. */
@@ -69,8 +79,8 @@ function version(): string {
 const settings = readSettings(process.argv.slice(2), process.env)
 if (settings.kind === 'help') process.stdout.write(HELP)
 else if (settings.kind === 'version') process.stdout.write(`${version()}\n`)
-else if (settings.kind === 'run') await run(settings.options)
+else if (settings.kind === 'run') await run(settings.options, settings.redis)
 else {
-  process.stderr.write(`roomcast: ${settings.message} (see roomcast --help)\n`)
+  complain(`${settings.message} (see roomcast --help)`)
   process.exitCode = 2
 }

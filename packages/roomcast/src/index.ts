@@ -2,4 +2,11 @@
 
 export type { Status } from './api.ts'
 export type { Meta } from './protocol.ts'
-export { createRoomcast, DEFAULT_PORT, type Roomcast, type RoomcastOptions, type RoomcastStats } from './roomcast.ts'
+export {
+  type CountingBroker,
+  createRoomcast,
+  DEFAULT_PORT,
+  type Roomcast,
+  type RoomcastOptions,
+  type RoomcastStats,
+} from './roomcast.ts'

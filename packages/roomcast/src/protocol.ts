@@ -50,15 +50,30 @@ export function readRequest(text: string): Request | undefined {
   return { kind: 'bad', ref }
 }
 
-/** Does what one message of `socket` asks for and answers it. */
-export function respond(channels: Channels<Meta>, socket: Socket, data: Buffer, opcode: Opcode): void {
+/** What the answer to a join has to wait for, if anything: until other servers are heard in the channel. */
+export type Confirmation = (channel: string) => Promise<void> | undefined
+
+/** Does what one message of `socket` asks for and answers it. While an answer waits, so do the socket's next messages.
+ * @param confirm without one, nothing waits. */
+export function respond(
+  channels: Channels<Meta>,
+  socket: Socket,
+  data: Buffer,
+  opcode: Opcode,
+  confirm?: Confirmation,
+): Promise<void> | undefined {
   const request = opcode === 'text' ? readRequest(data.toString()) : undefined
   if (request === undefined) {
     socket.close(...INVALID_PAYLOAD)
-    return
+    return undefined
   }
   const answer = perform(channels, socket, request)
-  if (answer !== undefined) socket.write(JSON.stringify(answer))
+  if (answer === undefined) return undefined
+  const text = JSON.stringify(answer)
+  const wait = request.kind === 'join' ? confirm?.(request.channel) : undefined
+  if (wait !== undefined) return wait.then(() => void socket.write(text))
+  socket.write(text)
+  return undefined
 }
 
 /** The message that every member of `channel` receives. */

@@ -3,7 +3,7 @@
 
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type Broker, type Channels, createChannels } from '@roomcast/channels'
+import { type Broker, type BrokerStatus, type Channels, createChannels } from '@roomcast/channels'
 import { createServer, type OriginPolicy, type Stats } from '@roomcast/core'
 import { createApi, type Status } from './api.ts'
 import { createPage } from './page.ts'
@@ -31,7 +31,12 @@ export interface RoomcastOptions {
   /** How long `drain` waits before it cuts what is left, in ms. Default 10,000. */
   drainMs?: number
   /** Carries broadcasts between several servers. Default: this one stands alone. */
-  broker?: Broker
+  broker?: CountingBroker
+}
+
+/** A broker; `/stats` shows what it counts. */
+export interface CountingBroker extends Broker {
+  stats?(): object
 }
 
 /** What GET /stats answers: core's figures, and those of the rooms. */
@@ -40,6 +45,8 @@ export interface RoomcastStats extends Stats {
   uptimeSeconds: number
   /** Channels that have a member here. */
   channels: number
+  /** With a broker: its status and what it counts. */
+  bridge?: { status: BrokerStatus }
 }
 
 /** A running (or not yet listening) server. */
@@ -58,6 +65,9 @@ export interface Roomcast {
   [Symbol.asyncDispose](): Promise<void>
 }
 
+/** An answer to a join waits so long for the bus: longer than a healthy one ever takes. */
+const CONFIRM_MS = 1000
+
 /** Makes a server; `listen()` starts it.
  * @throws TypeError for an option of the wrong type, RangeError for a wrong value (a wrong port: from `listen`). */
 export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
@@ -65,7 +75,7 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
   if (typeof token !== 'string') throw new TypeError('token must be a string')
   if (!isToken(token)) throw new RangeError('token must be visible ASCII without spaces')
 
-  const channels = createChannels<Meta>(broker === undefined ? {} : { broker })
+  const page = createPage()
   const http = createHttpServer({
     // Heads are awaited as long as core awaits its own; a body may take as long as a message.
     headersTimeout: 10_000,
@@ -75,8 +85,11 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
   const core = createServer({
     ...limits,
     server: http,
-    handler: { message: (socket, data, opcode) => respond(channels, socket, data, opcode) },
+    handler: { message: (socket, data, opcode) => respond(channels, socket, data, opcode, heard) },
   })
+  // Last of all that can throw: it starts the broker.
+  const channels = createChannels<Meta>(broker === undefined ? {} : { broker })
+  const heard = broker && confirmation(broker, channels)
 
   const started = performance.now()
   let isDraining = false
@@ -84,15 +97,17 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
 
   const status = (): Status => {
     if (isDraining) return 'draining'
-    return broker?.status === 'degraded' || broker?.status === 'closed' ? 'degraded' : 'ready'
+    if (broker === undefined) return 'ready'
+    return broker.status === 'closed' ? 'degraded' : broker.status
   }
   const stats = (): RoomcastStats => ({
     status: status(),
     uptimeSeconds: Math.floor((performance.now() - started) / 1000),
     channels: channels.channelCount,
     ...core.stats(),
+    ...(broker && { bridge: { status: broker.status, ...broker.stats?.() } }),
   })
-  const routes = [createApi({ channels, token, status, stats }), createPage()]
+  const routes = [createApi({ channels, token, status, stats }), page]
   http.on('request', (req: IncomingMessage, res: ServerResponse) => {
     const path = (req.url ?? '').split('?', 1)[0] ?? ''
     if (!routes.some((route) => route(req, res, path))) sendJson(res, 404, { error: 'not_found' })
@@ -129,4 +144,19 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     [Symbol.asyncDispose]: () => roomcast.close(),
   }
   return roomcast
+}
+
+/** Waits until what is said on another server will be heard in a channel, unless the bus is away or slow: rooms work
+ * without it. */
+function confirmation(broker: Broker, channels: Channels<Meta>): (channel: string) => Promise<void> | undefined {
+  return (channel) => {
+    if (broker.status !== 'ready') return undefined
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, CONFIRM_MS)
+      channels.ready(channel).then(() => {
+        clearTimeout(timer)
+        resolve()
+      }, resolve)
+    })
+  }
 }

@@ -10,7 +10,16 @@ export type Settings =
   | { kind: 'help' }
   | { kind: 'version' }
   | { kind: 'wrong'; message: string }
-  | { kind: 'run'; options: RoomcastOptions }
+  | { kind: 'run'; options: RoomcastOptions; redis?: RedisSettings }
+
+/** Which Redis joins this server with others, and under which name. */
+export interface RedisSettings {
+  url: string
+  prefix: string
+}
+
+/** Servers with one prefix on one Redis share their rooms. */
+const DEFAULT_PREFIX = 'roomcast'
 
 /** What --help prints. */
 export const HELP: string = `Usage: roomcast [options]
@@ -25,6 +34,10 @@ Rooms over WebSockets: a JSON protocol, an HTTP API, and a page to try them in a
   --max-message-bytes <number>  largest message in bytes (default 1048576)
   --max-connections <number>    most WebSockets at a time (default: no limit)
   --drain-ms <number>           how long to wait for clients at the end, in ms (default 10000)
+  --redis-url <url>             Redis that carries messages to other servers, redis:// or rediss:// or the path of a
+                                Unix socket (variable: REDIS_URL; default: this server stands alone)
+  --prefix <name>               what the names of its Redis channels begin with; servers with the same one share
+                                their rooms (default ${DEFAULT_PREFIX})
   --version                     print the version
   --help                        print this
 
@@ -32,8 +45,27 @@ Every option can be given as a variable too: ROOMCAST_PORT (or PORT), ROOMCAST_H
 A flag wins over its variable. SIGTERM and SIGINT drain and exit with 0; a second one exits at once.
 `
 
-const FLAGS = ['port', 'host', 'token', 'origin', 'max-message-bytes', 'max-connections', 'drain-ms'] as const
+const FLAGS = [
+  'port',
+  'host',
+  'token',
+  'origin',
+  'max-message-bytes',
+  'max-connections',
+  'drain-ms',
+  'redis-url',
+  'prefix',
+] as const
 type Flag = (typeof FLAGS)[number]
+
+/** Variables with a name of their own; those of the others begin with ROOMCAST_. */
+const VARIABLES: Partial<Record<Flag, string[]>> = { port: ['ROOMCAST_PORT', 'PORT'], 'redis-url': ['REDIS_URL'] }
+
+/** What flags and variables come to, each checked. */
+interface Values extends RoomcastOptions {
+  redisUrl?: string
+  prefix?: string
+}
 
 class WrongSetting extends Error {}
 
@@ -45,7 +77,8 @@ export function readSettings(args: readonly string[], env: Readonly<Record<strin
     const flags = readFlags(args)
     if (flags.help) return { kind: 'help' }
     if (flags.version) return { kind: 'version' }
-    return { kind: 'run', options: readOptions(flags, env) }
+    const { redisUrl: url, prefix = DEFAULT_PREFIX, ...options } = readOptions(flags, env)
+    return url === undefined ? { kind: 'run', options } : { kind: 'run', options, redis: { url, prefix } }
   } catch (error) {
     if (error instanceof WrongSetting) return { kind: 'wrong', message: error.message }
     if (!(error instanceof TypeError && 'code' in error && `${error.code}`.startsWith('ERR_PARSE_ARGS'))) throw error
@@ -70,18 +103,19 @@ function readFlags(args: readonly string[]): Flags {
     'max-message-bytes': one,
     'max-connections': one,
     'drain-ms': one,
+    'redis-url': one,
+    prefix: one,
     help: { type: 'boolean', short: 'h' },
     version: { type: 'boolean', short: 'v' },
   } as const
   return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values
 }
 
-function readOptions(flags: Flags, env: Readonly<Record<string, string | undefined>>): RoomcastOptions {
-  const options: RoomcastOptions = {}
+function readOptions(flags: Flags, env: Readonly<Record<string, string | undefined>>): Values {
+  const options: Values = {}
   for (const flag of FLAGS) {
     // An empty variable is how many tools write "not set"; an empty flag is a mistake.
-    const variables =
-      flag === 'port' ? ['ROOMCAST_PORT', 'PORT'] : [`ROOMCAST_${flag.replaceAll('-', '_').toUpperCase()}`]
+    const variables = VARIABLES[flag] ?? [`ROOMCAST_${flag.replaceAll('-', '_').toUpperCase()}`]
     const variable = variables.find((name) => env[name])
     const given = flags[flag] ?? (variable && env[variable])
     if (given === undefined) continue
@@ -90,7 +124,7 @@ function readOptions(flags: Flags, env: Readonly<Record<string, string | undefin
   return options
 }
 
-function readValue(flag: Flag, given: string | string[], source: string): RoomcastOptions {
+function readValue(flag: Flag, given: string | string[], source: string): Values {
   const text = given.toString()
   const number = (least: number, most: number): number => {
     const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
@@ -114,6 +148,15 @@ function readValue(flag: Flag, given: string | string[], source: string): Roomca
       return { maxConnections: number(1, 10 ** 7) }
     case 'drain-ms':
       return { drainMs: number(1, 10 * 60_000) }
+    case 'redis-url':
+      // Not quoted: it may hold a password.
+      if (!isRedisUrl(text)) {
+        throw new WrongSetting(`${source} must be redis:// or rediss:// with a host, or the path of a Unix socket`)
+      }
+      return { redisUrl: text }
+    case 'prefix':
+      if (!/^[\w.-]{1,64}$/.test(text)) throw wrong(source, '1 to 64 characters of A-Z a-z 0-9 _ . -', text)
+      return { prefix: text }
   }
 }
 
@@ -126,6 +169,19 @@ function readOrigin(entries: readonly string[], source: string): 'same' | 'any' 
     if (origin === undefined) throw wrong(source, 'same, any, or origins such as https://chat.example', entry)
     return origin
   })
+}
+
+/** ioredis takes nearly anything for an address, and `REDISS://` for one without TLS. */
+function isRedisUrl(text: string): boolean {
+  if (/^\/[^/]/.test(text)) return true
+  if (!/^rediss?:\/\//.test(text) || !URL.canParse(text)) return false
+  const { hostname, pathname, username, password } = new URL(text)
+  try {
+    decodeURIComponent(username + password)
+  } catch {
+    return false
+  }
+  return hostname !== '' && /^(\/\d*)?$/.test(pathname)
 }
 
 /** A setting that cannot be used. The value is quoted, so that a line break in it stays one line. */

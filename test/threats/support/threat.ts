@@ -47,8 +47,8 @@ export interface Threat {
   readonly options?: Options
   /** The same, made in the victim's process; it is given `options`. */
   readonly setup?: Setup<Options>
-  /** It mostly waits, so that others may run beside it (not in full mode). */
-  readonly waits?: boolean
+  /** It mostly waits, or is short: in reduced mode others run beside it. */
+  readonly light?: boolean
   /** The close code that the bystander gets like everybody else. */
   readonly ends?: number
   /** Why this machine cannot keep the bystander's round trip within its bound while this attack runs. */
@@ -68,8 +68,10 @@ export function rows(table: string, threats: readonly Threat[]): void {
       bystanders = new Bystanders()
     })
     afterAll(() => bystanders?.end())
-    for (const threat of threats) {
-      const run = threat.waits && !FULL ? test.concurrent : test
+    // Only neighbours run beside each other.
+    const isBeside = ({ light = false }: Threat): boolean => light && !FULL
+    for (const threat of threats.toSorted((a, b) => Number(isBeside(b)) - Number(isBeside(a)))) {
+      const run = isBeside(threat) ? test.concurrent : test
       run(`${threat.id} ${threat.sent}`, { timeout: TIMEOUT_MS }, () => survive(threat, bystanders))
     }
   })
