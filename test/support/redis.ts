@@ -26,8 +26,10 @@ export function describeRedis(name: string, body: () => void): void {
 }
 
 const running = new Set<ChildProcess>()
+const folders = new Set<string>()
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL')
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
 })
 
 /** A free port of 127.0.0.1. Another may take it before it is used: who starts a server tries again. */
@@ -62,6 +64,7 @@ export class RedisServer {
   #said = ''
 
   private constructor(options: RedisServerOptions) {
+    folders.add(this.folder)
     this.#options = options
   }
 
