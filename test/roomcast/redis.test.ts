@@ -38,6 +38,8 @@ async function end(server: Server): Promise<string[]> {
   return (await server.stderr).split('\n').filter((line) => line !== '' && !/: SIGTERM: draining/.test(line))
 }
 
+afterEach(killAll)
+
 describeRedis('servers behind one Redis', () => {
   let redis: RedisServer
   beforeAll(async () => {
@@ -45,7 +47,6 @@ describeRedis('servers behind one Redis', () => {
     redis = await RedisServer.start()
   })
   afterEach(async () => {
-    killAll()
     if (!redis.alive) await redis.boot()
   })
   afterAll(() => redis?.stop())
