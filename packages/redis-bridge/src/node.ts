@@ -60,7 +60,7 @@ export class Node implements Broker {
   readonly #unheard = new Set<number>()
   /** When this node last heard itself; undefined: never. */
   #heardAt: number | undefined
-  /** What begins anew after too long a silence, and is told so when it is confirmed. */
+  /** What begins anew after too long a silence, and is told so when it is confirmed, be it many attempts later. */
   #renewed = new Set<Interest>()
   #answerDeafMs = 0
   #cancelWatch: (() => void) | undefined
@@ -199,7 +199,8 @@ export class Node implements Broker {
     this.#outgoing.up(link)
     if (this.#closing !== undefined) return
     const deafMs = this.#heardAt === undefined ? 0 : this.#clock.now() - this.#heardAt
-    if (deafMs > MARKS_COVER_MS) this.#renewed = this.#interests.renew()
+    const owed = [...this.#renewed].filter(({ ended }) => !ended)
+    if (deafMs > MARKS_COVER_MS) this.#renewed = new Set([...owed, ...this.#interests.renew()])
     const { partitions } = this.#names
     this.#unconfirmed = partitions + 1
     const confirmed = (): void => {
