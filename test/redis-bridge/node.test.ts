@@ -3,7 +3,7 @@
 import type { BrokerSink } from '@roomcast/channels'
 import { expect, test } from 'vitest'
 import type { Link, LinkEvents } from '../../packages/redis-bridge/src/link.ts'
-import { type Names, plainNames } from '../../packages/redis-bridge/src/names.ts'
+import { clusterNames, type Names, plainNames } from '../../packages/redis-bridge/src/names.ts'
 import { Node } from '../../packages/redis-bridge/src/node.ts'
 import { VirtualClock } from './sim/virtual-clock.ts'
 
@@ -80,4 +80,17 @@ test('deaf for over a minute: the gap is told although the first attempt that co
   clock.advance(10)
   expect(node.status).toBe('ready')
   expect(gaps).toEqual(['room'])
+})
+
+test('a master of a cluster that never answers the first subscription is given up', () => {
+  const names = clusterNames('p')
+  const { clock, attempts, world, node } = setUp(names)
+  world.silent = (redisChannel) => redisChannel === names.own(33)
+  attempts[0]!.events.up()
+  clock.advance(9_000)
+  world.silent = () => false
+  attempts.at(-1)!.events.up()
+  clock.advance(10)
+  expect(attempts).toHaveLength(2)
+  expect(node.status).toBe('ready')
 })

@@ -207,12 +207,14 @@ export class Node implements Broker {
       if (this.#link === link && --this.#unconfirmed === 0) this.#listening()
     }
     for (let partition = 0; partition < partitions; partition++) {
-      link.subscribe([this.#names.own(partition)], (error) => {
+      // Each in time: once one partition has answered, nobody else watches the opening.
+      const done = this.#inTime((error) => {
         if (this.#link !== link) return
         if (error !== undefined) return this.#session.fail(error)
         this.#session.answered()
         confirmed()
       })
+      link.subscribe([this.#names.own(partition)], done)
     }
     this.#interests.up(confirmed)
   }
