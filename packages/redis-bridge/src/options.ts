@@ -1,5 +1,6 @@
 // What a bridge and a publisher are given, and the checks: a caller's mistake throws at the call.
 
+import { inspect } from 'node:util'
 import { Cluster, type ClusterNode, type ClusterOptions, Redis } from 'ioredis'
 import { clusterLinks } from './cluster-link.ts'
 import type { OpenLink } from './link.ts'
@@ -24,7 +25,7 @@ export interface RedisTarget {
   redis?: ConnectionOptions | undefined
   /** What the names of all Redis channels begin with: 1–64 of `A-Z a-z 0-9 _ . -`. Bridges with the same one are one. */
   prefix: string
-  /** Hears once for each outage why Redis was lost. Default: a process warning. */
+  /** Hears once for each outage why Redis was lost. Default: a process warning, as is what it throws. */
   onError?: ((error: Error) => void) | undefined
 }
 
@@ -51,7 +52,7 @@ export function readTarget(options: RedisTarget, subscribes: boolean): Target {
   if (typeof onError !== 'function') throw new TypeError('onError must be a function')
   const given = TARGETS.filter((key) => options[key] !== undefined)
   if (given.length !== 1) throw new TypeError(`one of ${TARGETS.join(', ')} must be given`)
-  const onLost = (error: Error): void => onError(explained(error, prefix))
+  const onLost = (error: Error): void => guarded(() => onError(explained(error, prefix)))
   const makeCluster = readCluster(options)
   if (makeCluster !== undefined) {
     const names = clusterNames(prefix)
@@ -118,4 +119,15 @@ function explained(error: Error, prefix: string): Error {
 
 function warn(error: Error): void {
   process.emitWarning(`Redis is lost to the bridge, and sought again: ${error.message}`)
+}
+
+/** What the user's function throws, or its promise rejects with, must neither end the process nor the search for Redis. */
+function guarded(run: () => unknown): void {
+  const told = (error: unknown): void => process.emitWarning(`onError failed: ${inspect(error)}`, 'RoomcastWarning')
+  try {
+    const result = run()
+    if (result instanceof Promise) result.catch(told)
+  } catch (error) {
+    told(error)
+  }
 }
