@@ -1,7 +1,9 @@
 // One node on links that the test holds in its hand: what must not be forgotten between one attempt and the next.
 
 import type { BrokerSink } from '@roomcast/channels'
+import { txt } from '@roomcast/core'
 import { expect, test } from 'vitest'
+import { Kind } from '../../packages/redis-bridge/src/envelope.ts'
 import type { Link, LinkEvents } from '../../packages/redis-bridge/src/link.ts'
 import { clusterNames, type Names, plainNames } from '../../packages/redis-bridge/src/names.ts'
 import { Node } from '../../packages/redis-bridge/src/node.ts'
@@ -10,6 +12,8 @@ import { VirtualClock } from './sim/virtual-clock.ts'
 /** A link of a Redis that gives everything back, and may leave subscriptions unanswered. */
 class Attempt implements Link {
   readonly events: LinkEvents
+  /** The kinds of all envelopes. */
+  readonly published: number[] = []
   readonly #clock: VirtualClock
   /** Redis channels whose subscription is not answered. */
   readonly #silent: (redisChannel: string) => boolean
@@ -21,6 +25,7 @@ class Attempt implements Link {
   }
 
   publish(commands: readonly { redisChannel: string; bytes: Uint8Array }[], done: (error?: Error) => void): void {
+    this.published.push(...commands.map(({ bytes }) => bytes[3]!))
     this.#clock.soon(() => {
       for (const { redisChannel, bytes } of commands) this.events.message(redisChannel, Buffer.from(bytes))
       done()
@@ -93,4 +98,22 @@ test('a master of a cluster that never answers the first subscription is given u
   clock.advance(10)
   expect(attempts).toHaveLength(2)
   expect(node.status).toBe('ready')
+})
+
+test('closing gives what was published before Redis was there its two seconds too, and marks it', async () => {
+  const { clock, attempts, node } = setUp()
+  node.publish('room', txt('first and last'))
+  const closed = node.close()
+  clock.advance(1_000)
+  attempts[0]!.events.up()
+  clock.advance(10)
+  await closed
+  expect(node.stats).toMatchObject({ published: 1, queued: 0, dropped: 0 })
+  expect(attempts[0]!.published).toEqual([Kind.MESSAGES, Kind.TAIL_MARK])
+})
+
+test('with nothing to give, closing waits for nobody', async () => {
+  const { node } = setUp()
+  await node.close()
+  expect(node.status).toBe('closed')
 })

@@ -121,6 +121,7 @@ export class Outgoing {
   up(link: Link): void {
     this.#link = link
     this.#sources.start()
+    if (this.#onIdle !== undefined) this.#sources.markAll()
     this.#schedule()
   }
 
@@ -133,10 +134,9 @@ export class Outgoing {
     this.#settleIdle()
   }
 
-  /** Sends all marks at once; resolves when everything is acknowledged, or the connection is lost. */
+  /** Sends all marks at once; resolves when everything is acknowledged. Messages wait for a connection, marks alone do not. */
   drain(): Promise<void> {
-    if (this.#link === undefined) return Promise.resolve()
-    this.#sources.markAll()
+    if (this.#link !== undefined) this.#sources.markAll()
     return new Promise((resolve) => {
       this.#onIdle = resolve
       this.#flush()
@@ -229,7 +229,7 @@ export class Outgoing {
   }
 
   #settleIdle(): void {
-    if (this.#link !== undefined && (this.#inFlight.size > 0 || this.#waiting.length > 0)) return
+    if (this.#inFlight.size > 0 || this.#waiting.length > 0) return
     this.#onIdle?.()
     this.#onIdle = undefined
   }
