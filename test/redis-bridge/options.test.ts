@@ -1,6 +1,7 @@
-// What a user gives the bridge may fail him, and not the process.
+// What a user gives the bridge: his mistakes do not end the process, his client is used as it must be.
 
 import { once } from 'node:events'
+import { Redis } from 'ioredis'
 import { expect, test } from 'vitest'
 import { readTarget } from '../../packages/redis-bridge/src/options.ts'
 
@@ -13,6 +14,27 @@ test.for([
   expect(() => onLost(new Error('lost'))).not.toThrow()
   const [warning] = (await warned) as [Error]
   expect(warning.message).toContain('onError failed: Error: a mistake')
+})
+
+test.for([
+  ['of Sentinels', { sentinels: [{ host: '127.0.0.1', port: 1 }], name: 'm' }, true],
+  ['of one Redis', { path: '/nowhere' }, false],
+] as const)('a client %s: whether it is the master still is asked', ([, options, asked]) => {
+  const checks: (boolean | undefined)[] = []
+  class Client extends Redis {
+    override duplicate(override: Parameters<Redis['duplicate']>[0]): Redis {
+      checks.push(override?.enableReadyCheck)
+      return super.duplicate(override)
+    }
+  }
+  const client = new Client({
+    ...options,
+    sentinels: 'sentinels' in options ? [...options.sentinels] : null,
+    lazyConnect: true,
+  })
+  const { openLink } = readTarget({ client, prefix: 'p' }, false)
+  openLink({ up() {}, down() {}, message() {} }).close()
+  expect(checks).toEqual([asked])
 })
 
 function raise(): never {

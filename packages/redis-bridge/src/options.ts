@@ -89,7 +89,11 @@ function isCluster(client: Redis | Cluster | undefined): client is Cluster {
 function readLinks({ url, client, sentinels, name, redis }: RedisTarget, subscribes: boolean): OpenLink {
   if (client !== undefined && !isCluster(client)) {
     if (typeof client.duplicate !== 'function') throw new TypeError('client must be an ioredis client')
-    return redisLinks((overrides) => client.duplicate(overrides), subscribes)
+    return redisLinks(
+      (overrides) => client.duplicate(overrides),
+      subscribes,
+      client.options?.sentinels ? CHECKED : OVERRIDES,
+    )
   }
   if (url !== undefined) {
     if (typeof url !== 'string') throw new TypeError('url must be a string')
@@ -97,10 +101,11 @@ function readLinks({ url, client, sentinels, name, redis }: RedisTarget, subscri
   }
   if (!Array.isArray(sentinels)) throw new TypeError('sentinels must be an array')
   if (typeof name !== 'string') throw new TypeError('name, of the master, must be a string')
-  // Only its INFO tells whether a Redis is the master still.
-  const checked = { ...OVERRIDES, enableReadyCheck: true }
-  return redisLinks((overrides) => new Redis({ ...redis, sentinels, name, ...overrides }), subscribes, checked)
+  return redisLinks((overrides) => new Redis({ ...redis, sentinels, name, ...overrides }), subscribes, CHECKED)
 }
+
+/** Behind Sentinels: only its INFO tells whether a Redis is the master still. */
+const CHECKED: ConnectionOptions = { ...OVERRIDES, enableReadyCheck: true }
 
 /** @throws TypeError or RangeError for what it cannot be. */
 export function readLinger({ lingerMs = 5000 }: BridgeOptions): number {
