@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { Redis } from 'ioredis'
 import { expect, test } from 'vitest'
 import { readTarget } from '../../packages/redis-bridge/src/options.ts'
+import type { ConnectionOptions } from '../../packages/redis-bridge/src/redis-link.ts'
 
 test.for([
   ['throws', (): void => raise()],
@@ -16,10 +17,12 @@ test.for([
   expect(warning.message).toContain('onError failed: Error: a mistake')
 })
 
-test.for([
+const CLIENTS: [whose: string, options: ConnectionOptions, asked: boolean][] = [
   ['of Sentinels', { sentinels: [{ host: '127.0.0.1', port: 1 }], name: 'm' }, true],
   ['of one Redis', { path: '/nowhere' }, false],
-] as const)('a client %s: whether it is the master still is asked', ([, options, asked]) => {
+]
+
+test.for(CLIENTS)('a client %s: whether it is the master still is asked', ([, options, asked]) => {
   const checks: (boolean | undefined)[] = []
   class Client extends Redis {
     override duplicate(override: Parameters<Redis['duplicate']>[0]): Redis {
@@ -27,11 +30,7 @@ test.for([
       return super.duplicate(override)
     }
   }
-  const client = new Client({
-    ...options,
-    sentinels: 'sentinels' in options ? [...options.sentinels] : null,
-    lazyConnect: true,
-  })
+  const client: Redis = new Client({ ...options, lazyConnect: true })
   const { openLink } = readTarget({ client, prefix: 'p' }, false)
   openLink({ up() {}, down() {}, message() {} }).close()
   expect(checks).toEqual([asked])
