@@ -36,6 +36,29 @@ test.for(CLIENTS)('a client %s: whether it is the master still is asked', ([, op
   expect(checks).toEqual([asked])
 })
 
+test.each([
+  ['', RangeError],
+  ['redis://u:%zz@h', URIError],
+])('a url that cannot be read, %j, throws at once', (url, error) => {
+  expect(() => readTarget({ url, prefix: 'p' }, true)).toThrow(error)
+})
+
+test('a replica is never asked for', () => {
+  const roles: unknown[] = []
+  class Client extends Redis {
+    override duplicate(override: Parameters<Redis['duplicate']>[0]): Redis {
+      roles.push(override?.role)
+      return super.duplicate(override)
+    }
+  }
+  const sentinels = [{ host: '127.0.0.1', port: 1 }]
+  const client: Redis = new Client({ sentinels, name: 'm', role: 'slave', lazyConnect: true })
+  readTarget({ client, prefix: 'p' }, false)
+    .openLink({ up() {}, down() {}, message() {} })
+    .close()
+  expect(roles).toEqual(['master'])
+})
+
 function raise(): never {
   throw new Error('a mistake')
 }

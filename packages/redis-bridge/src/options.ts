@@ -97,6 +97,9 @@ function readLinks({ url, client, sentinels, name, redis }: RedisTarget, subscri
   }
   if (url !== undefined) {
     if (typeof url !== 'string') throw new TypeError('url must be a string')
+    if (url === '') throw new RangeError('url must not be empty')
+    // What cannot be read in it throws here, not when the bridge starts. It never connects.
+    new Redis(url, { ...redis, ...OVERRIDES }).disconnect()
     return redisLinks((overrides) => new Redis(url, { ...redis, ...overrides }), subscribes)
   }
   if (!Array.isArray(sentinels)) throw new TypeError('sentinels must be an array')

@@ -21,6 +21,8 @@ export const OVERRIDES: ConnectionOptions = {
   // INFO need not be allowed; a Redis that is loading refuses PUBLISH, and is tried again.
   enableReadyCheck: false,
   disableClientInfo: true,
+  // What is published on a replica stays there.
+  role: 'master',
   keyPrefix: '',
   monitor: false,
   noDelay: true,
