@@ -22,6 +22,7 @@ const compressed = (payload: Uint8Array): Buffer => clientFrame({ opcode: Op.BIN
 const m6: Threat = {
   id: 'M6',
   sent: 'bombs: 100 KB that inflate to 100 MB, on 50 sockets',
+  forbids: 'fifty bombs at once are a millisecond of inflating each, on the one core that also echoes the bystander',
   options: { compression: true },
   async attack(t) {
     const bomb = compressed(deflated(Buffer.alloc(t.count(32, 100) * MIB)))
