@@ -16,7 +16,8 @@ export interface Clock {
 export const realClock: Clock = {
   now: () => performance.now(),
   after(ms, run) {
-    const timer = setTimeout(run, ms)
+    // Whole milliseconds, so that it is never early; one that is due already is no mistake.
+    const timer = setTimeout(run, Math.max(1, Math.ceil(ms)))
     return () => clearTimeout(timer)
   },
   soon: (run) => void setImmediate(run),

@@ -23,8 +23,8 @@ const ANSWER_MS = 50
 const ASK_MARGIN_MS = 2000 // What was published before the asker went deaf may have been on its way.
 
 /** A command that is not answered for so long tells that Redis is lost. */
-const ANSWERED_MS = 6000
-const WATCH_MS = 1000
+const ANSWERED_MS = 4000
+const WATCH_MS = 500
 /** Closing waits so long for Redis to acknowledge what was published. */
 const CLOSE_TIMEOUT_MS = 2000
 
@@ -178,10 +178,14 @@ export class Node implements Broker {
   /** Redis answers in time, or is lost: what comes in alone does not tell that it hears us. */
   #inTime(done: (error?: Error) => void): (error?: Error) => void {
     const link = this.#link
-    const cancel = this.#clock.after(ANSWERED_MS, () => {
-      if (this.#link === link) this.#session.fail(new Error('Redis does not answer'))
-    })
+    let answered = false
+    // Once more around the loop: after a pause of our own the answer may lie there unread.
+    const late = (): void => {
+      if (!answered && this.#link === link) this.#session.fail(new Error('Redis does not answer'))
+    }
+    const cancel = this.#clock.after(ANSWERED_MS, () => this.#clock.soon(late))
     return (error) => {
+      answered = true
       cancel()
       done(error)
     }

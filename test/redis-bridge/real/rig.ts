@@ -82,6 +82,13 @@ export class Rig {
     await until(`the bridge to be ${status}`, () => this.bridge.status === status, deadlineMs)
   }
 
+  /** Resolves when it is, or was since `before` reconnects, without Redis: it may be back between two looks. */
+  async lost(before: number, deadlineMs = 15_000): Promise<void> {
+    const { bridge } = this
+    const holds = (): boolean => bridge.status === 'degraded' || bridge.stats().reconnects > before
+    await until('the bridge to be degraded', holds, deadlineMs)
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#watch)
     await this.channels.close()
