@@ -3,8 +3,7 @@
 // here. Control frames before that message are still answered.
 //
 // One read may hold thousands of messages, or a few that inflate to megabytes: after `sliceMs` of them the rest waits for
-// the next turn, so that other sockets get theirs. So does what the kernel has beyond a full read, or libuv would read on
-// and on from one socket that sends faster than it is read.
+// the next turn, so that other sockets get theirs.
 
 import type { Buffer } from 'node:buffer'
 import type { Socket as TcpSocket } from 'node:net'
@@ -26,9 +25,6 @@ export interface ReadOwner<S> extends Socket<S> {
 const BYTES_PER_LOOK = 65_536
 const BYTES_PER_MESSAGE = 1024
 
-/** A read of so many bytes is node's largest: more is waiting. */
-const FULL_READ_BYTES = 65_536
-
 export class Reader<S> {
   readonly #context: ServerContext<S>
   readonly #owner: ReadOwner<S>
@@ -43,8 +39,6 @@ export class Reader<S> {
   #pumping = false
   /** It has had its share of this turn. */
   #yielding = false
-  /** It was read in full in this turn. */
-  #resting = false
   #drainedDue = false
   #heldBytes = 0
   /** When the message under way began, in the heartbeat's time; 0: none is. */
@@ -59,7 +53,7 @@ export class Reader<S> {
 
   /** Are bytes being read? When not, that is our doing, and the peer's clocks stand still. */
   get reading(): boolean {
-    return !this.#streamPaused || this.#resting
+    return !this.#streamPaused
   }
 
   /** Bytes of unfinished input in memory. */
@@ -70,7 +64,6 @@ export class Reader<S> {
   /** Takes what was read. */
   receive(chunk: Buffer): void {
     this.#protocol.receive(chunk)
-    if (chunk.length >= FULL_READ_BYTES) this.#rest()
     this.pump()
   }
 
@@ -173,15 +166,6 @@ export class Reader<S> {
     this.#steer()
   }
 
-  #rest(): void {
-    if (this.#resting) return
-    this.#resting = true
-    setImmediate(() => {
-      this.#resting = false
-      this.#steer()
-    })
-  }
-
   #yield(): void {
     this.#yielding = true
     setImmediate(() => {
@@ -218,7 +202,7 @@ export class Reader<S> {
 
   /** Reads, or stops reading, as the state wants it. */
   #steer(): void {
-    const stop = (this.#paused || this.#resting || this.#held !== null) && this.#owner.readyState === 'open'
+    const stop = (this.#paused || this.#held !== null) && this.#owner.readyState === 'open'
     if (stop === this.#streamPaused) return
     this.#streamPaused = stop
     if (stop) this.#stream.pause()
