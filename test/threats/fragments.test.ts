@@ -62,7 +62,12 @@ async function amplification(
   const { bytesIn } = await t.victim.stats()
   await each(clients, 8, (client) => new Promise<void>((resolve) => client.socket.write(bytes, () => resolve())))
   await arrived(t, bytesIn, bytes.length * clients.length)
-  const after = await t.victim.memory()
+  // What one pass of the collector releases, the next can free: what stays is what is held.
+  let after = await t.victim.memory()
+  for (let pass = 0; pass < 4; pass++) {
+    const again = await t.victim.memory()
+    after = { ...after, used: Math.min(after.used, again.used) }
+  }
   const used = (after.used - before.used) / clients.length
   expect(used, `for ${bytes.length} bytes sent`).toBeLessThanOrEqual(2 * bytes.length + SLACK_BYTES)
   const ratio = used / bytes.length
