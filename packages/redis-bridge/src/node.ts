@@ -3,6 +3,7 @@
 
 import type { Broker, BrokerSink, BrokerStatus } from '@roomcast/channels'
 import { Framed } from '@roomcast/core'
+import { Answers } from './answers.ts'
 import type { Clock } from './clock.ts'
 import { decode, type Envelope, isNotice, Kind, unpinned } from './envelope.ts'
 import { Interests } from './interest.ts'
@@ -22,9 +23,6 @@ const ANSWER_MS = 50
 
 const ASK_MARGIN_MS = 2000 // What was published before the asker went deaf may have been on its way.
 
-/** A command that is not answered for so long tells that Redis is lost. */
-const ANSWERED_MS = 4000
-const WATCH_MS = 500
 /** Closing waits so long for Redis to acknowledge what was published. */
 const CLOSE_TIMEOUT_MS = 2000
 
@@ -50,6 +48,7 @@ export class Node implements Broker {
   readonly #interests: Interests
   readonly #positions: Positions
   readonly #session: Session
+  readonly #answers: Answers
   readonly #probes: Probe[]
   #sink: BrokerSink | undefined
   #status: BrokerStatus = 'connecting'
@@ -63,7 +62,6 @@ export class Node implements Broker {
   /** What begins anew after too long a silence, and is told so when it is confirmed, be it many attempts later. */
   #renewed = new Set<Interest>()
   #answerDeafMs = 0
-  #cancelWatch: (() => void) | undefined
   #cancelAnswer: (() => void) | undefined
   #closing: Promise<void> | undefined
   #received = 0
@@ -90,12 +88,17 @@ export class Node implements Broker {
       failed: (error) => this.#session.fail(error),
       maxQueuedMessages,
     })
+    this.#answers = new Answers({
+      clock,
+      oldestWrittenAt: () => this.#outgoing.oldestWrittenAt,
+      late: (error) => this.#session.fail(error),
+    })
     const all = (channels: readonly string[]): string[] => channels.map(names.of)
     this.#interests = new Interests(
       clock,
       {
-        subscribe: (channels, done) => this.#link?.subscribe(all(channels), this.#inTime(done)),
-        unsubscribe: (channels, done) => this.#link?.unsubscribe(all(channels), this.#inTime(done)),
+        subscribe: (channels, done) => this.#link?.subscribe(all(channels), this.#answers.inTime(done)),
+        unsubscribe: (channels, done) => this.#link?.unsubscribe(all(channels), this.#answers.inTime(done)),
         confirmed: (channel, interest) => {
           if (this.#renewed.delete(interest)) this.#gap(channel, {})
         },
@@ -175,31 +178,9 @@ export class Node implements Broker {
     this.#outgoing.close()
   }
 
-  /** Redis answers in time, or is lost: what comes in alone does not tell that it hears us. */
-  #inTime(done: (error?: Error) => void): (error?: Error) => void {
-    const link = this.#link
-    let answered = false
-    // Once more around the loop: after a pause of our own the answer may lie there unread.
-    const late = (): void => {
-      if (!answered && this.#link === link) this.#session.fail(new Error('Redis does not answer'))
-    }
-    const cancel = this.#clock.after(ANSWERED_MS, () => this.#clock.soon(late))
-    return (error) => {
-      answered = true
-      cancel()
-      done(error)
-    }
-  }
-
-  readonly #watch = (): void => {
-    this.#cancelWatch = this.#clock.after(WATCH_MS, this.#watch)
-    if (this.#outgoing.oldestWrittenAt >= this.#clock.now() - ANSWERED_MS) return
-    this.#session.fail(new Error('Redis does not answer'))
-  }
-
   #onUp(link: Link): void {
     this.#link = link
-    this.#cancelWatch = this.#clock.after(WATCH_MS, this.#watch)
+    this.#answers.start()
     this.#outgoing.up(link)
     if (this.#closing !== undefined) return
     const deafMs = this.#heardAt === undefined ? 0 : this.#clock.now() - this.#heardAt
@@ -212,7 +193,7 @@ export class Node implements Broker {
     }
     for (let partition = 0; partition < partitions; partition++) {
       // Each in time: once one partition has answered, nobody else watches the opening.
-      const done = this.#inTime((error) => {
+      const done = this.#answers.inTime((error) => {
         if (this.#link !== link) return
         if (error !== undefined) return this.#session.fail(error)
         this.#session.answered()
@@ -238,7 +219,7 @@ export class Node implements Broker {
 
   #onDown(): void {
     this.#link = undefined
-    this.#cancelWatch?.()
+    this.#answers.stop()
     for (const probe of this.#probes) probe.stop()
     this.#unheard.clear()
     this.#outgoing.down()
