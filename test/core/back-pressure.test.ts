@@ -276,17 +276,17 @@ test('what counts is what the kernel refused of a large message, not all of it',
 
 /** Says what the kernel took of all that was written to TCP sockets since. */
 function watchWrites(): { taken(): number; stop(): void } {
-  const real = TcpSocket.prototype.write
+  const real = TcpSocket.prototype._write
   let given = 0
   let last: { writableLength: number; _handle?: { writeQueueSize: number } } | null = null
-  TcpSocket.prototype.write = function (this: TcpSocket, ...args: Parameters<TcpSocket['write']>): boolean {
+  TcpSocket.prototype._write = function (this: TcpSocket, ...args: Parameters<TcpSocket['_write']>): void {
     last = this as unknown as typeof last
     given += (args[0] as Uint8Array).length
-    return real.apply(this, args)
-  } as TcpSocket['write']
+    real.apply(this, args)
+  }
   return {
     taken: () => given - (last?._handle?.writeQueueSize ?? 0),
-    stop: () => void (TcpSocket.prototype.write = real),
+    stop: () => void (TcpSocket.prototype._write = real),
   }
 }
 

@@ -3,7 +3,7 @@
 import { deflateRawSync } from 'node:zlib'
 import { afterEach, expect, test } from 'vitest'
 import { Op } from '../support/client-frames.ts'
-import { cleanUp, serve } from '../support/core-server.ts'
+import { cleanUp, serve, TLS } from '../support/core-server.ts'
 
 afterEach(cleanUp)
 
@@ -58,4 +58,46 @@ test('what waits for the next turn comes before a Close that follows it, and not
   expect(await ours.client.answerClose()).toMatchObject({ code: 4000 })
   expect(await server.info(1)).toMatchObject({ code: 4000, by: 'server' })
   expect(server.texts).toHaveLength(501)
+})
+
+test.each([
+  ['plain', {}],
+  // A read of TLS is decrypted whole.
+  ['over TLS', { tls: TLS }],
+])('who is read in full waits for the next turn, and comes whole: %s', async (_, place) => {
+  const server = await serve(place)
+  const [flood, other] = [await server.connect(), await server.connect()]
+  const perTurn: number[] = []
+  let before = server.server.stats().bytesIn
+  let watching = true
+  const look = (): void => {
+    const { bytesIn } = server.server.stats()
+    perTurn.push(bytesIn - before)
+    before = bytesIn
+    if (watching) setImmediate(look)
+  }
+  setImmediate(look)
+  const text = 'x'.repeat(1_000_000)
+  flood.client.say(...Array.from({ length: 12 }, () => text))
+  other.client.say('hello')
+  await server.messages.count(13)
+  watching = false
+  expect(server.texts.filter((said) => said.length === 1_000_000)).toHaveLength(12)
+  expect(Math.max(...perTurn)).toBeLessThanOrEqual(65_536 + 1_024)
+})
+
+test('who pauses in the middle of a flood is not read any more, and what waits comes after resume, whole', async () => {
+  const server = await serve({
+    handler: {
+      message(socket) {
+        socket.pause()
+        setImmediate(() => socket.resume())
+      },
+    },
+  })
+  const { client } = await server.connect()
+  const texts = Array.from({ length: 200 }, (_, i) => `${i}`.repeat(1 + (i % 7) * 6_000))
+  client.say(...texts)
+  await server.messages.count(texts.length)
+  expect(server.texts).toEqual(texts)
 })

@@ -22,8 +22,8 @@ const KIB = 1024
 let writes: Write[] = []
 let turn = 0
 let counting = true
-const own = Object.getOwnPropertyDescriptor(TcpSocket.prototype, 'write')
-const real = TcpSocket.prototype.write
+const own = Object.getOwnPropertyDescriptor(TcpSocket.prototype, '_write')!
+const real = TcpSocket.prototype._write
 
 beforeEach(() => {
   writes = []
@@ -33,16 +33,15 @@ beforeEach(() => {
     if (counting) setImmediate(count)
   }
   setImmediate(count)
-  TcpSocket.prototype.write = function (this: TcpSocket, ...given: Parameters<TcpSocket['write']>): boolean {
+  TcpSocket.prototype._write = function (this: TcpSocket, ...given: Parameters<TcpSocket['_write']>): void {
     writes.push({ tcp: this, bytes: given[0] as Buffer, turn })
-    return real.apply(this, given)
-  } as TcpSocket['write']
+    real.apply(this, given)
+  }
 })
 
 afterEach(async () => {
   counting = false
-  if (own === undefined) delete (TcpSocket.prototype as { write?: unknown }).write
-  else Object.defineProperty(TcpSocket.prototype, 'write', own)
+  Object.defineProperty(TcpSocket.prototype, '_write', own)
   await cleanUp()
 })
 

@@ -26,15 +26,24 @@ afterEach(cleanUp)
 /** A stream whose kernel takes a write only at `take`. */
 class Stalled {
   readonly destroyed = false
+  /** What others wrote before and the kernel has not taken. */
   writableLength = 0
   readonly written: Buffer[] = []
+  /** Written behind that of others. */
+  readonly behind: Buffer[] = []
+  waiting = 0
   #taken: (() => void) | null = null
 
-  write(bytes: Buffer, taken: () => void): boolean {
+  _write(bytes: Buffer, _encoding: string, taken: () => void): void {
+    expect(this.#taken, 'one write at a time').toBeNull()
     this.written.push(bytes)
-    this.writableLength += bytes.length
+    this.waiting = bytes.length
     this.#taken = taken
-    return false
+  }
+
+  write(bytes: Buffer, taken: () => void): void {
+    this.behind.push(bytes)
+    this.#taken = taken
   }
 
   end(): void {}
@@ -43,7 +52,7 @@ class Stalled {
   take(): boolean {
     const taken = this.#taken
     this.#taken = null
-    this.writableLength = 0
+    this.waiting = 0
     taken?.()
     return taken !== null
   }
@@ -136,7 +145,7 @@ describe('what waits behind refused bytes', () => {
           outbox.flushOne(queue)
         }
         const sum = accepted.reduce((bytes, { length }) => bytes + length, 0)
-        expect(queue.bufferedBytes).toBe(sum - stream.written.reduce((n, b) => n + b.length, 0) + stream.writableLength)
+        expect(queue.bufferedBytes).toBe(sum - stream.written.reduce((n, b) => n + b.length, 0) + stream.waiting)
         if (discard) queue.discard()
         const received = stream.takeAll()
         expect(queue.bufferedBytes).toBe(0)
@@ -227,6 +236,20 @@ describe('what waits behind refused bytes', () => {
     const { heapUsed, external } = process.memoryUsage()
     return heapUsed + external
   }
+})
+
+test('what others wrote to the stream before goes first', () => {
+  const { queue, outbox, stream } = stalledQueue()
+  stream.writableLength = 5
+  queue.push(Buffer.from('behind'))
+  outbox.flushOne(queue)
+  expect([stream.behind.join(), stream.written.join()]).toEqual(['behind', ''])
+  expect(queue.bufferedBytes).toBe(6)
+  stream.writableLength = 0
+  stream.take()
+  queue.push(Buffer.from('then'))
+  outbox.flushOne(queue)
+  expect([stream.behind.join(), stream.written.join()]).toEqual(['behind', 'then'])
 })
 
 describe('over TLS', () => {

@@ -4,7 +4,7 @@
 
 import type { Buffer } from 'node:buffer'
 import type { Socket as TcpSocket } from 'node:net'
-import type { ServerContext } from './context.ts'
+import type { Accepted, ServerContext } from './context.ts'
 import type { CloseInfo, ReadyState, Socket, WriteResult } from './handler.ts'
 import { type Beating, LINGER_MS } from './heartbeat.ts'
 import type { Limits } from './limits.ts'
@@ -18,16 +18,7 @@ import type { MessageEvent, ProtocolEvent } from './protocol/protocol.ts'
 import { TokenBucket } from './rate.ts'
 import { isThenable, Reader, type ReadOwner } from './reader.ts'
 import { type QueueOwner, SendQueue } from './send-queue.ts'
-
-/** What the opening handshake settled. */
-export interface Accepted<S> {
-  readonly state: S
-  readonly path: string
-  readonly remoteAddress: string
-  readonly subprotocol: string
-  /** Compresses what goes out; null: permessage-deflate was not negotiated. */
-  readonly deflater: Deflater | null
-}
+import { readOn } from './wire.ts'
 
 const IDLE_PING = pingFrame('')
 const LOST: CloseInfo = { code: CloseCode.ABNORMAL, reason: '', by: 'network' }
@@ -77,7 +68,7 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
     this.#context.counters.opened(this)
     this.#reader.opened()
     if (received.length > 0) this.onBytes(received)
-    if (this.#reader.reading) this.#stream.resume()
+    if (this.#reader.reading) readOn(this.#stream)
   }
 
   get readyState(): ReadyState {
@@ -184,6 +175,10 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
       this.#pingedAt = now
       this.#queue.offerPing(IDLE_PING)
     }
+  }
+
+  get resting(): boolean {
+    return this.#reader.resting
   }
 
   onBytes(chunk: Buffer): void {

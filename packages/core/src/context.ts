@@ -21,6 +21,16 @@ export interface Pending extends Beating, Holder {
   refuse(refusal: Refusal): void
 }
 
+/** What the opening handshake settled. */
+export interface Accepted<S> {
+  readonly state: S
+  readonly path: string
+  readonly remoteAddress: string
+  readonly subprotocol: string
+  /** Compresses what goes out; null: permessage-deflate was not negotiated. */
+  readonly deflater: Deflater | null
+}
+
 export interface ServerContext<S> {
   readonly handler: Handler<unknown, S>
   readonly limits: Limits

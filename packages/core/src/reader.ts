@@ -3,7 +3,8 @@
 // here. Control frames before that message are still answered.
 //
 // One read may hold thousands of messages, or a few that inflate to megabytes: after `sliceMs` of them the rest waits for
-// the next turn, so that other sockets get theirs.
+// the next turn, so that other sockets get theirs. So does what the kernel has beyond a full read: libuv would read on and
+// on from one socket that sends faster than it is read.
 
 import type { Buffer } from 'node:buffer'
 import type { Socket as TcpSocket } from 'node:net'
@@ -12,6 +13,7 @@ import type { Socket } from './handler.ts'
 import type { ErrorWhere } from './options.ts'
 import type { ProtocolError } from './protocol/errors.ts'
 import { type MessageEvent, Protocol, type ProtocolEvent } from './protocol/protocol.ts'
+import { readOn } from './wire.ts'
 
 /** The connection that is read. */
 export interface ReadOwner<S> extends Socket<S> {
@@ -24,6 +26,10 @@ export interface ReadOwner<S> extends Socket<S> {
 /** How many bytes are delivered between two looks at the clock; each message counts for some. */
 const BYTES_PER_LOOK = 65_536
 const BYTES_PER_MESSAGE = 1024
+
+/** The largest reads that node makes, plain and over TLS (one record): more is waiting. */
+const FULL_READ_BYTES = 65_536
+const FULL_RECORD_BYTES = 16_384
 
 export class Reader<S> {
   readonly #context: ServerContext<S>
@@ -39,6 +45,8 @@ export class Reader<S> {
   #pumping = false
   /** It has had its share of this turn. */
   #yielding = false
+  /** It was read in full, and is not read on in this turn. */
+  resting = false
   #drainedDue = false
   #heldBytes = 0
   /** When the message under way began, in the heartbeat's time; 0: none is. */
@@ -64,6 +72,8 @@ export class Reader<S> {
   /** Takes what was read. */
   receive(chunk: Buffer): void {
     this.#protocol.receive(chunk)
+    const { length } = chunk
+    if (length >= FULL_READ_BYTES || (length >= FULL_RECORD_BYTES && 'encrypted' in this.#stream)) this.#rest()
     this.pump()
   }
 
@@ -166,6 +176,15 @@ export class Reader<S> {
     this.#steer()
   }
 
+  #rest(): void {
+    if (this.resting) return
+    this.resting = true
+    setImmediate(() => {
+      this.resting = false
+      if (!this.#streamPaused) readOn(this.#stream)
+    })
+  }
+
   #yield(): void {
     this.#yielding = true
     setImmediate(() => {
@@ -206,7 +225,7 @@ export class Reader<S> {
     if (stop === this.#streamPaused) return
     this.#streamPaused = stop
     if (stop) this.#stream.pause()
-    else this.#stream.resume()
+    else if (!this.resting) readOn(this.#stream)
   }
 
   /** Keeps the server's account of unfinished input. */

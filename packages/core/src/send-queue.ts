@@ -21,6 +21,9 @@ const UNKNOWN_CAPS = 4
 
 const NONE: Buffer[] = []
 
+/** What a stream's `_write` is told of bytes; node's types know only those of text. */
+const AS_BYTES = 'buffer' as BufferEncoding
+
 /** Whose queue it is. */
 export interface QueueOwner {
   /** The kernel has taken everything after it had refused bytes. Never called within an `offer`. */
@@ -44,6 +47,7 @@ export class SendQueue implements Queue {
   dirty = false
   /** Handed to the stream and not taken by the kernel. */
   #inFlight = 0
+  #giving = false
   #handedTurn = 0
   /** The first frame of the list is the rest of one that was begun. */
   #cut = false
@@ -195,9 +199,14 @@ export class SendQueue implements Queue {
     this.#packed = 0
     this.#pings = 0
     this.#context.counters.bytesOut += bytes.length
-    this.#stream.write(bytes, this.#onTaken)
-    if (this.#stream.writableLength > 0) {
-      this.#inFlight = bytes.length
+    this.#inFlight = bytes.length
+    this.#giving = true
+    // Past the stream's own queue, which would hold nothing, and which schedules a tick for each write. What http wrote
+    // to it before goes first.
+    if (this.#stream.writableLength === 0) this.#stream._write(bytes, AS_BYTES, this.#onTaken)
+    else this.#stream.write(bytes, this.#onTaken)
+    this.#giving = false
+    if (this.#inFlight > 0) {
       this.#handedTurn = this.#context.outbox.turn
       this.#account()
     } else if (this.#ending) {
@@ -205,11 +214,12 @@ export class SendQueue implements Queue {
     }
   }
 
-  // Runs for every write, also for those that the kernel took at once: only one in flight that is out now is news.
+  // Within the write when the kernel took it all, and else when it has.
   readonly #onTaken = (error?: Error | null): void => {
-    if (error || this.#stream.destroyed) return
-    if (this.#inFlight === 0 || this.#stream.writableLength > 0) return
+    if (error) return void this.#stream.destroy(error)
+    if (this.#inFlight === 0 || this.#stream.destroyed) return
     this.#inFlight = 0
+    if (this.#giving) return
     this.#account()
     this.#context.outbox.flushOne(this)
     if (this.#inFlight > 0) return

@@ -17,7 +17,7 @@ import { negotiateDeflate } from './protocol/permessage-deflate.ts'
 import { refusalResponse, switchingProtocols } from './protocol/response.ts'
 import { type Client, readClient } from './proxy.ts'
 import { isThenable } from './reader.ts'
-import { type Sink, wire } from './wire.ts'
+import { readOn, type Sink, wire } from './wire.ts'
 
 /** Bytes kept of a peer that sends before it was answered, which no client should; more waits in the kernel. */
 const MAX_EARLY_BYTES = 65_536
@@ -31,6 +31,7 @@ const RETRY_AFTER = { 'Retry-After': '2' }
 export const DRAINING: Refusal = { status: 503, error: 'draining', headers: RETRY_AFTER }
 
 export class Upgrade<S> implements Sink, Pending {
+  readonly resting = false
   readonly #context: ServerContext<S>
   readonly #stream: TcpSocket
   readonly #client: Client
@@ -116,7 +117,7 @@ export class Upgrade<S> implements Sink, Pending {
     if (behind) this.#stream.destroy()
     else this.#stream.end(response)
     // What the peer still sends is read past, so that it can read the answer before it meets a reset.
-    this.#stream.resume()
+    readOn(this.#stream)
     counters.rejected(status, error, this.#client.address, this.#url)
   }
 

@@ -2,10 +2,13 @@
 // What they tell goes to its sink: first the handshake, then the connection. They are plain functions, shared by all.
 
 import type { Buffer } from 'node:buffer'
-import type { Socket as TcpSocket } from 'node:net'
+import { Socket as TcpSocket } from 'node:net'
+import { Readable } from 'node:stream'
 
 /** Who is told what happens on a TCP connection. */
 export interface Sink {
+  /** It has had its share of this turn: nothing more is read until `readOn`. */
+  readonly resting: boolean
   onBytes(chunk: Buffer): void
   /** The peer ended its side. */
   onStreamEnd(): void
@@ -28,6 +31,24 @@ export function wire(stream: TcpSocket, sink: Sink): void {
   stream.on('close', onClose)
   stream.on('end', onEnd)
   stream.on('data', onData)
+  if (stream instanceof TcpSocket) stream.push = push
+}
+
+// What TCP brings goes to the sink past the stream's own queue, unless something waits there: with no event, no tick to
+// ask for more, and a sink that rests or pauses is heard at once, where the queue would take one more read, and keep it.
+function push(this: TcpSocket, chunk: Buffer | null, encoding?: BufferEncoding): boolean {
+  if (chunk === null || this.readableFlowing !== true || this.readableLength > 0) {
+    return Readable.prototype.push.call(this, chunk, encoding)
+  }
+  ;(this as Wired)[SINK].onBytes(chunk)
+  return this.readableFlowing && !(this as Wired)[SINK].resting
+}
+
+/** Reads on after a rest or a pause. */
+export function readOn(stream: TcpSocket): void {
+  stream.resume()
+  // The stream's own queue does not know that its source was told to stop.
+  if (stream instanceof TcpSocket && !stream.destroyed) stream._read(0)
 }
 
 // 'close' follows, and that is what counts.
