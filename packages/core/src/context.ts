@@ -10,6 +10,7 @@ import type { Outbox } from './outbox.ts'
 import type { Holder, Pressure } from './pressure.ts'
 import type { Refusal } from './protocol/handshake.ts'
 import type { Deflater, WindowBits } from './protocol/permessage-deflate.ts'
+import type { ProtocolPool } from './protocol/protocol.ts'
 import type { Trust } from './proxy.ts'
 import type { Counters } from './stats.ts'
 
@@ -43,6 +44,7 @@ export interface ServerContext<S> {
   readonly origin: OriginPolicy
   /** One for each window size; null: compression is off. */
   readonly deflaters: Readonly<Record<WindowBits, Deflater>> | null
+  readonly protocols: { readonly plain: ProtocolPool; readonly deflate: ProtocolPool }
   readonly subprotocols: readonly string[]
   readonly connections: Set<Member<S>>
   readonly upgrades: Set<Pending>

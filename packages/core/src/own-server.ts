@@ -15,6 +15,7 @@ import type { TlsOptions } from 'node:tls'
 import type { ServerContext } from './context.ts'
 import { refusalResponse } from './protocol/response.ts'
 import { readClient } from './proxy.ts'
+import { isTaken, take } from './wire.ts'
 
 type OwnContext = Pick<ServerContext<unknown>, 'limits' | 'counters' | 'trusted' | 'report'>
 type OnUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
@@ -25,8 +26,7 @@ export class OwnServer {
   /** TCP connections under TLS: nobody else knows those whose TLS handshake is not done. */
   readonly #raw = new Set<TcpSocket>()
 
-  /** @param taken sockets that were answered, or are about to be. */
-  constructor(tls: TlsOptions | undefined, context: OwnContext, taken: WeakSet<Duplex>, onUpgrade: OnUpgrade) {
+  constructor(tls: TlsOptions | undefined, context: OwnContext, onUpgrade: OnUpgrade) {
     this.#context = context
     // Node's own timeouts are whole numbers of 32 bits.
     const timeout = Math.min(Math.ceil(context.limits.handshakeTimeoutMs), 2 ** 31 - 1)
@@ -43,7 +43,7 @@ export class OwnServer {
     // Header lines are counted by our own rules; node would silently leave out those over its bound.
     this.http.maxHeadersCount = 0
     const required = (request: IncomingMessage, response: ServerResponse): void => {
-      taken.add(request.socket)
+      take(request.socket)
       const { address } = readClient(context.trusted, request.socket, request.rawHeaders)
       context.counters.rejected(426, 'upgrade_required', address, request.url)
       response.writeHead(426, { Connection: 'close, Upgrade', Upgrade: 'websocket', Error: 'upgrade_required' }).end()
@@ -52,12 +52,12 @@ export class OwnServer {
     for (const event of ['request', 'checkContinue', 'checkExpectation']) this.http.on(event, required)
     this.http.on('upgrade', (request, socket, head) => {
       // Behind a request that was answered 426, and with it the last of its connection.
-      if (taken.has(socket)) (socket as TcpSocket).destroySoon()
+      if (isTaken(socket)) (socket as TcpSocket).destroySoon()
       else onUpgrade(request, socket, head)
     })
     this.http.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       // What cannot be read behind a request that was answered has its answer.
-      if (taken.has(socket)) (socket as TcpSocket).destroySoon()
+      if (isTaken(socket)) (socket as TcpSocket).destroySoon()
       else this.#onClientError(error, socket as TcpSocket)
     })
     this.http.on('error', (error) => {

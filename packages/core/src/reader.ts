@@ -12,7 +12,7 @@ import type { ServerContext } from './context.ts'
 import type { Socket } from './handler.ts'
 import type { ErrorWhere } from './options.ts'
 import type { ProtocolError } from './protocol/errors.ts'
-import { type MessageEvent, Protocol, type ProtocolEvent } from './protocol/protocol.ts'
+import type { MessageEvent, Protocol, ProtocolEvent, ProtocolPool } from './protocol/protocol.ts'
 import { readOn } from './wire.ts'
 
 /** The connection that is read. */
@@ -35,7 +35,9 @@ export class Reader<S> {
   readonly #context: ServerContext<S>
   readonly #owner: ReadOwner<S>
   readonly #stream: TcpSocket
-  readonly #protocol: Protocol
+  readonly #protocols: ProtocolPool
+  /** null: nothing is under way. */
+  #protocol: Protocol | null = null
   /** The message that waits for a callback, or for `resume`. */
   #held: MessageEvent | null = null
   /** A callback's promise is pending. */
@@ -56,7 +58,12 @@ export class Reader<S> {
     this.#context = context
     this.#owner = owner
     this.#stream = stream
-    this.#protocol = new Protocol({ maxMessageBytes: context.limits.maxMessageBytes, deflate })
+    this.#protocols = deflate ? context.protocols.deflate : context.protocols.plain
+  }
+
+  get #begun(): Protocol {
+    this.#protocol ??= this.#protocols.take()
+    return this.#protocol
   }
 
   /** Are bytes being read? When not, that is our doing, and the peer's clocks stand still. */
@@ -71,7 +78,7 @@ export class Reader<S> {
 
   /** Takes what was read. */
   receive(chunk: Buffer): void {
-    this.#protocol.receive(chunk)
+    this.#begun.receive(chunk)
     const { length } = chunk
     if (length >= FULL_READ_BYTES || (length >= FULL_RECORD_BYTES && 'encrypted' in this.#stream)) this.#rest()
     this.pump()
@@ -107,19 +114,19 @@ export class Reader<S> {
 
   /** The frame that begins our side of the closing handshake. */
   close(code: number, reason: string): Buffer {
-    return this.#protocol.close(code, reason)
+    return this.#begun.close(code, reason)
   }
 
   /** Fails the connection for a reason that is not in its bytes. */
   fail(error: ProtocolError): void {
-    this.#owner.onControl(this.#protocol.fail(error))
+    this.#owner.onControl(this.#begun.fail(error))
     this.#account()
   }
 
   /** Nothing is read any more. */
   discard(): void {
     this.#held = null
-    this.#protocol.discard()
+    this.#protocol?.discard()
     this.#account()
   }
 
@@ -153,10 +160,10 @@ export class Reader<S> {
         this.#run('drained', null)
         continue
       }
-      const event: ProtocolEvent | null = this.#held ?? this.#protocol.next()
+      const event: ProtocolEvent | null = this.#held ?? this.#protocol?.next() ?? null
       if (event === null) break
       if (event.type !== 'message') {
-        if ((event.type === 'ping' || event.type === 'pong') && !this.#protocol.midMessage) this.#messageSince = 0
+        if ((event.type === 'ping' || event.type === 'pong') && !this.#protocol?.midMessage) this.#messageSince = 0
         this.#owner.onControl(event)
       } else if (open && blocked) {
         this.#held = event
@@ -170,7 +177,11 @@ export class Reader<S> {
       }
     }
     this.#pumping = false
-    if (!this.#protocol.midway) this.#messageSince = 0
+    if (this.#protocol?.blank) {
+      this.#protocols.give(this.#protocol)
+      this.#protocol = null
+    }
+    if (!this.#protocol?.midway) this.#messageSince = 0
     else if (this.#messageSince === 0) this.#messageSince = this.#context.heartbeat.now
     this.#account()
     this.#steer()
@@ -230,7 +241,7 @@ export class Reader<S> {
 
   /** Keeps the server's account of unfinished input. */
   #account(): void {
-    const held = this.#protocol.heldBytes + (this.#held === null ? 0 : this.#held.data.length)
+    const held = (this.#protocol?.heldBytes ?? 0) + (this.#held?.data.length ?? 0)
     if (held === this.#heldBytes) return
     this.#context.pressure.input(held - this.#heldBytes)
     this.#heldBytes = held

@@ -36,7 +36,6 @@ type SendContext = Pick<ServerContext<unknown>, 'limits' | 'outbox' | 'pressure'
 export class SendQueue implements Queue {
   readonly #context: SendContext
   readonly #stream: TcpSocket
-  readonly #tls: boolean
   readonly #owner: QueueOwner
   /** Accepted and not handed to the stream: the list, then a piece of the slab. */
   list: Buffer[] = NONE
@@ -62,7 +61,6 @@ export class SendQueue implements Queue {
   constructor(context: SendContext, stream: TcpSocket, owner: QueueOwner) {
     this.#context = context
     this.#stream = stream
-    this.#tls = 'encrypted' in stream
     this.#owner = owner
   }
 
@@ -77,7 +75,7 @@ export class SendQueue implements Queue {
 
   /** Has the kernel refused bytes? Over TLS a write is always in flight until the turn after it, so it counts from then. */
   get refused(): boolean {
-    return this.#inFlight > 0 && (!this.#tls || this.#handedTurn !== this.#context.outbox.turn)
+    return this.#inFlight > 0 && (!('encrypted' in this.#stream) || this.#handedTurn !== this.#context.outbox.turn)
   }
 
   /** Bytes held for a peer that does not take them. */

@@ -19,9 +19,11 @@ import { Pressure } from './pressure.ts'
 import { CloseCode } from './protocol/close.ts'
 import { type Refusal, requestPath } from './protocol/handshake.ts'
 import { createDeflaters } from './protocol/permessage-deflate.ts'
+import { ProtocolPool } from './protocol/protocol.ts'
 import { readTrust } from './proxy.ts'
 import { Counters, type Stats } from './stats.ts'
 import { DRAINING, Upgrade } from './upgrade.ts'
+import { isTaken, take } from './wire.ts'
 
 /** A WebSocket server, made by `createServer`. */
 export interface Server<S = unknown> {
@@ -53,9 +55,6 @@ export function createServer<I = undefined, S = I>(options: ServerOptions<I, S>)
   return new SocketServer(options)
 }
 
-/** Sockets that some server has answered, or is about to: nobody else may. */
-const taken = new WeakSet<Duplex>()
-
 const NOT_FOUND: Refusal = { status: 404, error: 'not_found' }
 
 class SocketServer<I, S> implements Server<S> {
@@ -80,6 +79,7 @@ class SocketServer<I, S> implements Server<S> {
       pressure.relieve()
       if (connections.size + upgrades.size === 0) heartbeat.stop()
     })
+    const protocols = (deflate: boolean): ProtocolPool => new ProtocolPool(limits.maxMessageBytes, deflate)
     const addresses = new AddressCounts(limits.maxConnectionsPerAddress)
     this.#context = {
       handler,
@@ -95,6 +95,7 @@ class SocketServer<I, S> implements Server<S> {
       outbox: new Outbox(limits.sliceMs),
       trusted: readTrust(options.trustProxy),
       deflaters: createDeflaters(options.compression),
+      protocols: { plain: protocols(false), deflate: protocols(true) },
       leaving: false,
       report: (error, where, socket) => this.#report(error, where, socket),
       forget: (connection) => {
@@ -108,7 +109,7 @@ class SocketServer<I, S> implements Server<S> {
       },
     }
     const own = port !== undefined || unix !== undefined
-    this.#own = own ? new OwnServer(options.tls, this.#context, taken, this.upgrade.bind(this)) : null
+    this.#own = own ? new OwnServer(options.tls, this.#context, this.upgrade.bind(this)) : null
     options.server?.on('upgrade', this.#onAttachedUpgrade)
   }
 
@@ -129,7 +130,7 @@ class SocketServer<I, S> implements Server<S> {
   }
 
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (taken.has(socket)) throw new Error('this socket has been given to upgrade() before')
+    if (isTaken(socket)) throw new Error('this socket has been given to upgrade() before')
     this.#receive(request, socket, head, this.#refusalOf(request))
   }
 
@@ -195,11 +196,11 @@ class SocketServer<I, S> implements Server<S> {
     const refusal = this.#refusalOf(request)
     // Another listener may know the path; when ours is the only one, the peer would wait for ever.
     const alone = (this.#options.server?.listenerCount('upgrade') ?? 0) <= 1
-    if (!taken.has(socket) && (refusal !== NOT_FOUND || alone)) this.#receive(request, socket, head, refusal)
+    if (!isTaken(socket) && (refusal !== NOT_FOUND || alone)) this.#receive(request, socket, head, refusal)
   }
 
   #receive(request: IncomingMessage, socket: Duplex, head: Buffer, refusal: Refusal | null): void {
-    taken.add(socket)
+    take(socket)
     // The peer left before a framework decided: nothing more would be heard of it.
     if (!socket.destroyed) new Upgrade(this.#context, request, socket as TcpSocket, head).begin(request, refusal)
   }

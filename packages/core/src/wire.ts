@@ -3,7 +3,7 @@
 
 import type { Buffer } from 'node:buffer'
 import { Socket as TcpSocket } from 'node:net'
-import { Readable } from 'node:stream'
+import { type Duplex, Readable } from 'node:stream'
 
 /** Who is told what happens on a TCP connection. */
 export interface Sink {
@@ -17,16 +17,27 @@ export interface Sink {
 }
 
 const SINK = Symbol('sink')
+const NOBODY: Sink = { resting: false, onBytes() {}, onStreamEnd() {}, onStreamClose() {} }
 
 interface Wired extends TcpSocket {
   [SINK]: Sink
 }
 
+/** Some server has answered this stream's request, or is about to: nobody else may. */
+export function take(stream: Duplex): void {
+  if (!isTaken(stream)) (stream as Wired)[SINK] = NOBODY
+}
+
+export function isTaken(stream: Duplex): boolean {
+  return SINK in stream
+}
+
 /** Tells `sink` of what happens on `stream`, instead of whoever was told before. */
 export function wire(stream: TcpSocket, sink: Sink): void {
-  const first = !(SINK in stream)
+  take(stream)
+  const before = (stream as Wired)[SINK]
   ;(stream as Wired)[SINK] = sink
-  if (!first) return
+  if (before !== NOBODY) return
   stream.on('error', onError)
   stream.on('close', onClose)
   stream.on('end', onEnd)

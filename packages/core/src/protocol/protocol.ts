@@ -101,6 +101,11 @@ export class Protocol {
     this.#parser.drop()
   }
 
+  /** Is there nothing to remember? Then it may serve another connection. */
+  get blank(): boolean {
+    return !this.#closeSent && !this.#ended && !this.#parser.midway && this.#parser.keptBytes === 0
+  }
+
   /** Is a frame or a message under way? */
   get midway(): boolean {
     return !this.#ended && this.#parser.midway
@@ -182,5 +187,29 @@ export class Protocol {
         return { type: 'close', code, reason, owed }
       }
     }
+  }
+}
+
+/** As many as are used at once, in callbacks that reach other connections; more come and go with unfinished messages. */
+const MAX_SPARE = 16
+
+/** Protocols for connections that are in the middle of something: most are not, and hold none. */
+export class ProtocolPool {
+  readonly #maxMessageBytes: number
+  readonly #deflate: boolean
+  readonly #spare: Protocol[] = []
+
+  constructor(maxMessageBytes: number, deflate: boolean) {
+    this.#maxMessageBytes = maxMessageBytes
+    this.#deflate = deflate
+  }
+
+  take(): Protocol {
+    return this.#spare.pop() ?? new Protocol({ maxMessageBytes: this.#maxMessageBytes, deflate: this.#deflate })
+  }
+
+  /** Takes back one that is blank. */
+  give(protocol: Protocol): void {
+    if (this.#spare.length < MAX_SPARE) this.#spare.push(protocol)
   }
 }
