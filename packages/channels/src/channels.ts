@@ -69,7 +69,7 @@ export class Channels<Meta = unknown, State = unknown> {
     if (found === undefined && !isChannelName(channel)) return 'bad_name'
     if (this.#closed !== undefined || socket.readyState !== 'open') return 'closed'
     if (found?.members.has(socket)) return 'member'
-    const count = this.#registry.channelsOf(socket)?.size ?? 0
+    const count = this.#registry.channelsOf(socket)?.length ?? 0
     if (count >= this.#maxChannelsPerSocket) return 'full'
     const joined = this.#registry.join(channel, socket, meta as Meta)
     if (joined === undefined) return 'closed'
@@ -96,7 +96,7 @@ export class Channels<Meta = unknown, State = unknown> {
     if (this.#broker !== undefined) {
       for (const { name, members } of left) if (members.size === 0) this.#broker.leave(name)
     }
-    return left.size
+    return left.length
   }
 
   /** Whether a socket is in a channel. */

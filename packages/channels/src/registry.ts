@@ -11,7 +11,8 @@ export interface Channel<Meta, State> {
 
 /** The socket's side. It exists while the socket is in a channel, and with it one closing listener. */
 interface Membership<Meta, State> {
-  readonly channels: Set<Channel<Meta, State>>
+  /** In the order of joining. Most sockets are in few channels, and a Set of one is 150 bytes. */
+  channels: Channel<Meta, State>[]
   /** Takes the closing listener back. */
   release: (() => void) | undefined
 }
@@ -38,22 +39,20 @@ export class Registry<Meta, State> {
   }
 
   /** The channels a socket is in, if it is in any. */
-  channelsOf(socket: Socket<State>): ReadonlySet<Channel<Meta, State>> | undefined {
+  channelsOf(socket: Socket<State>): readonly Channel<Meta, State>[] | undefined {
     return this.#memberships.get(socket)?.channels
   }
 
   /** Puts a socket into a channel where it is not yet.
    * @returns the channel, or undefined when the socket turned out to be closing. */
   join(name: string, socket: Socket<State>, meta: Meta): Channel<Meta, State> | undefined {
+    const channel = this.#channels.get(name) ?? { name, members: new Map() }
+    // The socket's side first: it is the one that guarantees clean-up, so no member may exist without it.
     const membership = this.#memberships.get(socket) ?? this.#enter(socket)
     if (membership === undefined) return undefined
-    let channel = this.#channels.get(name)
-    if (channel === undefined) {
-      channel = { name, members: new Map() }
-      this.#channels.set(name, channel)
-    }
-    // The socket's side first: it is the one that guarantees clean-up, so no member may exist without it.
-    membership.channels.add(channel)
+    if (membership.channels.length === 0) membership.channels = [channel]
+    else membership.channels.push(channel)
+    if (channel.members.size === 0) this.#channels.set(name, channel)
     channel.members.set(socket, meta)
     return channel
   }
@@ -63,8 +62,8 @@ export class Registry<Meta, State> {
     if (!channel.members.delete(socket)) return false
     if (channel.members.size === 0) this.#channels.delete(channel.name)
     const membership = this.#memberships.get(socket)!
-    membership.channels.delete(channel)
-    if (membership.channels.size === 0) {
+    membership.channels.splice(membership.channels.indexOf(channel), 1)
+    if (membership.channels.length === 0) {
       this.#memberships.delete(socket)
       membership.release?.()
     }
@@ -73,7 +72,7 @@ export class Registry<Meta, State> {
 
   /** Takes a socket out of all its channels.
    * @returns the channels it was in, if any. */
-  leaveAll(socket: Socket<State>): ReadonlySet<Channel<Meta, State>> | undefined {
+  leaveAll(socket: Socket<State>): readonly Channel<Meta, State>[] | undefined {
     const membership = this.#memberships.get(socket)
     if (membership === undefined) return undefined
     this.#memberships.delete(socket)
@@ -94,7 +93,7 @@ export class Registry<Meta, State> {
   }
 
   #enter(socket: Socket<State>): Membership<Meta, State> | undefined {
-    const membership: Membership<Meta, State> = { channels: new Set(), release: undefined }
+    const membership: Membership<Meta, State> = { channels: [], release: undefined }
     this.#memberships.set(socket, membership)
     membership.release = socket.onClosing(() => this.#onClosing(socket))
     // The listener runs at once when the socket is not open any more: then it has left already.

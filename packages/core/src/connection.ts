@@ -20,6 +20,10 @@ import { isThenable, Reader, type ReadOwner } from './reader.ts'
 import { type QueueOwner, SendQueue } from './send-queue.ts'
 import { readOn } from './wire.ts'
 
+/** In an object of its own, as one function may be given twice. */
+type ClosingListener = { readonly listener: () => void }
+
+const NONE: readonly ClosingListener[] = []
 const IDLE_PING = pingFrame('')
 const LOST: CloseInfo = { code: CloseCode.ABNORMAL, reason: '', by: 'network' }
 const TERMINATED: CloseInfo = { ...LOST, by: 'server' }
@@ -35,7 +39,7 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
   readonly #queue: SendQueue
   readonly #deflater: Deflater | null
   #readyState: ReadyState = 'open'
-  #closingListeners: Set<() => void> | null = null
+  #closingListeners: readonly ClosingListener[] = NONE
   /** A write said 'backpressure', and the queue has not been empty since. */
   #crossed = false
   #controlRate: TokenBucket | null = null
@@ -136,14 +140,15 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
 
   onClosing(listener: () => void): () => void {
     if (typeof listener !== 'function') throw new TypeError('onClosing needs a function')
+    const own = { listener }
     if (this.#readyState !== 'open') {
-      this.#runClosing([listener])
+      this.#callClosing(own)
       return () => {}
     }
-    const own = (): void => listener()
-    this.#closingListeners ??= new Set()
-    this.#closingListeners.add(own)
-    return () => void this.#closingListeners?.delete(own)
+    this.#closingListeners = this.#closingListeners.concat(own)
+    return () => {
+      this.#closingListeners = this.#closingListeners.filter((one) => one !== own)
+    }
   }
 
   /** Closes with 1013 and lets go of everything held: the server is short of memory. One that was told before and still
@@ -273,19 +278,18 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
     this.#readyState = 'closing'
     this.#info = info
     this.#context.counters.sockets--
-    if (this.#closingListeners !== null) this.#runClosing(this.#closingListeners)
-    this.#closingListeners = null
+    // One of them may take another back.
+    for (const one of this.#closingListeners) if (this.#closingListeners.includes(one)) this.#callClosing(one)
+    this.#closingListeners = NONE
     // The peer's Close may already be here, behind a message that was held.
     this.#reader.pump()
   }
 
-  #runClosing(listeners: Iterable<() => void>): void {
-    for (const listener of listeners) {
-      try {
-        listener()
-      } catch (error) {
-        this.#context.report(error, 'onClosing', this)
-      }
+  #callClosing({ listener }: ClosingListener): void {
+    try {
+      listener()
+    } catch (error) {
+      this.#context.report(error, 'onClosing', this)
     }
   }
 }

@@ -27,7 +27,7 @@ export class Heartbeat {
   readonly #afterTick: () => void
   #timer: NodeJS.Timeout | null = null
   #last = 0
-  /** The clock, in ms; above zero. */
+  /** The clock, in whole ms (a fraction would be an object of its own in every field that keeps it); above zero. */
   now = 1
 
   constructor(limits: Limits, all: readonly Iterable<Beating>[], afterTick: () => void) {
@@ -54,7 +54,7 @@ export class Heartbeat {
 
   #beat(): void {
     const real = performance.now()
-    const elapsed = Math.min(real - this.#last, this.#tickMs)
+    const elapsed = Math.min(Math.round(real - this.#last), this.#tickMs)
     this.#last = real
     this.now += elapsed
     for (const some of this.#all) for (const one of some) one.tick(this.now, elapsed)
