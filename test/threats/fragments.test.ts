@@ -4,7 +4,7 @@ import { expect } from 'vitest'
 import { clientFrame, Op } from '../support/client-frames.ts'
 import type { RawClient } from '../support/raw-client.ts'
 import { closeCode } from './support/exchange.ts'
-import { type Attack, each, pause, rows, size, type Threat, tally, until } from './support/threat.ts'
+import { type Attack, each, MAX_DOUBLING, pause, rows, size, type Threat, tally, until } from './support/threat.ts'
 
 const MIB = 1024 * 1024
 /** Memory that a socket may take besides twice the bytes it sent. */
@@ -151,7 +151,9 @@ const m4: Threat = {
         expect(client.frames.all.at(-1)!.payload.length).toBe(sizes[i]! * 8)
       }
     }
-    expect(ratio(), 't(2N)/t(N)').toBeLessThanOrEqual(2.3)
+    // Of one step in a run beside others a collection of garbage may be in all rounds; of both it is not.
+    const growth = t.full ? ratio() : Math.sqrt(cpu[2]! / cpu[0]!)
+    expect(growth, 't(2N)/t(N)').toBeLessThanOrEqual(MAX_DOUBLING)
     expect(cpu[2], 'ms for 128,000').toBeLessThan(1000)
     return `${cpu.map((ms) => ms.toFixed(0)).join(', ')} ms of CPU, t(2N)/t(N) ${ratio().toFixed(2)}; 128,000 in ${wall[2]!.toFixed(0)} ms`
   },

@@ -3,7 +3,7 @@
 import { expect } from 'vitest'
 import { handshakeText } from '../support/raw-client.ts'
 import { coreModule } from './support/processes.ts'
-import { each, FULL, pause, rows, size, type Threat, tally, until } from './support/threat.ts'
+import { each, FULL, MAX_DOUBLING, pause, rows, size, type Threat, tally, until } from './support/threat.ts'
 
 /** A head with `count` more headers of one letter. */
 const crowded = (count: number): string =>
@@ -117,7 +117,8 @@ const h2: Threat = {
       { patterns, headers, module: coreModule('protocol/handshake.js') },
     )
     expect(slowest, 'ms for one head').toBeLessThan(1)
-    for (const [what, ratio] of Object.entries(ratios)) expect(ratio, `t(2N)/t(N) of ${what}`).toBeLessThanOrEqual(2.3)
+    for (const [what, ratio] of Object.entries(ratios))
+      expect(ratio, `t(2N)/t(N) of ${what}`).toBeLessThanOrEqual(MAX_DOUBLING)
     const shown = Object.entries(ratios).map(([what, ratio]) => `${what} ${ratio.toFixed(2)}`)
     return `${tally(statuses)}; slowest 4 KiB ${slowest.toFixed(3)} ms; t(2N)/t(N): ${shown.join(', ')}`
   },

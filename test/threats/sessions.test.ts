@@ -6,7 +6,7 @@ import { SEQUENCES } from '../vectors/utf8.ts'
 import { closeCode } from './support/exchange.ts'
 import { coreModule } from './support/processes.ts'
 import { random } from './support/random.ts'
-import { each, FULL, rows, type Threat, tally, until } from './support/threat.ts'
+import { each, FULL, MAX_DOUBLING, rows, type Threat, tally, until } from './support/threat.ts'
 
 const CLOSE = clientFrame({ opcode: Op.CLOSE, payload: closeBody(1000) })
 
@@ -144,7 +144,7 @@ const f8: Threat = {
       { strings, module: coreModule('protocol/utf8.js') },
     )
     expect(broke).toBeGreaterThan(strings / 10)
-    expect(ratio).toBeLessThanOrEqual(2.3)
+    expect(ratio).toBeLessThanOrEqual(MAX_DOUBLING)
     return `${tally(codes)}; ${early.length} × 1007 at the byte; ${strings} random strings as TextDecoder says (${broke} broken); t(2N)/t(N) ${ratio.toFixed(2)}`
   },
 }
