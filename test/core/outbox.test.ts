@@ -300,6 +300,20 @@ describe('slices', () => {
     expect(order.length - last).toBeGreaterThan(50)
   })
 
+  test('who is caught behind a few dozen does not wait for the hundreds before them', async () => {
+    const test = await serve(TINY)
+    const pairs = await connected(test, 480)
+    const dozens = pairs.splice(0, 80)
+    const [first, second] = [txt('to hundreds'), txt('to dozens')]
+    for (const { socket } of pairs) socket.write(first)
+    await eventually(() => served(test).length > 0)
+    for (const { socket } of dozens) socket.write(second)
+    await Promise.all([...dozens, ...pairs].map(({ client }) => client.frames.count(1)))
+    const order = served(test).map(({ bytes }) => (bytes === first.bytes ? 'hundreds' : 'dozens'))
+    expect(order.filter((what) => what === 'dozens')).toHaveLength(80)
+    expect(order.length - order.lastIndexOf('dozens')).toBeGreaterThan(100)
+  })
+
   test('a steady stream of fresh writes does not starve the backlog', async () => {
     const test = await serve(TINY)
     const pairs = await connected(test, 260)

@@ -3,8 +3,9 @@
 // (a busy room: the same frames in the same order) shares that one's joined buffer.
 //
 // A turn ends at setImmediate, or after enough socket reads: libuv handles all readable sockets before it, and the first
-// of thousands would wait for the last. A flush that has worked for `sliceMs` goes on in the next turn, newly written
-// sockets first, then the backlog, which always gets its own slice.
+// of thousands would wait for the last. A flush that has worked for `sliceMs` goes on in the next turn: newly written
+// sockets first, then the backlog, which always gets its own slice. What a turn leaves is a batch of its own, and a small
+// one goes before a large one, or who is caught behind a room of thousands would wait for all of them.
 
 import { Buffer } from 'node:buffer'
 import { Slab } from './slab.ts'
@@ -34,6 +35,9 @@ const READS_PER_TURN = 512
 /** How many sockets are written between two looks at the clock. */
 const WRITES_PER_LOOK = 16
 
+/** Batches of the backlog; beyond it the last one grows. */
+const MAX_BATCHES = 8
+
 const NONE: readonly Buffer[] = []
 const EMPTY = Buffer.alloc(0)
 
@@ -42,7 +46,8 @@ export class Outbox {
   readonly slab: Slab = new Slab()
   readonly #sliceMs: number
   #fresh: Queue[] = []
-  #backlog: Queue[] = []
+  /** What turns have left, oldest first. */
+  #backlog: Queue[][] = []
   #reads = 0
   #scheduled = false
   #lastList: readonly Buffer[] = NONE
@@ -100,17 +105,31 @@ export class Outbox {
     this.#reads = 0
     const fresh = this.#fresh
     this.#fresh = []
-    const backlog = this.#backlog
-    const left = this.#slice(fresh)
-    this.#backlog = backlog.length === 0 ? left : this.#slice(backlog).concat(left)
+    const left = this.#slice(fresh, performance.now() + this.#sliceMs)
+    this.#flushBacklog()
+    if (left.length > 0) {
+      if (this.#backlog.length < MAX_BATCHES) this.#backlog.push(left)
+      else this.#backlog[MAX_BATCHES - 1] = this.#backlog[MAX_BATCHES - 1]!.concat(left)
+    }
     this.#lastList = NONE
     this.#lastJoined = EMPTY
     if (this.#backlog.length > 0 && !this.#scheduled) this.#schedule()
   }
 
-  /** Writes queues until the slice is over; those that are left. */
-  #slice(queues: Queue[]): Queue[] {
+  #flushBacklog(): void {
+    const backlog = this.#backlog
     const end = performance.now() + this.#sliceMs
+    // Every second time the oldest batch begins, so that it is never forgotten for smaller ones.
+    for (let oldest = this.turn % 2 === 0; backlog.length > 0; oldest = false) {
+      const at = oldest ? 0 : smallest(backlog)
+      const left = this.#slice(backlog[at]!, end)
+      if (left.length > 0) return void (backlog[at] = left)
+      backlog.splice(at, 1)
+    }
+  }
+
+  /** Writes queues until the time is over; those that are left. */
+  #slice(queues: Queue[], end: number): Queue[] {
     for (let i = 0; i < queues.length; i++) {
       const queue = queues[i]!
       queue.dirty = false
@@ -119,6 +138,10 @@ export class Outbox {
     }
     return []
   }
+}
+
+function smallest(batches: readonly Queue[][]): number {
+  return batches.reduce((best, batch, at) => (batch.length < batches[best]!.length ? at : best), 0)
 }
 
 function equalLists(a: readonly Buffer[], b: readonly Buffer[]): boolean {
