@@ -29,13 +29,13 @@ class Pipe extends Duplex {
   }
 }
 
-async function talk(pipe: Pipe, test: { closed: TestServer['closed'] }): Promise<void> {
+async function talk(pipe: Pipe, test: { closed: TestServer['closed'] }, index = 0): Promise<void> {
   await eventually(() => pipe.out.startsWith('HTTP/1.1 101 ') && pipe.out.endsWith('\r\n\r\n'))
   pipe.push(clientFrame({ opcode: Op.TEXT, payload: 'hello' }))
   await eventually(() => pipe.out.endsWith('\x81\x05hello'))
   pipe.push(clientFrame({ opcode: Op.CLOSE, payload: closeBody(1000) }))
   await eventually(() => pipe.out.endsWith('\x88\x02\x03\xe8'))
-  const { code, by } = await test.closed.at(0)
+  const { code, by } = await test.closed.at(index)
   expect({ code, by }).toEqual({ code: 1000, by: 'peer' })
 }
 
@@ -86,4 +86,48 @@ test('that is given to upgrade() is served', async () => {
   await talk(pipe, test)
   await inTime(test.server.close(), 'close()')
   expect(test.errors.all).toEqual([])
+})
+
+test('is not written after it was destroyed, nor before it is there, and others get theirs', async () => {
+  const calls: string[] = []
+  class Slow extends Pipe {
+    override _construct(done: () => void): void {
+      setImmediate(() => {
+        calls.push('there')
+        done()
+      })
+    }
+
+    override _write(chunk: Buffer, encoding: string, done: () => void): void {
+      calls.push('written')
+      super._write(chunk, encoding, done)
+    }
+
+    override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+      calls.push('destroyed')
+      setImmediate(() => done(error))
+    }
+  }
+  const http = createHttpServer()
+  const gone = new Set<unknown>()
+  const test = new TestServer({
+    server: http,
+    handler: {
+      ...asText,
+      opened(socket) {
+        if (gone.size > 0) return
+        gone.add(socket)
+        socket.write('never')
+        socket.terminate()
+      },
+    },
+  })
+  const [first, second] = [new Slow(), new Pipe()]
+  for (const pipe of [first, second]) {
+    http.emit('connection', pipe)
+    pipe.push(handshakeText())
+  }
+  await talk(second, test, 1)
+  await inTime(test.server.close(), 'close()')
+  expect(calls).toEqual(['there', 'destroyed'])
 })

@@ -286,6 +286,37 @@ describe('requests on the same connection, before the upgrade', () => {
   })
 })
 
+test.each(['http', 'https'])('others who listen to the stream, or write to it, harm nothing: %s', async (scheme) => {
+  const http = scheme === 'http' ? createHttpServer() : createHttpsServer(TLS)
+  let heard = 0
+  let stream: Duplex | undefined
+  http.on('upgrade', (_, socket) => {
+    stream = socket
+    socket.on('data', (chunk: Buffer) => {
+      heard += chunk.length
+    })
+  })
+  const test = await attach({ handler: echo, pathname: () => true }, http)
+  const { client, socket } = await test.connect()
+  client.say('hello')
+  expect(await client.message()).toBe('hello')
+  expect(heard).toBe(11)
+  // Behind what the peer does not read, from us and from somebody else.
+  client.socket.pause()
+  while (socket.write(Buffer.alloc(60_000)) === 'ok') await nextTurn()
+  stream!.write(Buffer.from([0x81, 1, 0x78]))
+  await nextTurn()
+  client.socket.resume()
+  await eventually(() => socket.bufferedBytes === 0)
+  socket.write('last')
+  await eventually(() => `${client.frames.all.at(-1)?.payload}` === 'last')
+  expect(client.frames.all.filter(({ opcode }) => opcode === Op.TEXT).map(({ payload }) => `${payload}`)).toEqual([
+    'hello',
+    'x',
+    'last',
+  ])
+})
+
 describe('beside another upgrade listener, as a development server has', () => {
   async function beside(): Promise<TestServer & { http: HttpServer; theirs: Duplex[] }> {
     const theirs: Duplex[] = []

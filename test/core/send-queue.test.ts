@@ -2,7 +2,7 @@
 // not read: what waits costs about its bytes, arrives whole and in order, and `drained` tells the truth.
 
 import { Buffer } from 'node:buffer'
-import type { Socket as TcpSocket } from 'node:net'
+import { Socket as TcpSocket } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { createServer, type Socket } from '@roomcast/core'
@@ -26,23 +26,27 @@ afterEach(cleanUp)
 /** A stream whose kernel takes a write only at `take`. */
 class Stalled {
   readonly destroyed = false
-  /** What others wrote before and the kernel has not taken. */
+  /** What waits in the stream's own queue. */
   writableLength = 0
   readonly written: Buffer[] = []
-  /** Written behind that of others. */
-  readonly behind: Buffer[] = []
+  readonly calls: string[] = []
   waiting = 0
   #taken: (() => void) | null = null
 
   _write(bytes: Buffer, _encoding: string, taken: () => void): void {
     expect(this.#taken, 'one write at a time').toBeNull()
-    this.written.push(bytes)
-    this.waiting = bytes.length
-    this.#taken = taken
+    this.#record('_write', bytes, taken)
   }
 
   write(bytes: Buffer, taken: () => void): void {
-    this.behind.push(bytes)
+    this.#record('write', bytes, taken)
+    this.writableLength += bytes.length
+  }
+
+  #record(call: string, bytes: Buffer, taken: () => void): void {
+    this.calls.push(`${call} ${bytes.length}`)
+    this.written.push(bytes)
+    this.waiting = bytes.length
     this.#taken = taken
   }
 
@@ -52,7 +56,7 @@ class Stalled {
   take(): boolean {
     const taken = this.#taken
     this.#taken = null
-    this.waiting = 0
+    this.waiting = this.writableLength = 0
     taken?.()
     return taken !== null
   }
@@ -62,6 +66,9 @@ class Stalled {
     return Buffer.concat(this.written)
   }
 }
+
+// For the queue it is a TCP stream.
+Object.setPrototypeOf(Stalled.prototype, TcpSocket.prototype)
 
 /** A queue with its outbox over a stream that stalls. */
 function stalledQueue(options: { tls?: boolean; limits?: Partial<Limits> } = {}): {
@@ -238,18 +245,21 @@ describe('what waits behind refused bytes', () => {
   }
 })
 
-test('what others wrote to the stream before goes first', () => {
-  const { queue, outbox, stream } = stalledQueue()
-  stream.writableLength = 5
-  queue.push(Buffer.from('behind'))
-  outbox.flushOne(queue)
-  expect([stream.behind.join(), stream.written.join()]).toEqual(['behind', ''])
-  expect(queue.bufferedBytes).toBe(6)
-  stream.writableLength = 0
-  stream.take()
-  queue.push(Buffer.from('then'))
-  outbox.flushOne(queue)
-  expect([stream.behind.join(), stream.written.join()]).toEqual(['behind', 'then'])
+test('behind what others wrote, and over TLS, it is the stream that writes', () => {
+  for (const tls of [false, true]) {
+    const { queue, outbox, stream } = stalledQueue({ tls })
+    const write = (text: string): void => {
+      queue.push(Buffer.from(text))
+      outbox.flushOne(queue)
+    }
+    stream.writableLength = tls ? 0 : 5
+    write('first')
+    expect(queue.bufferedBytes).toBe(5)
+    stream.take()
+    expect(queue.bufferedBytes).toBe(0)
+    write('second')
+    expect(stream.calls).toEqual(['write 5', tls ? 'write 6' : '_write 6'])
+  }
 })
 
 describe('over TLS', () => {

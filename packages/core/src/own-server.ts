@@ -52,7 +52,7 @@ export class OwnServer {
     for (const event of ['request', 'checkContinue', 'checkExpectation']) this.http.on(event, required)
     this.http.on('upgrade', (request, socket, head) => {
       // Behind a request that was answered 426, and with it the last of its connection.
-      if (isTaken(socket)) (socket as TcpSocket).destroySoon()
+      if (isTaken(request.socket)) (socket as TcpSocket).destroySoon()
       else onUpgrade(request, socket, head)
     })
     this.http.on('clientError', (error: NodeJS.ErrnoException, socket) => {

@@ -5,7 +5,7 @@
 // one write is in flight.
 
 import { Buffer } from 'node:buffer'
-import type { Socket as TcpSocket } from 'node:net'
+import { Socket as TcpSocket } from 'node:net'
 import type { ServerContext } from './context.ts'
 import { JOIN_BYTES, type Queue } from './outbox.ts'
 import { type Opcode, type Payload, smallFrameLength, writeSmallFrame } from './protocol/framed.ts'
@@ -36,6 +36,7 @@ type SendContext = Pick<ServerContext<unknown>, 'limits' | 'outbox' | 'pressure'
 export class SendQueue implements Queue {
   readonly #context: SendContext
   readonly #stream: TcpSocket
+  readonly #plain: boolean
   readonly #owner: QueueOwner
   /** Accepted and not handed to the stream: the list, then a piece of the slab. */
   list: Buffer[] = NONE
@@ -47,6 +48,8 @@ export class SendQueue implements Queue {
   /** Handed to the stream and not taken by the kernel. */
   #inFlight = 0
   #giving = false
+  /** Counts those of the stream's own `write`: it may tell of an earlier one when a later one is in flight. */
+  #writes = 0
   #handedTurn = 0
   /** The first frame of the list is the rest of one that was begun. */
   #cut = false
@@ -61,6 +64,7 @@ export class SendQueue implements Queue {
   constructor(context: SendContext, stream: TcpSocket, owner: QueueOwner) {
     this.#context = context
     this.#stream = stream
+    this.#plain = stream instanceof TcpSocket && !('encrypted' in stream)
     this.#owner = owner
   }
 
@@ -197,13 +201,21 @@ export class SendQueue implements Queue {
     this.#packed = 0
     this.#pings = 0
     this.#context.counters.bytesOut += bytes.length
-    this.#inFlight = bytes.length
-    this.#giving = true
-    // Past the stream's own queue, which would hold nothing, and which schedules a tick for each write. What http wrote
-    // to it before goes first.
-    if (this.#stream.writableLength === 0) this.#stream._write(bytes, AS_BYTES, this.#onTaken)
-    else this.#stream.write(bytes, this.#onTaken)
-    this.#giving = false
+    if (this.#stream.destroyed) return
+    // A plain TCP stream is written past its own queue, which would hold nothing, and which schedules a tick for each
+    // write; but behind what others wrote to it, and never beside it. Over TLS two writes at once end the process.
+    if (this.#plain && this.#stream.writableLength === 0) {
+      this.#inFlight = bytes.length
+      this.#giving = true
+      this.#stream._write(bytes, AS_BYTES, this.#onTaken)
+      this.#giving = false
+    } else {
+      const write = ++this.#writes
+      this.#stream.write(bytes, (error) => {
+        if (write === this.#writes) this.#onTaken(error)
+      })
+      this.#inFlight = this.#stream.writableLength > 0 ? bytes.length : 0
+    }
     if (this.#inFlight > 0) {
       this.#handedTurn = this.#context.outbox.turn
       this.#account()

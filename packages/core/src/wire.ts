@@ -45,10 +45,11 @@ export function wire(stream: TcpSocket, sink: Sink): void {
   if (stream instanceof TcpSocket) stream.push = push
 }
 
-// What TCP brings goes to the sink past the stream's own queue, unless something waits there: with no event, no tick to
-// ask for more, and a sink that rests or pauses is heard at once, where the queue would take one more read, and keep it.
+// What TCP brings goes to the sink past the stream's own queue, unless something waits there or somebody else listens: with
+// no event, no tick to ask for more, and a sink that rests or pauses is heard at once, where the queue would take one more
+// read, and keep it.
 function push(this: TcpSocket, chunk: Buffer | null, encoding?: BufferEncoding): boolean {
-  if (chunk === null || this.readableFlowing !== true || this.readableLength > 0) {
+  if (chunk === null || !this.readableFlowing || this.readableLength > 0 || this.listenerCount('data') > 1) {
     return Readable.prototype.push.call(this, chunk, encoding)
   }
   ;(this as Wired)[SINK].onBytes(chunk)

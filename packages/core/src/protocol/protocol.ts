@@ -101,6 +101,11 @@ export class Protocol {
     this.#parser.drop()
   }
 
+  /** Lets go of the bytes of the last read. */
+  release(): void {
+    this.#parser.drop()
+  }
+
   /** Is there nothing to remember? Then it may serve another connection. */
   get blank(): boolean {
     return !this.#closeSent && !this.#ended && !this.#parser.midway && this.#parser.keptBytes === 0
@@ -210,6 +215,7 @@ export class ProtocolPool {
 
   /** Takes back one that is blank. */
   give(protocol: Protocol): void {
+    protocol.release()
     if (this.#spare.length < MAX_SPARE) this.#spare.push(protocol)
   }
 }
