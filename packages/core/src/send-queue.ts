@@ -225,7 +225,7 @@ export class SendQueue implements Queue {
   }
 
   // Within the write when the kernel took it all, and else when it has.
-  readonly #onTaken = (error?: Error | null): void => {
+  #taken(error?: Error | null): void {
     if (error) return void this.#stream.destroy(error)
     if (this.#inFlight === 0 || this.#stream.destroyed) return
     this.#inFlight = 0
@@ -236,6 +236,9 @@ export class SendQueue implements Queue {
     this.#endWhenOut()
     this.#owner.onQueueEmpty()
   }
+
+  /** Bound: a closure would hold a context besides. */
+  readonly #onTaken: (error?: Error | null) => void = this.#taken.bind(this)
 
   /** Accepts bytes whatever waits: the 101, a Close, and what the offers have let pass. */
   push(frame: Buffer): void {

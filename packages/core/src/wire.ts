@@ -40,15 +40,17 @@ export function wire(stream: TcpSocket, sink: Sink): void {
   if (before !== NOBODY) return
   stream.on('error', onError)
   stream.on('close', onClose)
-  stream.on('end', onEnd)
   stream.on('data', onData)
-  if (stream instanceof TcpSocket) stream.push = push
+  if (isTcp(stream)) stream.push = push
+  else stream.on('end', onEnd)
 }
 
 // What TCP brings goes to the sink past the stream's own queue, unless something waits there or somebody else listens: with
 // no event, no tick to ask for more, and a sink that rests or pauses is heard at once, where the queue would take one more
 // read, and keep it.
 function push(this: TcpSocket, chunk: Buffer | null, encoding?: BufferEncoding): boolean {
+  // Not before: node listens too, and a list of two listeners is memory of every idle connection.
+  if (chunk === null) this.on('end', onEnd)
   if (chunk === null || !this.readableFlowing || this.readableLength > 0 || this.listenerCount('data') > 1) {
     return Readable.prototype.push.call(this, chunk, encoding)
   }
@@ -60,7 +62,12 @@ function push(this: TcpSocket, chunk: Buffer | null, encoding?: BufferEncoding):
 export function readOn(stream: TcpSocket): void {
   stream.resume()
   // The stream's own queue does not know that its source was told to stop.
-  if (stream instanceof TcpSocket && !stream.destroyed) stream._read(0)
+  if (isTcp(stream) && !stream.destroyed) stream._read(0)
+}
+
+/** A framework may hand over any Duplex. */
+function isTcp(stream: Duplex): boolean {
+  return stream instanceof TcpSocket
 }
 
 // 'close' follows, and that is what counts.
