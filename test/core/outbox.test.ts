@@ -314,6 +314,18 @@ describe('slices', () => {
     expect(order.length - order.lastIndexOf('dozens')).toBeGreaterThan(100)
   })
 
+  test('who is written right after hundreds, in the same turn, does not wait for them', async () => {
+    const test = await serve(TINY)
+    const pairs = await connected(test, 400)
+    const [after] = pairs.splice(0, 1)
+    const frame = txt('to all')
+    for (const { socket } of pairs) socket.write(frame)
+    after!.socket.write('directly')
+    await Promise.all([after!, ...pairs].map(({ client }) => client.frames.count(1)))
+    const order = served(test).map(({ bytes }) => (bytes === frame.bytes ? 'room' : 'directly'))
+    expect(order.length - order.indexOf('directly')).toBeGreaterThan(100)
+  })
+
   test('a steady stream of fresh writes does not starve the backlog', async () => {
     const test = await serve(TINY)
     const pairs = await connected(test, 260)

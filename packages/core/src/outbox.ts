@@ -105,7 +105,8 @@ export class Outbox {
     this.#reads = 0
     const fresh = this.#fresh
     this.#fresh = []
-    const left = this.#slice(fresh, performance.now() + this.#sliceMs)
+    // From the other end: who was written right after a large room is the next.
+    const left = this.#slice(fresh, performance.now() + this.#sliceMs).reverse()
     this.#flushBacklog()
     if (left.length > 0) {
       if (this.#backlog.length < MAX_BATCHES) this.#backlog.push(left)
