@@ -4,7 +4,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { type Diagnostics, reject } from '@roomcast/core'
 import { afterEach, describe, expect, test } from 'vitest'
-import { channels } from '../../packages/core/src/diagnostics.ts'
+import { channels } from '../../packages/core/src/server/diagnostics.ts'
 import { Op } from '../support/client-frames.ts'
 import { cleanUp, serve } from '../support/core-server.ts'
 import { eventually, nextTurn } from '../support/log.ts'

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { checkOrigin, type OriginPolicy, originAllowed } from '../../packages/core/src/origin.ts'
+import { checkOrigin, type OriginPolicy, originAllowed } from '../../packages/core/src/handshake/origin.ts'
 
 const NO_HEADERS: Record<string, string> = {}
 

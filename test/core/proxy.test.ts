@@ -3,7 +3,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Client, readClient, readTrust, type TrustProxy } from '../../packages/core/src/proxy.ts'
+import { type Client, readClient, readTrust, type TrustProxy } from '../../packages/core/src/handshake/proxy.ts'
 
 /** Header lines, as node gives them. */
 function lines(headers: Record<string, string | string[]>): string[] {

@@ -5,9 +5,9 @@ import type { Random } from './random.ts'
 import type { Target } from './target.ts'
 
 /** The functions under test. */
-export type HeaderApi = Pick<typeof import('../../packages/core/dist/protocol/extension.js'), 'parseExtensions'> &
-  Pick<typeof import('../../packages/core/dist/protocol/grammar.js'), 'parseTokens'> &
-  Pick<typeof import('../../packages/core/dist/protocol/permessage-deflate.js'), 'negotiateDeflate'>
+export type HeaderApi = Pick<typeof import('../../packages/core/dist/handshake/extension.js'), 'parseExtensions'> &
+  Pick<typeof import('../../packages/core/dist/handshake/grammar.js'), 'parseTokens'> &
+  Pick<typeof import('../../packages/core/dist/handshake/deflate-negotiation.js'), 'negotiateDeflate'>
 
 const REAL = [
   'permessage-deflate; client_max_window_bits',

@@ -8,8 +8,8 @@ import type { Random } from './random.ts'
 import { shrinkBytes, type Target } from './target.ts'
 
 /** The functions under test. */
-export type Handshake = typeof import('../../packages/core/dist/protocol/handshake.js') &
-  typeof import('../../packages/core/dist/protocol/response.js')
+export type Handshake = typeof import('../../packages/core/dist/handshake/handshake.js') &
+  typeof import('../../packages/core/dist/handshake/response.js')
 
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
 /** Header lines that decide something, right and wrong. */

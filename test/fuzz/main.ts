@@ -33,14 +33,17 @@ const child = fork(new URL('./echo-server.js', import.meta.url))
 const server = await started(child)
 const bystander = new Bystander(server.port)
 const all = [
-  framesTarget(await built<{ Protocol: ProtocolClass }>('protocol').then(({ Protocol }) => Protocol)),
-  headsTarget({ ...(await built<Handshake>('handshake')), ...(await built<Handshake>('response')) }),
-  headerValuesTarget({
-    ...(await built<HeaderApi>('extension')),
-    ...(await built<HeaderApi>('grammar')),
-    ...(await built<HeaderApi>('permessage-deflate')),
+  framesTarget(await built<{ Protocol: ProtocolClass }>('protocol/protocol').then(({ Protocol }) => Protocol)),
+  headsTarget({
+    ...(await built<Handshake>('handshake/handshake')),
+    ...(await built<Handshake>('handshake/response')),
   }),
-  sessionsTarget((await built<{ Protocol: ProtocolClass }>('protocol')).Protocol, { server, bystander }),
+  headerValuesTarget({
+    ...(await built<HeaderApi>('handshake/extension')),
+    ...(await built<HeaderApi>('handshake/grammar')),
+    ...(await built<HeaderApi>('handshake/deflate-negotiation')),
+  }),
+  sessionsTarget((await built<{ Protocol: ProtocolClass }>('protocol/protocol')).Protocol, { server, bystander }),
   wireHeadsTarget({ server, bystander }),
 ] as Target<unknown>[]
 const targets = all.filter(({ name }) => options.only === undefined || name === options.only)
@@ -79,7 +82,7 @@ async function turn(target: Target<unknown>, part: { from: number; inputs?: numb
 
 /** A module of the built core that its index does not export. */
 async function built<T>(name: string): Promise<T> {
-  return (await import(new URL(`protocol/${name}.js`, import.meta.resolve('@roomcast/core')).href)) as T
+  return (await import(new URL(`${name}.js`, import.meta.resolve('@roomcast/core')).href)) as T
 }
 
 async function started(process: ChildProcess): Promise<EchoServer> {

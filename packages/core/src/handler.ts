@@ -1,8 +1,8 @@
 // The contract with the user: what a handler may define, what each callback is given, and what each return value makes
 // the server do. Types and the two handshake outcomes; the machinery that calls them is connection.ts and upgrade.ts.
 
+import { assertHeader } from './handshake/response.ts'
 import type { Framed, Opcode, Payload } from './protocol/framed.ts'
-import { assertHeader } from './protocol/response.ts'
 
 /** What a write came to. `'ok'`: accepted. `'backpressure'`: accepted, but the kernel refused bytes at the last flush.
  * `'dropped'`: over `maxBufferedBytes` under `slowConsumer: 'drop'`. `'closed'`: the socket is not open, or this write

@@ -1,12 +1,9 @@
 // The whole public surface of @roomcast/core.
 
-export type { Diagnostics } from './diagnostics.ts'
-export type { DrainOptions, DrainResult } from './drain.ts'
 export * from './handler.ts'
+export type { OriginPolicy } from './handshake/origin.ts'
+export type { TrustProxy } from './handshake/proxy.ts'
 export { DEFAULT_LIMITS, type Limits } from './limits.ts'
-export type { Address } from './listen.ts'
-export type { ErrorWhere, ServerOptions } from './options.ts'
-export type { OriginPolicy } from './origin.ts'
 export { CloseCode } from './protocol/close.ts'
 export {
   bin,
@@ -19,6 +16,9 @@ export {
   txt,
 } from './protocol/framed.ts'
 export type { CompressionOptions } from './protocol/permessage-deflate.ts'
-export type { TrustProxy } from './proxy.ts'
-export { createServer, type Server } from './server.ts'
-export type { Stats } from './stats.ts'
+export type { Diagnostics } from './server/diagnostics.ts'
+export type { DrainOptions, DrainResult } from './server/drain.ts'
+export type { Address } from './server/listen.ts'
+export type { ErrorWhere, ServerOptions } from './server/options.ts'
+export { createServer, type Server } from './server/server.ts'
+export type { Stats } from './server/stats.ts'

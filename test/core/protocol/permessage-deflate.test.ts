@@ -6,13 +6,13 @@ import { randomBytes } from 'node:crypto'
 import { constants, deflateRawSync, inflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parseExtensions } from '../../../packages/core/src/protocol/extension.ts'
+import { negotiateDeflate } from '../../../packages/core/src/handshake/deflate-negotiation.ts'
+import { parseExtensions } from '../../../packages/core/src/handshake/extension.ts'
 import { Framed, frame, txt } from '../../../packages/core/src/protocol/framed.ts'
 import {
   checkCompression,
   Deflater,
   inflate,
-  negotiateDeflate,
   type WindowBits,
 } from '../../../packages/core/src/protocol/permessage-deflate.ts'
 import { Protocol } from '../../../packages/core/src/protocol/protocol.ts'

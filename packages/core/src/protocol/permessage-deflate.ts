@@ -1,4 +1,4 @@
-// permessage-deflate (RFC 7692): negotiation and the codec. It is stateless: no context takeover in both directions,
+// permessage-deflate (RFC 7692), the codec. It is stateless: no context takeover in both directions,
 // whatever the client offers (§7.1.1: a server may answer with both parameters unasked), so a connection holds no zlib
 // state, and one compressed frame serves every member of a room. There are at most two forms of a frame: for a window of
 // 15 bits, and of 9 for peers that cannot hold more.
@@ -7,7 +7,6 @@ import { Buffer, constants as bufferConstants } from 'node:buffer'
 import { constants, deflateRawSync, inflateRawSync } from 'node:zlib'
 import { CloseCode } from './close.ts'
 import { ProtocolError } from './errors.ts'
-import type { ExtensionOffer } from './extension.ts'
 import { headerLength, RSV1, writeHeader } from './frame.ts'
 
 /** What is compressed, and how. */
@@ -22,40 +21,6 @@ export interface CompressionOptions {
 
 /** The windows that our frames are made for. */
 export type WindowBits = 15 | 9
-
-/** What was agreed with one client. */
-export interface Agreement {
-  /** The window that our frames may need. */
-  readonly windowBits: WindowBits
-  /** The value of Sec-WebSocket-Extensions in the answer. */
-  readonly answer: string
-}
-
-/** Takes the first offer that can be agreed to; null: none, the connection goes on without the extension. An offer with
- * an unknown, repeated or out-of-range parameter is declined (RFC 7692 §7.1). */
-export function negotiateDeflate(offers: readonly ExtensionOffer[]): Agreement | null {
-  for (const offer of offers) {
-    if (offer.name !== 'permessage-deflate') continue
-    const params = new Map(offer.params)
-    if (params.size < offer.params.length || ![...params].every(isValidParam)) continue
-    const asked = params.get('server_max_window_bits')
-    const windowBits = asked === undefined || asked === '15' ? 15 : 9
-    const answer = 'permessage-deflate; server_no_context_takeover; client_no_context_takeover'
-    if (asked === undefined) return { windowBits, answer }
-    // zlib makes 9 of 8, but reaches back less than 256 bytes with it: an 8-bit window decodes that.
-    return { windowBits, answer: `${answer}; server_max_window_bits=${asked === '8' ? 8 : windowBits}` }
-  }
-  return null
-}
-
-// §7.1.1, §7.1.2: the takeover parameters have no value; window bits are 8–15 in decimal without leading zeros, and only
-// the client's may come without.
-function isValidParam([name, value]: readonly [string, string | true]): boolean {
-  if (name === 'server_no_context_takeover' || name === 'client_no_context_takeover') return value === true
-  if (name === 'client_max_window_bits' && value === true) return true
-  if (name !== 'server_max_window_bits' && name !== 'client_max_window_bits') return false
-  return value !== true && /^(?:[89]|1[0-5])$/.test(value)
-}
 
 /** Makes the compressed form of frames for one window size. */
 export class Deflater {

@@ -2,7 +2,7 @@
 // covers WebSockets; the Origin header, which a page cannot forge, is what tells our own pages from others (RFC 6455
 // §10.2). Other programs send none, or any they like: this is no authentication.
 
-import { parseHost } from './protocol/grammar.ts'
+import { parseHost } from './grammar.ts'
 
 /** Who may connect, judged when an Origin header is present:
  * - `'same'`: pages of the request's own host and port; with `trustProxy`, those of X-Forwarded-Host, and of the scheme in

@@ -6,9 +6,9 @@
 
 import { Buffer } from 'node:buffer'
 import { Socket as TcpSocket } from 'node:net'
-import type { ServerContext } from './context.ts'
+import { type Opcode, type Payload, smallFrameLength, writeSmallFrame } from '../protocol/framed.ts'
+import type { ServerContext } from '../server/context.ts'
 import { JOIN_BYTES, type Queue } from './outbox.ts'
-import { type Opcode, type Payload, smallFrameLength, writeSmallFrame } from './protocol/framed.ts'
 
 /** Control frames that may wait behind refused bytes, beside the one newest pong: pings are dropped beyond it. */
 const MAX_WAITING_PINGS = 16

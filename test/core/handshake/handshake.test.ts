@@ -12,7 +12,7 @@ import {
   readHandshake,
   requestPath,
   type UpgradeRequest,
-} from '../../../packages/core/src/protocol/handshake.ts'
+} from '../../../packages/core/src/handshake/handshake.ts'
 
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
 

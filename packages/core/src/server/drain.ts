@@ -3,8 +3,8 @@
 
 import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
-import type { Socket } from './handler.ts'
-import { assertClose, CloseCode } from './protocol/close.ts'
+import type { Socket } from '../handler.ts'
+import { assertClose, CloseCode } from '../protocol/close.ts'
 
 /** What node's timers can wait for; they fire at once for more. */
 const MAX_TIMER_MS = 2 ** 31 - 1

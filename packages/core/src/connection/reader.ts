@@ -8,11 +8,11 @@
 
 import type { Buffer } from 'node:buffer'
 import type { Socket as TcpSocket } from 'node:net'
-import type { ServerContext } from './context.ts'
-import type { Socket } from './handler.ts'
-import type { ErrorWhere } from './options.ts'
-import type { ProtocolError } from './protocol/errors.ts'
-import type { MessageEvent, Protocol, ProtocolEvent, ProtocolPool } from './protocol/protocol.ts'
+import type { Socket } from '../handler.ts'
+import type { ProtocolError } from '../protocol/errors.ts'
+import type { MessageEvent, Protocol, ProtocolEvent, ProtocolPool } from '../protocol/protocol.ts'
+import type { ServerContext } from '../server/context.ts'
+import type { ErrorWhere } from '../server/options.ts'
 import { readOn } from './wire.ts'
 
 /** The connection that is read. */

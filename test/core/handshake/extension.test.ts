@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type ExtensionOffer, parseExtensions } from '../../../packages/core/src/protocol/extension.ts'
+import { type ExtensionOffer, parseExtensions } from '../../../packages/core/src/handshake/extension.ts'
 
 type Params = ExtensionOffer['params']
 

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { assertHeader, refusalResponse, switchingProtocols } from '../../../packages/core/src/protocol/response.ts'
+import { assertHeader, refusalResponse, switchingProtocols } from '../../../packages/core/src/handshake/response.ts'
 
 function split(response: Buffer): { status: string; lines: string[]; body: string } {
   const text = response.toString('latin1')

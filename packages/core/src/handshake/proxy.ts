@@ -3,7 +3,7 @@
 // list is walked from its end, and the first address that is no trusted proxy's is the client's.
 
 import { BlockList, isIP, SocketAddress } from 'node:net'
-import { parseHost } from './protocol/grammar.ts'
+import { parseHost } from './grammar.ts'
 
 /** The proxies whose X-Forwarded-* headers are believed: how many there are on every way to the server, or their
  * addresses and CIDR ranges (`'10.0.0.0/8'`). */

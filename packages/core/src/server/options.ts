@@ -3,12 +3,12 @@
 import type { Server as HttpServer } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import type { TlsOptions } from 'node:tls'
-import type { Handler, Socket } from './handler.ts'
-import { DEFAULT_LIMITS, type Limits } from './limits.ts'
-import { checkOrigin, type OriginPolicy } from './origin.ts'
-import { isToken } from './protocol/grammar.ts'
-import { type CompressionOptions, checkCompression } from './protocol/permessage-deflate.ts'
-import { readTrust, type TrustProxy } from './proxy.ts'
+import type { Handler, Socket } from '../handler.ts'
+import { isToken } from '../handshake/grammar.ts'
+import { checkOrigin, type OriginPolicy } from '../handshake/origin.ts'
+import { readTrust, type TrustProxy } from '../handshake/proxy.ts'
+import { DEFAULT_LIMITS, type Limits } from '../limits.ts'
+import { type CompressionOptions, checkCompression } from '../protocol/permessage-deflate.ts'
 
 /** Where an error was caught: the callback's name, or the part of the server. */
 export type ErrorWhere = keyof Handler<never, never> | 'onClosing' | 'pathname' | 'origin' | 'server'

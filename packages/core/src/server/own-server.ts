@@ -12,10 +12,10 @@ import { createServer as createTlsServer } from 'node:https'
 import type { Socket as TcpSocket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TlsOptions } from 'node:tls'
+import { isTaken, take } from '../connection/wire.ts'
+import { readClient } from '../handshake/proxy.ts'
+import { refusalResponse } from '../handshake/response.ts'
 import type { ServerContext } from './context.ts'
-import { refusalResponse } from './protocol/response.ts'
-import { readClient } from './proxy.ts'
-import { isTaken, take } from './wire.ts'
 
 type OwnContext = Pick<ServerContext<unknown>, 'limits' | 'counters' | 'trusted' | 'report'>
 type OnUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void

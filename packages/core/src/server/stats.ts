@@ -1,10 +1,10 @@
 // What a server counts, and tells who listens (diagnostics.ts) in the same place, so that both always agree. Plain fields:
 // counting costs an increment, reading a copy of a few numbers.
 
+import type { CloseInfo, Socket } from '../handler.ts'
+import { requestPath } from '../handshake/handshake.ts'
+import type { Limits } from '../limits.ts'
 import { channels } from './diagnostics.ts'
-import type { CloseInfo, Socket } from './handler.ts'
-import type { Limits } from './limits.ts'
-import { requestPath } from './protocol/handshake.ts'
 
 /** What `server.stats()` gives: counts since the server was made, but for `sockets` and `pendingHandshakes`, which are
  * of this moment. */

@@ -2,8 +2,8 @@
 // read, nothing is made. What a subscriber throws node raises in the next tick as uncaught; the server's work goes on.
 
 import { channel } from 'node:diagnostics_channel'
-import type { CloseInfo, Socket } from './handler.ts'
-import type { Limits } from './limits.ts'
+import type { CloseInfo, Socket } from '../handler.ts'
+import type { Limits } from '../limits.ts'
 import type { ErrorWhere } from './options.ts'
 
 /** What is published, by channel. `server` is what `createServer` gave. */

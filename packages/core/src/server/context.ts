@@ -1,17 +1,17 @@
 // What a server lends to all that happens on it: one object for its upgrades, connections and queues.
 
+import type { Outbox } from '../connection/outbox.ts'
+import type { Handler, Socket } from '../handler.ts'
+import type { Refusal } from '../handshake/handshake.ts'
+import type { OriginPolicy } from '../handshake/origin.ts'
+import type { Trust } from '../handshake/proxy.ts'
+import type { Limits } from '../limits.ts'
+import type { Deflater, WindowBits } from '../protocol/permessage-deflate.ts'
+import type { ProtocolPool } from '../protocol/protocol.ts'
 import type { AddressCounts } from './addresses.ts'
-import type { Handler, Socket } from './handler.ts'
 import type { Beating, Heartbeat } from './heartbeat.ts'
-import type { Limits } from './limits.ts'
 import type { ErrorWhere } from './options.ts'
-import type { OriginPolicy } from './origin.ts'
-import type { Outbox } from './outbox.ts'
 import type { Holder, Pressure } from './pressure.ts'
-import type { Refusal } from './protocol/handshake.ts'
-import type { Deflater, WindowBits } from './protocol/permessage-deflate.ts'
-import type { ProtocolPool } from './protocol/protocol.ts'
-import type { Trust } from './proxy.ts'
 import type { Counters } from './stats.ts'
 
 /** A connection, as its server keeps it. */

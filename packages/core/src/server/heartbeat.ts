@@ -4,7 +4,7 @@
 // Its clock counts time in which the process could have read its sockets: after a blocked event loop it goes on by one
 // tick, not by the delay. Peers are not blamed for our own absence.
 
-import type { Limits } from './limits.ts'
+import type { Limits } from '../limits.ts'
 
 /** The longest tick: how late a deadline may be noticed, in ms. */
 const MAX_TICK_MS = 250
