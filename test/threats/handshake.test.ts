@@ -114,7 +114,7 @@ const h2: Threat = {
         ratios['header lines'] = await linear([1000, 2000, 4000], (count) => read(requests.get(count)!, limits))
         return { slowest, ratios }
       },
-      { patterns, headers, module: coreModule('protocol/handshake.js') },
+      { patterns, headers, module: coreModule('handshake/handshake.js') },
     )
     expect(slowest, 'ms for one head').toBeLessThan(1)
     for (const [what, ratio] of Object.entries(ratios))
