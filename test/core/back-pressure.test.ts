@@ -132,7 +132,8 @@ for (const tls of [undefined, TLS]) {
       const { client, socket } = await test.connect()
       client.socket.pause()
       await fillUntil(socket, 'closed')
-      expect(await test.info()).toEqual({ code: 1006, reason: '', by: 'network' })
+      const { code, reason, by, clean } = await test.closed.at(0)
+      expect({ code, reason, by, clean }).toEqual({ code: 4008, reason: 'slow consumer', by: 'server', clean: false })
     })
 
     test("drops: the tight loop until 'dropped' ends, counts are exact, the rest arrives", async () => {

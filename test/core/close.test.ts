@@ -85,7 +85,7 @@ test('a peer that does not answer is terminated', async () => {
   const { client } = await test.connect({}, { halfOpen: true })
   await test.server.close()
   expect((await client.close()).code).toBe(1001)
-  expect(test.infos).toEqual([{ code: 1006, reason: '', by: 'network' }])
+  expect(test.closed.all).toMatchObject([{ code: 1001, reason: 'server is closing', by: 'server', clean: false }])
 })
 
 test('a peer that is paused, held or not reading is closed as well', async () => {
@@ -99,7 +99,11 @@ test('a peer that is paused, held or not reading is closed as well', async () =>
   const closing = test.server.close()
   for (const { client } of [paused, held]) await client.answerClose()
   await closing
-  expect(test.infos.map(({ code }) => code).sort()).toEqual([1001, 1001, 1006])
+  expect(test.closed.all.map(({ code, clean }) => [code, clean]).sort()).toEqual([
+    [1001, false],
+    [1001, true],
+    [1001, true],
+  ])
 })
 
 test('pending handshakes are answered 503, their signals abort, and nothing is opened', async () => {

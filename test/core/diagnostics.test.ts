@@ -42,7 +42,7 @@ test('open and close: the socket, and how it ended, once each', async () => {
   expect(opens).toEqual([{ server: test.server, socket }])
   client.sendClose(4000, 'bye')
   await test.closed.count(1)
-  expect(closes).toEqual([{ server: test.server, socket, code: 4000, reason: 'bye', by: 'peer' }])
+  expect(closes).toEqual([{ server: test.server, socket, code: 4000, reason: 'bye', by: 'peer', clean: true }])
   expect(order).toEqual(['open', 'opened', 'close', 'closed'])
 
   const other = await serve()

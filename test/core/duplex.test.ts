@@ -62,7 +62,7 @@ test('that is injected and never answers does not keep close() waiting', async (
   pipe.push(handshakeText())
   await test.opened.count(1)
   await inTime(test.server.close(), 'close()')
-  expect(test.infos).toMatchObject([{ code: 1006 }])
+  expect(test.infos).toMatchObject([{ code: 1001 }])
 })
 
 test('that is injected and refused ends', async () => {

@@ -3,11 +3,11 @@
 
 import { Buffer } from 'node:buffer'
 import { inspect } from 'node:util'
-import { type CloseInfo, createServer, type Handler, reject, type Server, type Socket } from '@roomcast/core'
+import { accept, createServer, type Handler, reject, type Server, type Socket } from '@roomcast/core'
 import fc from 'fast-check'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { Op } from '../support/client-frames.ts'
-import { cleanUp, serve, type TestOptions, type TestServer, track } from '../support/core-server.ts'
+import { cleanUp, type HowClosed, serve, type TestOptions, type TestServer, track } from '../support/core-server.ts'
 import { eventually, Log, nextTurn } from '../support/log.ts'
 import { RawClient, describe as short } from '../support/raw-client.ts'
 
@@ -253,7 +253,7 @@ const CLOSED: {
   name: string
   options?: TestOptions<undefined, undefined>
   end: (at: { client: RawClient; socket: Socket<undefined>; test: TestServer }) => unknown
-  info: CloseInfo
+  info: HowClosed
   /** The Close frames that the peer gets. Default: one that says `info`, none for 1006. */
   told?: string[]
 }[] = [
@@ -316,8 +316,7 @@ const CLOSED: {
     name: 'our close, never answered',
     options: { closeTimeoutMs: 40 },
     end: ({ socket }) => socket.close(4001, 'go'),
-    info: info(1006, '', 'network'),
-    told: ['close 4001 go'],
+    info: info(4001, 'go', 'server'),
   },
   {
     name: 'our close, answered with a FIN only',
@@ -326,8 +325,7 @@ const CLOSED: {
       await client.close()
       client.socket.end()
     },
-    info: info(1006, '', 'network'),
-    told: ['close 4001 go'],
+    info: info(4001, 'go', 'server'),
   },
   {
     name: 'our close, answered with a reset',
@@ -336,8 +334,7 @@ const CLOSED: {
       await client.close()
       client.reset()
     },
-    info: info(1006, '', 'network'),
-    told: ['close 4001 go'],
+    info: info(4001, 'go', 'server'),
   },
   {
     name: 'our close, answered with a broken frame',
@@ -346,8 +343,7 @@ const CLOSED: {
       await client.close()
       client.send({ opcode: 3 })
     },
-    info: info(1006, '', 'network'),
-    told: ['close 4001 go'],
+    info: info(4001, 'go', 'server'),
   },
   { name: 'terminate', end: ({ socket }) => socket.terminate(), info: info(1006, '', 'server') },
   {
@@ -356,7 +352,8 @@ const CLOSED: {
       socket.close(4001)
       socket.terminate()
     },
-    info: info(1006, '', 'server'),
+    info: info(4001, '', 'server'),
+    told: [],
   },
   { name: 'a reset', end: ({ client }) => client.reset(), info: info(1006, '', 'network') },
   { name: 'a FIN without a Close', end: ({ client }) => client.socket.end(), info: info(1006, '', 'network') },
@@ -401,11 +398,11 @@ const CLOSED: {
   },
 ]
 
-function info(code: number, reason: string, by: CloseInfo['by']): CloseInfo {
+function info(code: number, reason: string, by: HowClosed['by']): HowClosed {
   return { code, reason, by }
 }
 
-function usual({ code, reason }: CloseInfo): string[] {
+function usual({ code, reason }: HowClosed): string[] {
   return code === 1006 ? [] : [code === 1005 ? 'close' : `close ${code} ${reason}`.trim()]
 }
 
@@ -639,7 +636,7 @@ describe('a throw or a rejection', () => {
     const thrown = make()
     const fail = failing(thrown, async)
     const test = await serve<undefined, undefined>({
-      handler: { handshake: ({ path }) => (path === '/fail' ? (fail() as undefined) : undefined) },
+      handler: { handshake: ({ path }) => (path === '/fail' ? (fail() as undefined) : accept(undefined)) },
     })
     expect(await test.answer({ url: '/fail' })).toMatchObject({ status: 500 })
     expect(test.errors.all).toEqual([{ error: thrown, where: 'handshake' }])
@@ -668,7 +665,7 @@ describe('a throw or a rejection', () => {
       try {
         for (const onError of [undefined, failing(thrown, async)]) {
           emitWarning.mockClear()
-          const closed = new Log<CloseInfo>('closed')
+          const closed = new Log<HowClosed>('closed')
           const server = createServer({
             port: 0,
             host: '127.0.0.1',
@@ -680,7 +677,15 @@ describe('a throw or a rejection', () => {
           expect(await client.answerClose()).toEqual({ code: 1011, reason: '' })
           await closed.count(1)
           await eventually(() => emitWarning.mock.calls.length === 1, 'one warning')
-          if (thrown instanceof Error) expect(emitWarning.mock.calls[0]![0]).toBe(thrown)
+          const [text, { type, detail }] = emitWarning.mock.calls[0] as unknown as [
+            string,
+            { type: string; detail: string },
+          ]
+          expect([text, type]).toEqual([
+            `an error was caught in ${onError === undefined ? 'message' : 'onError'}`,
+            'RoomcastWarning',
+          ])
+          if (thrown instanceof Error) expect(detail).toBe(thrown.stack)
           await server.close()
         }
       } finally {

@@ -34,7 +34,9 @@ const ROWS: Row[] = [
   { name: 'H6 two Hosts', ask: { extra: ['Host: other'] }, status: 400 },
   { name: 'H6 an empty Host', ask: { headers: { Host: '' } }, status: 400 },
   { name: 'no Connection: Upgrade', ask: { headers: { Connection: 'keep-alive' } }, status: 426 },
-  { name: 'another Upgrade', ask: { headers: { Upgrade: 'h2c' } }, status: 400 },
+  { name: 'another Upgrade', ask: { headers: { Upgrade: 'web-socket' } }, status: 400 },
+  // RFC 9110 §7.8: as if it had not been offered.
+  { name: 'an offer of HTTP/2', ask: { headers: { Upgrade: 'h2c' } }, status: 426 },
   ...['0', '8', '12', '14', '13, 8', ''].map((version) => ({
     name: `H7 version ${version}`,
     ask: { headers: { 'Sec-WebSocket-Version': version } },
@@ -321,9 +323,9 @@ describe('bytes that come with the handshake', () => {
 
   test.each(['sync', 'after 200 ms'])('are delivered once, after opened, %s', async (when) => {
     const order: string[] = []
-    const test = await serve<undefined, undefined>({
+    const test = await serve<undefined, number>({
       handler: {
-        handshake: () => (when === 'sync' ? undefined : wait(200).then(() => undefined)),
+        handshake: () => (when === 'sync' ? 1 : wait(200).then(() => 1)),
         opened(socket) {
           order.push('opened')
           socket.write('welcome')
@@ -362,8 +364,8 @@ describe('bytes that come with the handshake', () => {
 
   test('are bounded: more waits in the kernel, nothing is lost', async () => {
     let let_ = (): void => {}
-    const test = await serve<undefined, undefined>({
-      handler: { handshake: () => new Promise<undefined>((resolve) => (let_ = () => resolve(undefined))) },
+    const test = await serve<undefined, number>({
+      handler: { handshake: () => new Promise<1>((resolve) => (let_ = () => resolve(1))) },
     })
     const client = await test.tcp()
     const texts = Array.from({ length: 200 }, (_, i) => `${i}`.padEnd(50_000, '.'))
@@ -392,7 +394,7 @@ describe('bytes that come with the handshake', () => {
   })
 
   test('a Close before anything was opened', async () => {
-    const test = await serve<undefined, undefined>({ handler: { handshake: () => wait(50).then(() => undefined) } })
+    const test = await serve<undefined, number>({ handler: { handshake: () => wait(50).then(() => 1) } })
     const client = await test.tcp()
     client.ask({}, clientFrame({ opcode: Op.CLOSE, payload: Buffer.of(3, 233) }))
     expect((await client.response()).status).toBe(101)
@@ -460,9 +462,9 @@ describe('a peer that goes during the handshake', () => {
   })
 
   test('H13: a reset after each byte of handshake and frames', async () => {
-    const test = await serve<undefined, undefined>({
+    const test = await serve<undefined, number>({
       handler: {
-        handshake: ({ path }) => (path === '/later' ? nextTurn().then(() => undefined) : undefined),
+        handshake: ({ path }) => (path === '/later' ? nextTurn().then(() => 1) : 1),
         opened: (socket) => void socket.write('welcome'),
         message: (socket, data) => void socket.write(data),
       },

@@ -46,7 +46,7 @@ const COUNTED: Record<string, Row> = {
       await overflow(test)
       test.opened.all[0]!.terminate()
     },
-    is: { closes: { 1006: 1 } },
+    is: { closes: { 4008: 1 } },
   },
   'maxBufferedBytes under slowConsumer: drop': {
     options: { maxBufferedBytes: 1_000, slowConsumer: 'drop' },
@@ -88,7 +88,7 @@ const COUNTED: Record<string, Row> = {
   closeTimeoutMs: {
     options: { closeTimeoutMs: 50 },
     exceed: async (test) => (await test.connect({}, { halfOpen: true })).socket.close(),
-    is: { closes: { 1006: 1 } },
+    is: { closes: { 1000: 1 } },
   },
   maxConnections: {
     options: { maxConnections: 1 },

@@ -227,11 +227,11 @@ describe('connections', () => {
   test('maxConnections counts pending handshakes; init and handshake are not asked beyond it', async () => {
     let asked = 0
     let let_: (() => void)[] = []
-    const test = await serve<undefined, undefined>({
+    const test = await serve<void, number>({
       maxConnections: 3,
       handler: {
         init: () => void asked++,
-        handshake: () => new Promise<undefined>((resolve) => let_.push(() => resolve(undefined))),
+        handshake: () => new Promise<1>((resolve) => let_.push(() => resolve(1))),
       },
     })
     const clients = await Promise.all([1, 2, 3, 4, 5].map(() => test.tcp()))
@@ -276,14 +276,14 @@ describe('connections', () => {
   })
 
   test('maxConnectionsPerAddress: every way to leave gives the place back, once', async () => {
-    const test = await serve<undefined, undefined>({
+    const test = await serve<undefined, number>({
       maxConnectionsPerAddress: 1,
       handshakeTimeoutMs: 100,
       handler: {
         handshake({ path }) {
           if (path === '/reject') return reject(401)
           if (path === '/throw') throw new Error('boom')
-          return path === '/wait' ? new Promise<undefined>(() => {}) : undefined
+          return path === '/wait' ? new Promise<number>(() => {}) : 1
         },
       },
     })

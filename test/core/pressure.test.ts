@@ -146,12 +146,11 @@ test('what is let go is let go of: a second wave finds room', async () => {
 
 test('bytes that come before the 101 count, and those who sent them are refused', async () => {
   let answer: (() => void)[] = []
-  const test = await serve<undefined, undefined>({
+  const test = await serve<undefined, number>({
     ...QUICK,
     maxTotalBytes: 256 * KIB,
     handler: {
-      handshake: ({ path }) =>
-        path === '/wait' ? new Promise<undefined>((resolve) => answer.push(() => resolve(undefined))) : undefined,
+      handshake: ({ path }) => (path === '/wait' ? new Promise<number>((resolve) => answer.push(() => resolve(1))) : 1),
     },
   })
   const { socket } = await test.connect()

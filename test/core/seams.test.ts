@@ -63,9 +63,9 @@ describe('behind a proxy', () => {
       [['10.0.0.0/8'], '127.0.0.1'],
     ] as const) {
       const seen: string[] = []
-      const test = await behindProxy<undefined>({
+      const test = await behindProxy<number>({
         ...(trustProxy !== undefined && { trustProxy }),
-        handler: { handshake: ({ remoteAddress }) => void seen.push(remoteAddress) },
+        handler: { handshake: ({ remoteAddress }) => seen.push(remoteAddress) },
       })
       const { socket } = await test.connect({ headers: { 'X-Forwarded-For': '6.6.6.6' } })
       expect([socket.remoteAddress, ...seen], `${trustProxy}`).toEqual([expected, expected])
@@ -74,8 +74,8 @@ describe('behind a proxy', () => {
 
   test('that ends TLS: pages of its own host and scheme may connect, and no others', async () => {
     const seen: HandshakeRequest[] = []
-    const handler = { handshake: (request: HandshakeRequest) => void seen.push(request) }
-    const test = await behindProxy<undefined>({ trustProxy: 1, handler }, { tls: TLS })
+    const handler = { handshake: (request: HandshakeRequest) => seen.push(request) }
+    const test = await behindProxy<number>({ trustProxy: 1, handler }, { tls: TLS })
     const ask = (Origin: string, Host = 'chat.example:8443'): Promise<{ status: number }> =>
       test.answer({ headers: { Host, Origin } })
     for (const [origin, host, status] of [
@@ -96,8 +96,8 @@ describe('behind a proxy', () => {
 
   test('that is not trusted: the Host it sends is the one that pages are judged by', async () => {
     const seen: boolean[] = []
-    const handler = { handshake: ({ secure }: HandshakeRequest) => void seen.push(secure) }
-    const test = await behindProxy<undefined>({ handler }, { tls: TLS })
+    const handler = { handshake: ({ secure }: HandshakeRequest) => seen.push(secure) }
+    const test = await behindProxy<number>({ handler }, { tls: TLS })
     const status = async (Origin: string): Promise<number> =>
       (await test.answer({ headers: { Host: 'chat.example', Origin } })).status
     expect(await status('https://chat.example')).toBe(403)
@@ -134,9 +134,9 @@ describe('behind a proxy', () => {
 
 test('secure: over TLS of our own, and whatever a peer says of itself', async () => {
   const seen: boolean[] = []
-  const handler = { handshake: ({ secure }: HandshakeRequest) => void seen.push(secure) }
-  const tls = await serve<undefined, undefined>({ port: 0, host: '127.0.0.1', tls: TLS, handler })
-  const plain = await serve<undefined, undefined>({ handler })
+  const handler = { handshake: ({ secure }: HandshakeRequest) => seen.push(secure) }
+  const tls = await serve<undefined, number>({ port: 0, host: '127.0.0.1', tls: TLS, handler })
+  const plain = await serve<undefined, number>({ handler })
   for (const proto of ['http', 'https']) {
     await tls.connect({ headers: { 'X-Forwarded-Proto': proto } })
     await plain.connect({ headers: { 'X-Forwarded-Proto': proto } })

@@ -1,6 +1,7 @@
 // The sending half of one socket, against a stream that takes bytes when it is told to, and once against a peer that does
 // not read: what waits costs about its bytes, arrives whole and in order, and `drained` tells the truth.
 
+import { AsyncResource } from 'node:async_hooks'
 import { Buffer } from 'node:buffer'
 import { Socket as TcpSocket } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
@@ -11,8 +12,10 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { Outbox } from '../../packages/core/src/connection/outbox.ts'
 import { SendQueue } from '../../packages/core/src/connection/send-queue.ts'
 import { DEFAULT_LIMITS, type Limits } from '../../packages/core/src/limits.ts'
+import { Heartbeat } from '../../packages/core/src/server/heartbeat.ts'
 import { Pressure } from '../../packages/core/src/server/pressure.ts'
 import { Counters } from '../../packages/core/src/server/stats.ts'
+import { Turn } from '../../packages/core/src/server/turn.ts'
 import { clientFrame, Op } from '../support/client-frames.ts'
 import { cleanUp, serve, track } from '../support/core-server.ts'
 import { eventually, nextTurn } from '../support/log.ts'
@@ -78,11 +81,16 @@ function stalledQueue(options: { tls?: boolean; limits?: Partial<Limits> } = {})
 } {
   const stream = new Stalled()
   if (options.tls === true) Object.assign(stream, { encrypted: true })
-  const outbox = new Outbox(DEFAULT_LIMITS.sliceMs)
+  const scope = new AsyncResource('test')
+  const turn = new Turn(scope)
+  const outbox = new Outbox(turn, DEFAULT_LIMITS.sliceMs)
+  const all = { ...DEFAULT_LIMITS, ...options.limits }
   const context = {
-    limits: { ...DEFAULT_LIMITS, ...options.limits },
+    limits: all,
+    turn,
     outbox,
-    pressure: new Pressure(Number.POSITIVE_INFINITY, () => []),
+    heartbeat: new Heartbeat(all, [], scope, () => {}),
+    pressure: new Pressure(Number.POSITIVE_INFINITY, turn, () => []),
     counters: new Counters({}),
   }
   const queue = new SendQueue(context, stream as unknown as TcpSocket, { onQueueEmpty() {} })
@@ -94,18 +102,25 @@ function frames(from: number, count: number, bytes: number): Buffer[] {
   return Array.from({ length: count }, (_, i) => Buffer.alloc(bytes, (from + i) % 251))
 }
 
-function offerAll(queue: SendQueue, all: readonly Buffer[]): void {
-  for (const frame of all) expect(queue.offer(frame)).not.toBe('over')
+/** Accepts a frame as a connection does: 'ok', or 'backpressure' while the kernel refuses bytes. */
+function accept(queue: SendQueue, frame: Buffer): 'ok' | 'backpressure' {
+  expect(queue.fits(frame)).toBe(true)
+  queue.append(frame)
+  return queue.refused ? 'backpressure' : 'ok'
+}
+
+function acceptAll(queue: SendQueue, all: readonly Buffer[]): void {
+  for (const frame of all) accept(queue, frame)
 }
 
 describe('what waits behind refused bytes', () => {
   test('small frames are few objects', () => {
     const { queue, outbox, stream } = stalledQueue()
     const first = Buffer.alloc(60 * KIB)
-    queue.push(first)
+    queue.append(first)
     outbox.flushOne(queue)
     const waiting = frames(0, 300_000, 3)
-    for (const frame of waiting) if (queue.offer(frame) !== 'backpressure') throw new Error('not refused')
+    for (const frame of waiting) if (accept(queue, frame) !== 'backpressure') throw new Error('not refused')
     expect(queue.bufferedBytes).toBe(first.length + 900_000)
     expect(queue.list.length).toBeLessThan(2_000)
     expect(stream.takeAll().equals(Buffer.concat([first, ...waiting]))).toBe(true)
@@ -114,24 +129,24 @@ describe('what waits behind refused bytes', () => {
 
   const step = fc.oneof(
     fc.record({
-      kind: fc.constant('offer' as const),
+      kind: fc.constant('accept' as const),
       count: fc.integer({ min: 1, max: 1_300 }),
       bytes: fc.constantFrom(2, 3, 200),
     }),
-    fc.record({ kind: fc.constant('offer' as const), count: fc.constant(1), bytes: fc.constantFrom(70_000, 200_000) }),
+    fc.record({ kind: fc.constant('accept' as const), count: fc.constant(1), bytes: fc.constantFrom(70_000, 200_000) }),
     fc.record({ kind: fc.constant('take' as const) }),
   )
 
   test('discarded, a small message that was not flushed is gone too', () => {
     const { queue, outbox, stream } = stalledQueue()
-    queue.push(Buffer.from('begun'))
+    queue.append(Buffer.from('begun'))
     outbox.flushOne(queue)
     stream.takeAll()
-    expect(queue.offerSmall('forgotten', undefined)).toBe(true)
+    expect(accept(queue, Buffer.from('forgotten'))).toBe('ok')
     queue.discard()
     expect(queue.bufferedBytes).toBe(0)
     const before = stream.written.length
-    queue.push(Buffer.from('last'))
+    queue.append(Buffer.from('last'))
     outbox.flushOne(queue)
     expect(Buffer.concat(stream.written.slice(before)).toString()).toBe('last')
   })
@@ -147,7 +162,7 @@ describe('what waits behind refused bytes', () => {
             continue
           }
           const some = frames(accepted.length, one.count, one.bytes)
-          offerAll(queue, some)
+          acceptAll(queue, some)
           accepted.push(...some)
           outbox.flushOne(queue)
         }
@@ -168,9 +183,9 @@ describe('what waits behind refused bytes', () => {
 
   test('discarded, it is gone but for the frame that was begun', () => {
     const { queue, outbox, stream } = stalledQueue()
-    queue.push(Buffer.alloc(60 * KIB))
+    queue.append(Buffer.alloc(60 * KIB))
     outbox.flushOne(queue)
-    offerAll(queue, frames(0, 900, KIB))
+    acceptAll(queue, frames(0, 900, KIB))
     // Now some of the 900 are in flight, and perhaps the last of these is cut.
     stream.take()
     queue.discard()
@@ -179,9 +194,9 @@ describe('what waits behind refused bytes', () => {
 
   test('of pongs only the newest waits, however many frames are between them', () => {
     const { queue, outbox, stream } = stalledQueue()
-    queue.push(Buffer.alloc(60 * KIB))
+    queue.append(Buffer.alloc(60 * KIB))
     outbox.flushOne(queue)
-    for (let i = 0; i < 5_000; i++) queue.offerPong(Buffer.alloc(127, i % 251))
+    for (let i = 0; i < 5_000; i++) queue.appendPong(Buffer.alloc(127, i % 251))
     expect(queue.bufferedBytes).toBe(60 * KIB + 127)
     expect(stream.takeAll().subarray(60 * KIB)).toEqual(Buffer.alloc(127, 4_999 % 251))
   })
@@ -249,7 +264,7 @@ test('behind what others wrote, and over TLS, it is the stream that writes', () 
   for (const tls of [false, true]) {
     const { queue, outbox, stream } = stalledQueue({ tls })
     const write = (text: string): void => {
-      queue.push(Buffer.from(text))
+      queue.append(Buffer.from(text))
       outbox.flushOne(queue)
     }
     stream.writableLength = tls ? 0 : 5
@@ -267,14 +282,13 @@ describe('over TLS', () => {
     const { queue, outbox, stream } = stalledQueue({ tls: true })
     const results = new Set<string>()
     for (let reads = 0; reads < 3_000; reads++) {
-      if (reads % 100 === 0) results.add(queue.offer(Buffer.alloc(7)))
+      if (reads % 100 === 0) results.add(accept(queue, Buffer.alloc(7)))
       outbox.readHandled()
     }
     expect(stream.written.length).toBeGreaterThan(0)
     expect(results).toEqual(new Set(['ok']))
-    await nextTurn()
-    await nextTurn()
-    expect(queue.offer(Buffer.alloc(7))).toBe('backpressure')
+    await eventually(() => queue.refused)
+    expect(accept(queue, Buffer.alloc(7))).toBe('backpressure')
   })
 })
 

@@ -397,10 +397,10 @@ test('sockets: the open ones, safe while they come and go', async () => {
 })
 
 test('stats: exact counts, a new object each time', async () => {
-  const test = await serve<undefined, undefined>({
+  const test = await serve<undefined, number>({
     maxMessageBytes: 100,
     handler: {
-      handshake: ({ path }) => (path === '/wait' ? new Promise<undefined>(() => {}) : undefined),
+      handshake: ({ path }) => (path === '/wait' ? new Promise<number>(() => {}) : 1),
       message: (socket, data, opcode) => void socket.write(data, opcode),
     },
   })

@@ -97,7 +97,7 @@ describe('write', () => {
       [['a']],
       [null],
     ]
-    const views = [new Uint16Array(2), new DataView(new ArrayBuffer(2)), new Float64Array(1), { length: 2, 0: 1, 1: 2 }]
+    const views = [{ length: 2, 0: 1, 1: 2 }, { byteLength: 2 }]
     for (const closed of [false, true]) {
       for (const value of [...TYPES, ...views]) {
         expect(() => socket.write(wrong(value)), String(value)).toThrow(TypeError)

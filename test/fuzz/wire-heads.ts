@@ -36,10 +36,18 @@ async function answer(port: number, writes: readonly Buffer[]): Promise<{ said: 
   if (typeof seen === 'string') return { said: '', wrong: seen }
   const text = seen.bytes.toString('latin1')
   if (text === '') return { said: 'nothing', wrong: null }
-  return { said: text.split('\r\n')[0]!, wrong: wrongAnswer(seen.bytes) }
+  return { said: text.split('\r\n')[0]!, wrong: wrongAnswer(seen.bytes, isHead(writes)) }
 }
 
-function wrongAnswer(seen: Buffer): string | null {
+/** RFC 9110 §9.3.2: the answer to HEAD has no body. Methods are case-sensitive. */
+function isHead(writes: readonly Buffer[]): boolean {
+  return Buffer.concat(writes)
+    .toString('latin1')
+    .replace(/^(?:\r\n)*/, '')
+    .startsWith('HEAD ')
+}
+
+function wrongAnswer(seen: Buffer, head: boolean): string | null {
   const text = seen.toString('latin1')
   const end = text.indexOf('\r\n\r\n')
   const status = Number(/^HTTP\/1\.1 (\d{3}) [A-Za-z ]+\r\n/.exec(text)?.[1])
@@ -51,7 +59,7 @@ function wrongAnswer(seen: Buffer): string | null {
   if (status === 101) return areFrames(seen.subarray(end + 4)) ? null : `what came behind the 101: ${text}`
   if (!headers.some((line) => /^connection: .*close/i.test(line))) return `a refusal that keeps the connection: ${text}`
   const length = headers.map((line) => /^content-length: (\d+)$/i.exec(line)?.[1]).find((value) => value !== undefined)
-  // A HEAD request is answered without the body that its length is of.
+  if (head && body === '') return null
   return length === undefined || body.length === Number(length) ? null : `a body of ${body.length}: ${text}`
 }
 

@@ -72,16 +72,19 @@ class Records<I, S> {
   }
 
   /** How the sockets ended. */
-  get infos(): CloseInfo[] {
+  get infos(): HowClosed[] {
     return this.closed.all.map(({ code, reason, by }) => ({ code, reason, by }))
   }
 
   /** How the socket at `index` ended, as soon as it did. */
-  async info(index = 0): Promise<CloseInfo> {
+  async info(index = 0): Promise<HowClosed> {
     const { code, reason, by } = await this.closed.at(index)
     return { code, reason, by }
   }
 }
+
+/** The part of `CloseInfo` that most tests are about. */
+export type HowClosed = Pick<CloseInfo, 'code' | 'reason' | 'by'>
 
 /** A client and the socket it is to the server. */
 export interface Pair<S> {

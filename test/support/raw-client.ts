@@ -84,6 +84,8 @@ export class RawClient {
   frameBytes = 0
   #rest: Buffer = Buffer.alloc(0)
   #upgraded = false
+  /** HEAD was asked, whose answer has no body. */
+  #bodyless = false
   #next = 0
 
   private constructor(socket: Socket) {
@@ -115,7 +117,9 @@ export class RawClient {
   }
 
   write(...bytes: (string | Uint8Array)[]): void {
-    this.socket.write(Buffer.concat(bytes.map((piece) => Buffer.from(piece))))
+    const all = Buffer.concat(bytes.map((piece) => Buffer.from(piece)))
+    this.#bodyless ||= all.subarray(0, 5).toString() === 'HEAD '
+    this.socket.write(all)
   }
 
   /** Sends an upgrade request, with `after` in the same write. */
@@ -203,7 +207,7 @@ export class RawClient {
       const colon = line.indexOf(':')
       headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim()
     }
-    const length = status === 101 ? 0 : Number(headers['content-length'] ?? 0)
+    const length = status === 101 || this.#bodyless ? 0 : Number(headers['content-length'] ?? 0)
     if (this.#rest.length < end + 4 + length) return false
     const body = this.#rest.toString('utf8', end + 4, end + 4 + length)
     this.#rest = this.#rest.subarray(end + 4 + length)

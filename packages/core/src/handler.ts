@@ -1,7 +1,7 @@
 // The contract with the user: what a handler may define, what each callback is given, and what each return value makes
 // the server do. Types and the two handshake outcomes; the machinery that calls them is connection.ts and upgrade.ts.
 
-import { assertHeader } from './handshake/response.ts'
+import { assertHeaders, type Headers } from './handshake/response.ts'
 import type { Framed, Opcode, Payload } from './protocol/framed.ts'
 
 /** What a write came to. `'ok'`: accepted. `'backpressure'`: accepted, but the kernel refused bytes at the last flush.
@@ -12,12 +12,16 @@ export type WriteResult = 'ok' | 'backpressure' | 'dropped' | 'closed'
 /** `'closing'` from the moment either side began to close; `'closed'` when the TCP connection is gone. */
 export type ReadyState = 'open' | 'closing' | 'closed'
 
-/** How a socket ended: the close code (1005: the peer's Close had none; 1006: no closing handshake took place), the
- * reason, and who began it. */
+/** How a socket ended. The first thing that ended it decides over `code` (1005: the peer's Close had none; 1006: there
+ * was none), `reason` and `by`, also when the other side never answered. */
 export interface CloseInfo {
   code: number
   reason: string
   by: 'peer' | 'server' | 'network'
+  /** Have both sides sent their Close, and has everything that was accepted left before ours? */
+  clean: boolean
+  /** The system's error, where the TCP connection was lost to one. */
+  cause?: Error
 }
 
 /** One WebSocket connection, as a handler receives it and a registry keeps it. It may be used from anywhere, any time,
@@ -39,16 +43,18 @@ export interface Socket<S = unknown> {
    * a `Framed` goes as it is. The bytes are copied at the call and leave when the event-loop turn ends.
    * @throws TypeError for another type, RangeError for another opcode. */
   write(data: Payload | Framed, opcode?: Opcode): WriteResult
-  /** Sends a ping with up to 125 bytes of payload (default none). RFC 6455 §5.5.2.
+  /** Sends a ping with up to 125 bytes of payload (default none); `pong` of the handler hears the answer. `'dropped'`:
+   * 16 wait already behind bytes that the kernel refused. RFC 6455 §5.5.2.
    * @throws RangeError for a longer payload, TypeError for another type. */
-  ping(payload?: string | Uint8Array): WriteResult
+  ping(payload?: string | ArrayBufferView): WriteResult
   /** Starts the closing handshake; what was accepted before goes out first. Again, or on a closed socket: a no-op.
    * RFC 6455 §7.1.2.
    * @param code default 1000; one that may be sent (§7.4) or 3000–4999.
    * @param reason default ''; at most 123 bytes of UTF-8.
    * @throws RangeError for another code or a longer reason, TypeError for another type. */
   close(code?: number, reason?: string): void
-  /** Ends the TCP connection now. What was not sent is discarded; `closed` reports 1006. */
+  /** Ends the TCP connection now. What was not sent is discarded; `closed` reports 1006, unless the socket was closing
+   * for another reason already. */
   terminate(): void
   /** Stops reading: no `message` until `resume()`. The idle and message clocks stand still meanwhile. */
   pause(): void
@@ -75,27 +81,34 @@ export interface HandshakeRequest {
   readonly subprotocols: readonly string[]
   /** Aborts when the peer goes away, or the handshake runs out of time. */
   readonly signal: AbortSignal
+  /** What `server.upgrade` was given as its fourth argument: a session, a user. */
+  readonly extra: unknown
 }
 
 /** What `handshake` may return: the new state, or one of the two outcomes as values, or a promise of these. */
 export type HandshakeResult<S> = S | Rejection | Acceptance<S> | Promise<S | Rejection | Acceptance<S>>
 
-/** The callbacks of one server; only `message` must be given. A socket's callbacks never overlap: when one returns a
- * promise, the next waits for it (`closed` alone does not). What they return is otherwise ignored; a throw or a
- * rejection closes that socket with 1011 and goes to `onError`, never to the process. */
+/** The callbacks of one server, or of one of its routes; only `message` must be given. A socket's callbacks never
+ * overlap: when one returns a promise, the next waits for it (`closed` alone does not). What they return is otherwise
+ * ignored; a throw or a rejection closes that socket with 1011 and goes to `onError`, never to the process. Each is called
+ * in the `AsyncLocalStorage` context of its own upgrade. */
 export interface Handler<I, S> {
-  /** Makes the first state of a connection, before `handshake`. A throw answers 500. */
+  /** Makes the first state of a connection, before `handshake`, at once. A throw, or a promise, answers 500. */
   init?(): I
-  /** Decides over a connection; without it everybody is accepted with the state of `init`. A throw answers 500. */
+  /** Decides over a connection; without it everybody is accepted with the state of `init`. A `reject` that is thrown
+   * counts as returned; another throw, or nothing returned (a forgotten `return` must not open the door), answers 500. */
   handshake?(request: HandshakeRequest, state: I): HandshakeResult<S>
   /** Called once after the 101, before the first message. */
   opened?(socket: Socket<S>): unknown
-  /** One whole message. `data` is yours to keep; text has been checked to be UTF-8. */
+  /** One whole message. `data` is yours, to keep, change or transfer; text has been checked to be UTF-8. */
   message(socket: Socket<S>, data: Buffer, opcode: Opcode): unknown
+  /** A pong, which answers the newest ping (RFC 6455 §5.5.3), or was sent unasked. In its place among the messages. */
+  pong?(socket: Socket<S>, payload: Buffer): unknown
   /** Nothing is unsent any more after a write said `'backpressure'`: once per crossing. As callbacks never overlap, a
    * `message` that awaits this waits for ever: return, and go on from here. */
   drained?(socket: Socket<S>): unknown
-  /** Exactly once for every socket that was opened, whatever ended it. It does not wait for a pending callback. */
+  /** Exactly once for every socket that was opened, whatever ended it. It does not wait for a pending callback; `drain`
+   * and `close` of the server wait for the promise that it returns. */
   closed?(socket: Socket<S>, info: CloseInfo): unknown
 }
 
@@ -103,7 +116,7 @@ export interface Handler<I, S> {
 export class Rejection {
   declare readonly status: number
   declare readonly error: string
-  declare readonly headers: Readonly<Record<string, string>>
+  declare readonly headers: Headers
   declare readonly body: string | undefined
 
   constructor(fields: Rejection) {
@@ -115,7 +128,7 @@ export class Rejection {
 export class Acceptance<S> {
   declare readonly state: S
   declare readonly subprotocol: string | undefined
-  declare readonly headers: Readonly<Record<string, string>>
+  declare readonly headers: Headers
 
   constructor(fields: Acceptance<S>) {
     Object.assign(this, fields)
@@ -125,31 +138,23 @@ export class Acceptance<S> {
 /** Refuses a handshake: return it from `handshake`. The TCP connection ends after the response.
  * @param status an HTTP status, 300–599.
  * @param error goes out in an `Error` header (default: none).
- * @param options further `headers`; `body`, plain text (default: the status's name).
+ * @param options further `headers` (an array is so many lines of one name, such as Set-Cookie); `body`, plain text (default: the status's name).
  * @throws RangeError for another status, or a header name or value that HTTP does not allow. */
-export function reject(
-  status: number,
-  error = '',
-  options: { headers?: Record<string, string>; body?: string } = {},
-): Rejection {
+export function reject(status: number, error = '', options: { headers?: Headers; body?: string } = {}): Rejection {
   if (!Number.isInteger(status) || status < 300 || status > 599)
     throw new RangeError(`not a status to reject with: ${status}`)
   const { headers = {}, body } = options
-  assertHeader('Error', error)
-  for (const [name, value] of Object.entries(headers)) assertHeader(name, value)
+  assertHeaders({ ...headers, Error: error })
   if (body !== undefined && typeof body !== 'string') throw new TypeError('body must be a string')
   return new Rejection({ status, error, headers: { ...headers }, body })
 }
 
 /** Accepts a handshake, with a subprotocol or headers of your choice: return it from `handshake`.
  * @param options `subprotocol`: one that the client offered (another is not sent, and `onError` hears of it; default:
- * the first of the server's list that was offered); further `headers` of the 101.
+ * the first of the server's list that was offered); further `headers` of the 101 (arrays as for `reject`).
  * @throws RangeError for a header name or value that HTTP does not allow. */
-export function accept<S>(
-  state: S,
-  options: { subprotocol?: string; headers?: Record<string, string> } = {},
-): Acceptance<S> {
+export function accept<S>(state: S, options: { subprotocol?: string; headers?: Headers } = {}): Acceptance<S> {
   const { subprotocol, headers = {} } = options
-  for (const [name, value] of Object.entries(headers)) assertHeader(name, value)
+  assertHeaders(headers)
   return new Acceptance({ state, subprotocol, headers: { ...headers } })
 }

@@ -1,10 +1,11 @@
-// Edge: one TCP connection with its Protocol, and the `Socket` that handlers and registries hold. Its reading half is
-// reader.ts, its writing half send-queue.ts; here are its state, its clocks and its end: whatever ends it comes to
-// `onStreamClose`, which calls `closed` exactly once.
+// Edge: one TCP connection with its Protocol. Its reading half is reader.ts, its writing half send-queue.ts, what users
+// hold of it socket.ts; here are its clocks and its end: whatever ends it comes to `onStreamClose`, which calls `closed`
+// exactly once.
 
+import type { AsyncResource } from 'node:async_hooks'
 import type { Buffer } from 'node:buffer'
 import type { Socket as TcpSocket } from 'node:net'
-import type { CloseInfo, ReadyState, Socket, WriteResult } from '../handler.ts'
+import type { Handler, ReadyState, WriteResult } from '../handler.ts'
 import type { Limits } from '../limits.ts'
 import { assertClose, CloseCode } from '../protocol/close.ts'
 import { ProtocolError } from '../protocol/errors.ts'
@@ -12,64 +13,62 @@ import { Framed, frameBytes, type Opcode, type Payload, pingFrame } from '../pro
 import type { Deflater } from '../protocol/permessage-deflate.ts'
 import type { MessageEvent, ProtocolEvent } from '../protocol/protocol.ts'
 import type { Accepted, ServerContext } from '../server/context.ts'
-import { type Beating, LINGER_MS } from '../server/heartbeat.ts'
+import type { Beating } from '../server/heartbeat.ts'
 import type { ErrorWhere } from '../server/options.ts'
 import type { Holder } from '../server/pressure.ts'
-import { TokenBucket } from './rate.ts'
-import { isThenable, Reader, type ReadOwner } from './reader.ts'
+import { callSafely } from './call-safely.ts'
+import { type Cause, Ending } from './ending.ts'
+import { PeerClock } from './peer-clock.ts'
+import { Reader, type ReadOwner } from './reader.ts'
 import { type QueueOwner, SendQueue } from './send-queue.ts'
-import { readOn } from './wire.ts'
+import { ConnectionSocket, type SocketOwner } from './socket.ts'
+import { readOn, type Sink } from './wire.ts'
 
 /** In an object of its own, as one function may be given twice. */
 type ClosingListener = { readonly listener: () => void }
 
 const NONE: readonly ClosingListener[] = []
 const IDLE_PING = pingFrame('')
-const LOST: CloseInfo = { code: CloseCode.ABNORMAL, reason: '', by: 'network' }
-const TERMINATED: CloseInfo = { ...LOST, by: 'server' }
+const LOST: Cause = { code: CloseCode.ABNORMAL, reason: '', by: 'network' }
+const TERMINATED: Cause = { ...LOST, by: 'server' }
 
-export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beating, Holder {
-  state: S
-  readonly path: string
-  readonly remoteAddress: string
-  readonly subprotocol: string
+/** After so long without a byte a connection keeps no parser, in ms. */
+const QUIET_MS = 1000
+
+export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sink, Beating, Holder {
+  readonly socket: ConnectionSocket<S>
+  readonly handler: Handler<unknown, S>
   readonly #context: ServerContext<S>
   readonly #stream: TcpSocket
   readonly #reader: Reader<S>
   readonly #queue: SendQueue
+  readonly #clock: PeerClock
   readonly #deflater: Deflater | null
+  /** The asynchronous context of the upgrade; null: `closed` has been called. */
+  #scope: AsyncResource | null
   #readyState: ReadyState = 'open'
   #closingListeners: readonly ClosingListener[] = NONE
   /** A write said 'backpressure', and the queue has not been empty since. */
   #crossed = false
-  #controlRate: TokenBucket | null = null
-
-  #lastByteAt: number // like the two below in the heartbeat's time; 0: not running
-  #pingedAt = 0
-  #deadline = 0
-
-  // What `closed` will be told, and whether our Close still waits for the peer's.
-  #info: CloseInfo | null = null
-  #awaitingClose = false
+  #ending: Ending | null = null
 
   constructor(context: ServerContext<S>, stream: TcpSocket, accepted: Accepted<S>) {
     this.#context = context
     this.#stream = stream
-    this.state = accepted.state
-    this.path = accepted.path
-    this.remoteAddress = accepted.remoteAddress
-    this.subprotocol = accepted.subprotocol
+    this.socket = new ConnectionSocket(this, accepted)
+    this.handler = accepted.handler
+    this.#scope = accepted.scope
     this.#deflater = accepted.deflater
     this.#reader = new Reader(context, this, stream, accepted.deflater !== null)
     this.#queue = new SendQueue(context, stream, this)
-    this.#lastByteAt = context.heartbeat.now
+    this.#clock = new PeerClock(context.heartbeat.now)
     context.counters.sockets++
   }
 
   /** Sends the 101, calls `opened`, and begins to read, first what came with the handshake. */
   open(response: Buffer, received: Buffer): void {
-    this.#queue.push(response)
-    this.#context.counters.opened(this)
+    this.#queue.append(response)
+    this.#context.counters.opened(this.socket)
     this.#reader.opened()
     if (received.length > 0) this.onBytes(received)
     if (this.#reader.reading) readOn(this.#stream)
@@ -77,6 +76,10 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
 
   get readyState(): ReadyState {
     return this.#readyState
+  }
+
+  get isOpen(): boolean {
+    return this.#readyState === 'open'
   }
 
   get bufferedBytes(): number {
@@ -87,46 +90,42 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
     return this.#reader.heldBytes + this.#queue.heldBytes
   }
 
-  write(data: Payload | Framed, opcode?: Opcode): WriteResult {
+  get resting(): boolean {
+    return this.#reader.resting
+  }
+
+  write(data: Payload | Framed, opcode: Opcode | undefined): WriteResult {
     const framed = data instanceof Framed
-    if (!framed && this.#deflater === null && this.#readyState === 'open' && this.#queue.offerSmall(data, opcode)) {
-      this.#context.counters.messagesOut++
-      return 'ok'
-    }
     let bytes = framed ? data.bytes : frameBytes(data, opcode)
     if (this.#readyState !== 'open') return 'closed'
     if (this.#deflater !== null) bytes = framed ? data.deflated(this.#deflater) : this.#deflater.deflate(bytes)
-    const result = this.#queue.offer(bytes)
-    if (result === 'over') return this.#slowConsumer()
-    if (result === 'backpressure') {
-      this.#crossed = true
-      this.#reader.notDrained()
-    }
+    if (!this.#queue.fits(bytes)) return this.#slowConsumer()
+    this.#queue.append(bytes)
     this.#context.counters.messagesOut++
-    return result
+    return this.#accepted()
   }
 
-  ping(payload: string | Uint8Array = ''): WriteResult {
+  ping(payload: string | ArrayBufferView): WriteResult {
     const bytes = pingFrame(payload)
     if (this.#readyState !== 'open') return 'closed'
-    if (!this.#queue.offerPing(bytes)) return 'dropped'
-    return this.#queue.refused ? 'backpressure' : 'ok'
+    if (!this.#queue.appendPing(bytes)) return 'dropped'
+    this.#clock.pinged()
+    return this.#accepted()
   }
 
   close(code: number = CloseCode.NORMAL, reason = ''): void {
     assertClose(code, reason)
     if (this.#readyState !== 'open') return
-    this.#awaitingClose = true
-    this.#deadline = this.#context.heartbeat.now + this.#context.limits.closeTimeoutMs
-    this.#queue.push(this.#reader.close(code, reason))
-    this.#leaveOpen({ code, reason, by: 'server' })
+    const ending = this.#end({ code, reason, by: 'server' })
+    ending.closeSent = true
+    this.#queue.append(this.#reader.close(code, reason))
+    this.#leaveOpen()
   }
 
   terminate(): void {
     if (this.#readyState === 'closed') return
-    if (this.#awaitingClose) this.#info = TERMINATED
-    this.#awaitingClose = false
-    if (this.#readyState === 'open') this.#leaveOpen(TERMINATED)
+    this.#end(TERMINATED)
+    this.#leaveOpen()
     this.#stream.destroy()
   }
 
@@ -142,7 +141,7 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
     if (typeof listener !== 'function') throw new TypeError('onClosing needs a function')
     const own = { listener }
     if (this.#readyState !== 'open') {
-      this.#callClosing(own)
+      void this.#callUser(listener, 'onClosing')
       return () => {}
     }
     this.#closingListeners = this.#closingListeners.concat(own)
@@ -160,63 +159,57 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
   }
 
   tick(now: number, elapsed: number): void {
-    if (this.#readyState !== 'open') {
-      if (now < this.#deadline) return
-      if (this.#awaitingClose) this.#context.counters.limitHit('closeTimeoutMs', this)
-      this.#stream.destroy()
-    } else if (!this.#reader.reading) {
-      this.#lastByteAt += elapsed
-      if (this.#pingedAt > 0) this.#pingedAt += elapsed
-      this.#reader.shiftClock(elapsed)
-      this.#controlRate ??= new TokenBucket(this.#context.limits.maxControlFramesPerSecond)
-      this.#controlRate.credit(elapsed)
+    const { limits, counters } = this.#context
+    this.#reader.tick(elapsed)
+    if (this.#ending !== null) {
+      const over = this.#ending.over(now, this.#queue, limits)
+      if (over === 'late') counters.limitHit('closeTimeoutMs', this.socket)
+      if (over !== null) this.#stream.destroy()
     } else if (this.#reader.overdue(now)) {
       this.#reader.fail(policy('message took too long', 'messageTimeoutMs'))
-    } else if (this.#pingedAt > 0) {
-      if (now - this.#pingedAt < this.#context.limits.pongTimeoutMs) return
-      this.#context.counters.limitHit('pongTimeoutMs', this)
+    } else {
+      if (this.#clock.silentMs(now) >= QUIET_MS) this.#reader.release()
+      const clock = this.#clock
+      const due = this.#reader.holding
+        ? clock.tickHolding(elapsed, limits)
+        : clock.tick(now, elapsed, this.#queue.takenAt, limits)
+      if (due === 'ping' && this.#queue.appendPing(IDLE_PING)) clock.pinged()
+      if (due !== 'lost') return
+      counters.limitHit('pongTimeoutMs', this.socket)
       this.#stream.destroy()
-    } else if (now - this.#lastByteAt >= this.#context.limits.idleTimeoutMs) {
-      this.#pingedAt = now
-      this.#queue.offerPing(IDLE_PING)
     }
-  }
-
-  get resting(): boolean {
-    return this.#reader.resting
   }
 
   onBytes(chunk: Buffer): void {
     this.#context.counters.bytesIn += chunk.length
-    this.#lastByteAt = this.#context.heartbeat.now
-    this.#pingedAt = 0
+    this.#clock.heard(this.#context.heartbeat.now)
     this.#reader.receive(chunk)
     this.#context.outbox.readHandled()
   }
 
-  /** The peer ended its side of TCP: without its Close before, the connection is lost. */
   onStreamEnd(): void {
-    if (this.#readyState === 'open' || this.#awaitingClose) this.#stream.destroy()
+    this.#reader.receiveEnd()
   }
 
-  /** The one way out: TCP is gone. */
-  onStreamClose(): void {
+  /** The peer ended its side of TCP: without its Close before, the connection is lost. */
+  onReadEnd(): void {
+    if (this.#ending === null || this.#ending.awaitsClose) this.#stream.destroy()
+  }
+
+  /** The one way out: TCP is gone.
+   * @param error why, when the system said so. */
+  onStreamClose(error?: Error): void {
     if (this.#readyState === 'closed') return
-    if (this.#readyState === 'open') this.#leaveOpen(LOST)
-    const info = this.#awaitingClose ? LOST : this.#info!
+    const ending = this.#end(error === undefined ? LOST : { ...LOST, cause: error })
+    this.#leaveOpen()
+    const info = ending.info(this.#queue.bufferedBytes === 0)
     this.#readyState = 'closed'
     this.#queue.abandon()
     this.#reader.discard()
-    this.#context.counters.closed(this, info)
-    try {
-      const result = this.#context.handler.closed?.(this, { ...info })
-      if (isThenable(result)) {
-        Promise.resolve(result).catch((error: unknown) => this.#context.report(error, 'closed', this))
-      }
-    } catch (error) {
-      this.#context.report(error, 'closed', this)
-    }
-    this.#context.forget(this)
+    this.#context.counters.closed(this.socket, info)
+    const told = this.#callUser(() => this.handler.closed?.(this.socket, info), 'closed')
+    this.#scope = null
+    this.#context.forget(this, told)
   }
 
   onQueueEmpty(): void {
@@ -226,43 +219,43 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
   }
 
   onCallbackError(error: unknown, where: ErrorWhere): void {
-    this.#context.report(error, where, this)
+    this.#context.report(error, where, this.socket)
     this.close(CloseCode.INTERNAL_ERROR)
   }
 
   onControl(event: Exclude<ProtocolEvent, MessageEvent>): void {
     if (event.type === 'close') {
-      return this.#finish({ code: event.code, reason: event.reason, by: 'peer' }, event.owed)
-    }
-    if (event.type === 'failure') {
+      const ending = this.#end({ code: event.code, reason: event.reason, by: 'peer' })
+      ending.closeSent = ending.closeReceived = true
+      this.#finish(ending, event.owed)
+    } else if (event.type === 'failure') {
       const { code, message, limit } = event.error
-      if (limit !== undefined) this.#context.counters.limitHit(limit, this)
-      // A peer that breaks the protocol after our Close has not answered it.
-      const unanswered = this.#awaitingClose
-      this.#finish({ code, reason: message, by: 'server' }, event.owed)
-      this.#awaitingClose = unanswered
-      return
-    }
-    this.#controlRate ??= new TokenBucket(this.#context.limits.maxControlFramesPerSecond)
-    if (!this.#controlRate.take()) {
+      if (limit !== undefined) this.#context.counters.limitHit(limit, this.socket)
+      this.#finish(this.#end({ code, reason: message, by: 'server' }), event.owed)
+    } else if (event.type === 'pong' && this.#clock.answered()) {
+      // It was asked for.
+    } else if (!this.#clock.mayControl(this.#context.heartbeat, this.#context.limits)) {
       this.#reader.fail(policy('too many control frames', 'maxControlFramesPerSecond'))
     } else if (event.type === 'ping' && this.#readyState === 'open') {
-      this.#queue.offerPong(event.owed)
+      this.#queue.appendPong(event.owed)
     }
   }
 
-  /** Nothing more comes from the peer: what is owed goes out, then our side of TCP ends. RFC 6455 §7.1.1. */
-  #finish(info: CloseInfo, owed: Buffer | null): void {
-    this.#awaitingClose = false
-    const { limits, heartbeat } = this.#context
-    this.#deadline = heartbeat.now + (this.#queue.refused ? Math.max(limits.closeTimeoutMs, LINGER_MS) : LINGER_MS)
-    this.#queue.end(owed)
-    if (this.#readyState === 'open') this.#leaveOpen(info)
+  inContext<T>(work: (this: T) => void, self: T): void {
+    if (this.#scope === null) work.call(self)
+    else this.#scope.runInAsyncScope(work, self)
+  }
+
+  #accepted(): 'ok' | 'backpressure' {
+    if (!this.#queue.refused) return 'ok'
+    this.#crossed = true
+    this.#reader.notDrained()
+    return 'backpressure'
   }
 
   #slowConsumer(): WriteResult {
     const { counters, limits } = this.#context
-    counters.limitHit('maxBufferedBytes', this)
+    counters.limitHit('maxBufferedBytes', this.socket)
     if (limits.slowConsumer === 'drop') {
       counters.dropped++
       return 'dropped'
@@ -273,24 +266,40 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
     return 'closed'
   }
 
+  /** The first thing that ends the connection decides what `closed` is told. */
+  #end(cause: Cause): Ending {
+    this.#ending ??= new Ending(cause, this.#context.heartbeat.now)
+    return this.#ending
+  }
+
+  /** Nothing more comes from the peer: what is owed goes out, then our side of TCP ends. RFC 6455 §7.1.1. */
+  #finish(ending: Ending, owed: Buffer | null): void {
+    if (owed !== null) ending.closeSent = true
+    ending.finish(this.#context.heartbeat.now)
+    this.#queue.end(owed)
+    this.#leaveOpen()
+  }
+
   /** Leaves the open state, once: registries forget the socket at this moment. */
-  #leaveOpen(info: CloseInfo): void {
+  #leaveOpen(): void {
+    if (this.#readyState !== 'open') return
     this.#readyState = 'closing'
-    this.#info = info
     this.#context.counters.sockets--
     // One of them may take another back.
-    for (const one of this.#closingListeners) if (this.#closingListeners.includes(one)) this.#callClosing(one)
+    for (const one of this.#closingListeners) {
+      if (this.#closingListeners.includes(one)) void this.#callUser(one.listener, 'onClosing')
+    }
     this.#closingListeners = NONE
     // The peer's Close may already be here, behind a message that was held.
     this.#reader.pump()
   }
 
-  #callClosing({ listener }: ClosingListener): void {
-    try {
-      listener()
-    } catch (error) {
-      this.#context.report(error, 'onClosing', this)
-    }
+  #callUser(work: () => unknown, where: ErrorWhere): Promise<void> | undefined {
+    let pending: Promise<void> | undefined
+    this.inContext(() => {
+      pending = callSafely(work, (error) => this.#context.report(error, where, this.socket))
+    }, undefined)
+    return pending
   }
 }
 

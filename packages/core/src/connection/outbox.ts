@@ -1,29 +1,28 @@
-// One write per socket per event-loop turn. What `write` accepts goes into the socket's own list (send-queue.ts), and the
-// socket onto this list, once; when the turn ends, each is written once. A socket whose list equals the one before it
-// (a busy room: the same frames in the same order) shares that one's joined buffer.
+// One write per socket and turn: who has what to write, in acceptance order. `write` only appends to a socket's list; the
+// outbox writes each list once, when the turn ends. In a busy room most lists are equal: whoever has the same list as the
+// socket before (the same frames, in the same order) shares that one's joined buffer.
 //
-// A turn ends at setImmediate, or after enough socket reads: libuv handles all readable sockets before it, and the first
-// of thousands would wait for the last. A flush that has worked for `sliceMs` goes on in the next turn: newly written
+// A turn also ends after enough socket reads: libuv handles all readable sockets before setImmediate, and the first of
+// thousands would wait for the last. A flush that has worked for `sliceMs` goes on in the next turn: newly written
 // sockets first, then the backlog, which always gets its own slice. What a turn leaves is a batch of its own, and a small
 // one goes before a large one, or who is caught behind a room of thousands would wait for all of them.
 
 import { Buffer } from 'node:buffer'
-import { Slab } from './slab.ts'
+import { now } from '../server/real-time.ts'
+import type { Turn, TurnTask } from '../server/turn.ts'
 
 /** One socket's list, as the outbox sees it: send-queue.ts. */
 export interface Queue {
-  /** May something be handed to its stream? */
+  /** May something be written to its stream? */
   readonly ready: boolean
   readonly list: readonly Buffer[]
   readonly listBytes: number
-  /** It is on the outbox's list for the end of this turn. */
+  /** It is written when this turn ends. */
   dirty: boolean
-  /** Puts all that is accepted on the list. */
-  seal(): void
-  /** Hands the first `count` frames, joined to `bytes`, to the stream. */
-  hand(bytes: Buffer, count: number): void
-  /** Hands on the first frame as it is, or the next 64 KiB of a larger one. */
-  handFirst(): void
+  /** Writes the first `count` frames, joined to `bytes`, to the stream. */
+  write(bytes: Buffer, count: number): void
+  /** Writes the first frame as it is, or the next 64 KiB of a larger one. */
+  writeFirst(): void
 }
 
 /** Frames are joined up to this size; a larger one goes out in views of it, not copied, so that it is known what the
@@ -42,43 +41,58 @@ const NONE: readonly Buffer[] = []
 const EMPTY = Buffer.alloc(0)
 
 /** The outbox of one server. */
-export class Outbox {
-  readonly slab: Slab = new Slab()
+export class Outbox implements TurnTask {
+  readonly #turn: Turn
   readonly #sliceMs: number
   #fresh: Queue[] = []
   /** What turns have left, oldest first. */
   #backlog: Queue[][] = []
   #reads = 0
-  #scheduled = false
+  #waits = false
   #lastList: readonly Buffer[] = NONE
   #lastJoined: Buffer = EMPTY
-  /** Counts the turns that ended in a flush. */
-  turn = 0
 
-  constructor(sliceMs: number) {
+  constructor(turn: Turn, sliceMs: number) {
+    this.#turn = turn
     this.#sliceMs = sliceMs
   }
 
   /** This queue has something to write when the turn ends. */
   add(queue: Queue): void {
     this.#fresh.push(queue)
-    if (!this.#scheduled) this.#schedule()
+    this.#waitForEnd()
   }
 
   /** A socket was read and what it sent was handled. */
   readHandled(): void {
-    if (++this.#reads >= READS_PER_TURN && this.#fresh.length > 0) this.#flush()
+    if (++this.#reads < READS_PER_TURN || this.#fresh.length === 0) return
+    this.#flushFresh()
+    this.#lastList = NONE
+  }
+
+  onTurnEnd(): void {
+    this.#waits = false
+    this.#flushFresh()
+    this.#flushBacklog()
+    this.#lastList = NONE
+    this.#lastJoined = EMPTY
+    if (this.#backlog.length > 0) this.#waitForEnd()
+  }
+
+  #waitForEnd(): void {
+    if (this.#waits) return
+    this.#waits = true
+    this.#turn.atEnd(this)
   }
 
   /** Writes one queue now, out of turn, as far as the kernel takes it. */
   flushOne(queue: Queue): void {
-    queue.seal()
     while (queue.ready) {
       const { list } = queue
       const count = queue.listBytes <= JOIN_BYTES ? list.length : countUpTo(list, JOIN_BYTES)
-      if (count === 1) queue.handFirst()
-      else if (count === list.length) queue.hand(this.#joined(list, queue.listBytes), count)
-      else queue.hand(Buffer.concat(list.slice(0, count)), count)
+      if (count === 1) queue.writeFirst()
+      else if (count === list.length) queue.write(this.#joined(list, queue.listBytes), count)
+      else queue.write(Buffer.concat(list.slice(0, count)), count)
     }
   }
 
@@ -90,38 +104,22 @@ export class Outbox {
     return this.#lastJoined
   }
 
-  #schedule(): void {
-    this.#scheduled = true
-    setImmediate(this.#onImmediate)
-  }
-
-  readonly #onImmediate = (): void => {
-    this.#scheduled = false
-    this.turn++
-    this.#flush()
-  }
-
-  #flush(): void {
+  #flushFresh(): void {
     this.#reads = 0
     const fresh = this.#fresh
     this.#fresh = []
     // From the other end: who was written right after a large room is the next.
-    const left = this.#slice(fresh, performance.now() + this.#sliceMs).reverse()
-    this.#flushBacklog()
-    if (left.length > 0) {
-      if (this.#backlog.length < MAX_BATCHES) this.#backlog.push(left)
-      else this.#backlog[MAX_BATCHES - 1] = this.#backlog[MAX_BATCHES - 1]!.concat(left)
-    }
-    this.#lastList = NONE
-    this.#lastJoined = EMPTY
-    if (this.#backlog.length > 0 && !this.#scheduled) this.#schedule()
+    const left = this.#slice(fresh, now() + this.#sliceMs).reverse()
+    if (left.length === 0) return
+    if (this.#backlog.length < MAX_BATCHES) this.#backlog.push(left)
+    else this.#backlog[MAX_BATCHES - 1] = this.#backlog[MAX_BATCHES - 1]!.concat(left)
   }
 
   #flushBacklog(): void {
     const backlog = this.#backlog
-    const end = performance.now() + this.#sliceMs
+    const end = now() + this.#sliceMs
     // Every second time the oldest batch begins, so that it is never forgotten for smaller ones.
-    for (let oldest = this.turn % 2 === 0; backlog.length > 0; oldest = false) {
+    for (let oldest = this.#turn.number % 2 === 0; backlog.length > 0; oldest = false) {
       const at = oldest ? 0 : smallest(backlog)
       const left = this.#slice(backlog[at]!, end)
       if (left.length > 0) return void (backlog[at] = left)
@@ -135,7 +133,7 @@ export class Outbox {
       const queue = queues[i]!
       queue.dirty = false
       this.flushOne(queue)
-      if ((i + 1) % WRITES_PER_LOOK === 0 && performance.now() >= end) return queues.slice(i + 1)
+      if ((i + 1) % WRITES_PER_LOOK === 0 && now() >= end) return queues.slice(i + 1)
     }
     return []
   }

@@ -1,45 +1,62 @@
 // The reading half of one socket: bytes → Protocol → the handler, one callback at a time. While a callback's promise is
-// pending, or the user paused, the next message is held and reading stops, so that a flood waits in the kernel and not
-// here. Control frames before that message are still answered.
+// pending, or the user paused, the next message is held, and what comes behind it waits: up to `READ_AHEAD_BYTES` of it
+// here (so that a peer that leaves is noticed), the rest in the kernel. Control frames before that message are answered.
 //
-// One read may hold thousands of messages, or a few that inflate to megabytes: after `sliceMs` of them the rest waits for
-// the next turn, so that other sockets get theirs. So does what the kernel has beyond a full read: libuv would read on and
-// on from one socket that sends faster than it is read.
+// One read may hold thousands of messages, or a few that inflate to megabytes: a socket has `sliceMs` of each turn for
+// them, however its callbacks return, then the rest waits for the next turn, so that other sockets get theirs. So does
+// what the kernel has beyond a full read: libuv would read on and on from one socket that sends faster than it is read.
 
 import type { Buffer } from 'node:buffer'
 import type { Socket as TcpSocket } from 'node:net'
-import type { Socket } from '../handler.ts'
+import type { Handler } from '../handler.ts'
 import type { ProtocolError } from '../protocol/errors.ts'
-import type { MessageEvent, Protocol, ProtocolEvent, ProtocolPool } from '../protocol/protocol.ts'
+import { type MessageEvent, Protocol, type ProtocolEvent } from '../protocol/protocol.ts'
 import type { ServerContext } from '../server/context.ts'
 import type { ErrorWhere } from '../server/options.ts'
+import { queueMicrotask } from '../server/real-time.ts'
+import type { TurnTask } from '../server/turn.ts'
+import { isThenable } from './call-safely.ts'
+import { Share } from './share.ts'
+import type { ConnectionSocket } from './socket.ts'
 import { readOn } from './wire.ts'
 
 /** The connection that is read. */
-export interface ReadOwner<S> extends Socket<S> {
+export interface ReadOwner<S> {
+  readonly isOpen: boolean
+  readonly handler: Handler<unknown, S>
+  readonly socket: ConnectionSocket<S>
+  /** Calls `work` in the asynchronous context of the connection's upgrade. */
+  inContext<T>(work: (this: T) => void, self: T): void
   /** A ping, a pong, the peer's Close or a failure: its answer is the connection's to send. */
   onControl(event: Exclude<ProtocolEvent, MessageEvent>): void
+  /** Everything is read, and the peer has ended its side of TCP. */
+  onReadEnd(): void
   /** A callback threw or rejected. */
   onCallbackError(error: unknown, where: ErrorWhere): void
 }
 
-/** How many bytes are delivered between two looks at the clock; each message counts for some. */
-const BYTES_PER_LOOK = 65_536
+type Callback = 'opened' | 'message' | 'drained' | 'pong'
+type Held = MessageEvent | Extract<ProtocolEvent, { type: 'pong' }>
+
+/** How much is read behind a message that is held. */
+const READ_AHEAD_BYTES = 65_536
+
+/** What a message counts for in its socket's share, beside its bytes. */
 const BYTES_PER_MESSAGE = 1024
 
 /** The largest reads that node makes, plain and over TLS (one record): more is waiting. */
 const FULL_READ_BYTES = 65_536
 const FULL_RECORD_BYTES = 16_384
 
-export class Reader<S> {
+export class Reader<S> implements TurnTask {
   readonly #context: ServerContext<S>
   readonly #owner: ReadOwner<S>
   readonly #stream: TcpSocket
-  readonly #protocols: ProtocolPool
+  readonly #deflate: boolean
   /** null: nothing is under way. */
   #protocol: Protocol | null = null
-  /** The message that waits for a callback, or for `resume`. */
-  #held: MessageEvent | null = null
+  /** What waits for a callback, for `resume`, or for the next turn. */
+  #held: Held | null = null
   /** A callback's promise is pending. */
   #busy = false
   #paused = false
@@ -49,26 +66,30 @@ export class Reader<S> {
   #yielding = false
   /** It was read in full, and is not read on in this turn. */
   resting = false
+  #peerEnded = false
   #drainedDue = false
   #heldBytes = 0
   /** When the message under way began, in the heartbeat's time; 0: none is. */
   #messageSince = 0
+  /** The last turn in which a message was handled, and its share of that turn from the second message on. */
+  #shareTurn = 0
+  #share: Share | null = null
 
   constructor(context: ServerContext<S>, owner: ReadOwner<S>, stream: TcpSocket, deflate: boolean) {
     this.#context = context
     this.#owner = owner
     this.#stream = stream
-    this.#protocols = deflate ? context.protocols.deflate : context.protocols.plain
+    this.#deflate = deflate
   }
 
-  get #begun(): Protocol {
-    this.#protocol ??= this.#protocols.take()
-    return this.#protocol
-  }
-
-  /** Are bytes being read? When not, that is our doing, and the peer's clocks stand still. */
+  /** Are bytes being read? */
   get reading(): boolean {
     return !this.#streamPaused
+  }
+
+  /** Does what comes wait here, by our doing, while the peer may still be there? Then its clocks stand still. */
+  get holding(): boolean {
+    return (this.#held !== null || this.#streamPaused) && !this.#peerEnded
   }
 
   /** Bytes of unfinished input in memory. */
@@ -84,9 +105,15 @@ export class Reader<S> {
     this.pump()
   }
 
+  /** Nothing more will come: what was read is handled first. */
+  receiveEnd(): void {
+    this.#peerEnded = true
+    this.pump()
+  }
+
   /** Calls `opened`. */
   opened(): void {
-    this.#run('opened', null)
+    this.#owner.inContext(this.#callOpened, this)
   }
 
   /** Calls `drained` when its turn comes. */
@@ -135,84 +162,101 @@ export class Reader<S> {
     return this.#messageSince > 0 && now - this.#messageSince >= this.#context.limits.messageTimeoutMs
   }
 
-  /** The message clock stood still for so long. */
-  shiftClock(elapsed: number): void {
-    if (this.#messageSince > 0) this.#messageSince += elapsed
+  /** So much time has passed: it does not count for a message whose rest we do not look at. */
+  tick(elapsed: number): void {
+    if (this.#messageSince > 0 && this.holding) this.#messageSince += elapsed
+  }
+
+  /** Nothing was read for a while: a connection that is idle keeps no parser. */
+  release(): void {
+    this.#share = null
+    if (this.#protocol?.blank) this.#protocol = null
   }
 
   /** Takes events out of the protocol, as long as nothing holds the next message back. */
   pump(): void {
     if (this.#pumping) return
     this.#pumping = true
-    let unlooked = 0
-    let sliceEnd = Number.POSITIVE_INFINITY
-    for (;;) {
-      const open = this.#owner.readyState === 'open'
-      if (unlooked >= BYTES_PER_LOOK) {
-        unlooked = 0
-        const now = performance.now()
-        if (now >= sliceEnd) this.#yield()
-        else if (sliceEnd === Number.POSITIVE_INFINITY) sliceEnd = now + this.#context.limits.sliceMs
-      }
-      const blocked = this.#busy || this.#paused || this.#yielding
-      if (open && !this.#busy && this.#drainedDue) {
-        this.#drainedDue = false
-        this.#run('drained', null)
-        continue
-      }
-      const event: ProtocolEvent | null = this.#held ?? this.#protocol?.next() ?? null
-      if (event === null) break
-      if (event.type !== 'message') {
-        if ((event.type === 'ping' || event.type === 'pong') && !this.#protocol?.midMessage) this.#messageSince = 0
-        this.#owner.onControl(event)
-      } else if (open && blocked) {
-        this.#held = event
-        break
-      } else {
-        this.#held = null
-        this.#messageSince = 0
-        unlooked += event.data.length + BYTES_PER_MESSAGE
-        // After our own Close, messages are read past, in search of the peer's.
-        if (open) this.#run('message', event)
-      }
-    }
+    this.#owner.inContext(this.#handleAll, this)
     this.#pumping = false
-    if (this.#protocol?.blank) {
-      this.#protocols.give(this.#protocol)
-      this.#protocol = null
-    }
     if (!this.#protocol?.midway) this.#messageSince = 0
     else if (this.#messageSince === 0) this.#messageSince = this.#context.heartbeat.now
     this.#account()
     this.#steer()
   }
 
-  #rest(): void {
-    if (this.resting) return
-    this.resting = true
-    setImmediate(() => {
-      this.resting = false
-      if (!this.#streamPaused) readOn(this.#stream)
-    })
-  }
-
-  #yield(): void {
-    this.#yielding = true
-    setImmediate(() => {
+  onTurnEnd(): void {
+    const { resting } = this
+    this.resting = false
+    if (this.#yielding) {
       this.#yielding = false
       this.pump()
-    })
+    }
+    if (resting && !this.#streamPaused) readOn(this.#stream)
   }
 
-  #run(where: 'opened' | 'message' | 'drained', message: MessageEvent | null): void {
-    const { handler, counters } = this.#context
+  get #begun(): Protocol {
+    const { maxMessageBytes } = this.#context.limits
+    this.#protocol ??= new Protocol({ maxMessageBytes, deflate: this.#deflate })
+    return this.#protocol
+  }
+
+  #callOpened(): void {
+    this.#call('opened', null)
+  }
+
+  #handleAll(): void {
+    const owner = this.#owner
+    for (;;) {
+      if (this.#drainedDue && owner.isOpen && !this.#busy) {
+        this.#drainedDue = false
+        this.#call('drained', null)
+        continue
+      }
+      const event: ProtocolEvent | null = this.#held ?? this.#protocol?.next() ?? null
+      if (event === null) break
+      if (event.type !== 'message' && event !== this.#held) {
+        if (event.type !== 'close' && !this.#protocol?.midMessage) this.#messageSince = 0
+        owner.onControl(event)
+      }
+      if (event.type !== 'message' && (event.type !== 'pong' || owner.handler.pong === undefined)) continue
+      if (owner.isOpen && (this.#busy || this.#paused || this.#yielding || !this.#hasShare(event))) {
+        this.#held = event
+        return
+      }
+      this.#held = null
+      if (event.type === 'message') this.#messageSince = 0
+      // After our own Close, messages are read past, in search of the peer's.
+      if (owner.isOpen) this.#call(event.type, event)
+    }
+    if (this.#peerEnded) owner.onReadEnd()
+  }
+
+  /** Has it a share of this turn left? The first message of a turn is always handled. */
+  #hasShare(event: Held): boolean {
+    const { turn, limits } = this.#context
+    if (this.#shareTurn !== turn.number) {
+      this.#shareTurn = turn.number
+      this.#share = null
+      return true
+    }
+    turn.begin()
+    this.#share ??= new Share(limits.sliceMs)
+    if (this.#share.allows(BYTES_PER_MESSAGE + (event.type === 'message' ? event.data.length : 0))) return true
+    this.#yielding = true
+    turn.afterEnd(this)
+    return false
+  }
+
+  #call(where: Callback, event: Held | null): void {
+    const { handler, socket } = this.#owner
     try {
       let result: unknown
-      if (message !== null) {
-        counters.messagesIn++
-        result = handler.message(this.#owner, message.data, message.opcode)
-      } else {
-        result = where === 'opened' ? handler.opened?.(this.#owner) : handler.drained?.(this.#owner)
+      if (event === null) result = handler[where as 'opened' | 'drained']?.(socket)
+      else if (event.type === 'pong') result = handler.pong?.(socket, event.payload)
+      else {
+        this.#context.counters.messagesIn++
+        result = handler.message(socket, event.data, event.opcode)
       }
       if (isThenable(result)) this.#await(result, where)
     } catch (error) {
@@ -220,19 +264,28 @@ export class Reader<S> {
     }
   }
 
-  #await(pending: PromiseLike<unknown>, where: ErrorWhere): void {
+  #await(pending: PromiseLike<unknown>, where: Callback): void {
     this.#busy = true
-    Promise.resolve(pending)
-      .catch((error: unknown) => this.#owner.onCallbackError(error, where))
-      .finally(() => {
-        this.#busy = false
-        this.pump()
-      })
+    const settled = (): void => {
+      this.#busy = false
+      this.pump()
+    }
+    Promise.resolve(pending).then(settled, (error: unknown) => {
+      this.#owner.onCallbackError(error, where)
+      settled()
+    })
+  }
+
+  #rest(): void {
+    if (this.resting) return
+    this.resting = true
+    if (!this.#yielding) this.#context.turn.afterEnd(this)
   }
 
   /** Reads, or stops reading, as the state wants it. */
   #steer(): void {
-    const stop = (this.#paused || this.#held !== null) && this.#owner.readyState === 'open'
+    const full = this.#held !== null && this.#heldBytes >= READ_AHEAD_BYTES
+    const stop = (this.#paused || full) && this.#owner.isOpen
     if (stop === this.#streamPaused) return
     this.#streamPaused = stop
     if (stop) this.#stream.pause()
@@ -241,14 +294,10 @@ export class Reader<S> {
 
   /** Keeps the server's account of unfinished input. */
   #account(): void {
-    const held = (this.#protocol?.heldBytes ?? 0) + (this.#held?.data.length ?? 0)
+    const message = this.#held?.type === 'message' ? this.#held.data.length : 0
+    const held = (this.#protocol?.heldBytes ?? 0) + message
     if (held === this.#heldBytes) return
     this.#context.pressure.input(held - this.#heldBytes)
     this.#heldBytes = held
   }
-}
-
-/** Is it a promise, or something like one? */
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }

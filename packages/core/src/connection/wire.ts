@@ -1,5 +1,6 @@
-// The listeners of one TCP connection, attached once, in the very tick of its upgrade: no error of it ever goes unheard.
-// What they tell goes to its sink: first the handshake, then the connection. They are plain functions, shared by all.
+// The listeners of one TCP connection, attached once, in the very tick in which node lets go of it: no error of it ever
+// goes unheard. What they tell goes to its sink: first the handshake, then the connection. They are plain functions,
+// shared by all.
 
 import type { Buffer } from 'node:buffer'
 import { Socket as TcpSocket } from 'node:net'
@@ -12,8 +13,9 @@ export interface Sink {
   onBytes(chunk: Buffer): void
   /** The peer ended its side. */
   onStreamEnd(): void
-  /** It is gone, whatever the cause. */
-  onStreamClose(): void
+  /** It is gone, whatever the cause.
+   * @param error the system's, when there was one. */
+  onStreamClose(error: Error | undefined): void
 }
 
 const SINK = Symbol('sink')
@@ -21,6 +23,23 @@ const NOBODY: Sink = { resting: false, onBytes() {}, onStreamEnd() {}, onStreamC
 
 interface Wired extends TcpSocket {
   [SINK]: Sink
+}
+
+/** Hears the errors of a stream, of which nothing else is known yet: one that nobody hears would end the process. */
+export function hear(stream: Duplex): void {
+  if (!stream.listeners('error').includes(onError)) stream.on('error', onError)
+}
+
+/** Leaves its errors to whoever uses it now. */
+export function unhear(stream: Duplex): void {
+  stream.off('error', onError)
+}
+
+/** Has somebody else begun to use a stream that we only hear? */
+export function isUsed(stream: Duplex): boolean {
+  const errors = stream.listeners('error').filter((listener) => listener !== onError)
+  const reads = stream.listenerCount('data') + stream.listenerCount('readable') > 0
+  return stream.destroyed || errors.length > 0 || reads || isTaken(stream)
 }
 
 /** Some server has answered this stream's request, or is about to: nobody else may. */
@@ -32,13 +51,20 @@ export function isTaken(stream: Duplex): boolean {
   return SINK in stream
 }
 
+/** Did the peer leave before anybody listened? It has ended its side, or is gone. */
+export function hasLeft(stream: Duplex): boolean {
+  // 'end' is told only once what came before it is read.
+  const { ended = false } = (stream as { _readableState?: { ended?: boolean } })._readableState ?? {}
+  return stream.destroyed || ended
+}
+
 /** Tells `sink` of what happens on `stream`, instead of whoever was told before. */
 export function wire(stream: TcpSocket, sink: Sink): void {
   take(stream)
   const before = (stream as Wired)[SINK]
   ;(stream as Wired)[SINK] = sink
   if (before !== NOBODY) return
-  stream.on('error', onError)
+  hear(stream)
   stream.on('close', onClose)
   stream.on('data', onData)
   if (isTcp(stream)) stream.push = push
@@ -82,5 +108,5 @@ function onEnd(this: TcpSocket): void {
 }
 
 function onClose(this: TcpSocket): void {
-  ;(this as Wired)[SINK].onStreamClose()
+  ;(this as Wired)[SINK].onStreamClose(this.errored ?? undefined)
 }

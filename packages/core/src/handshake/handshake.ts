@@ -5,6 +5,7 @@ import { hash } from 'node:crypto'
 import type { Limits } from '../limits.ts'
 import { type ExtensionOffer, parseExtensions } from './extension.ts'
 import { parseHost, parseTokens } from './grammar.ts'
+import type { Headers } from './response.ts'
 
 /** The head of an HTTP request; node's `IncomingMessage` is one. `rawHeaders` is name, value, name, value … */
 export interface UpgradeRequest {
@@ -19,7 +20,7 @@ export interface UpgradeRequest {
 export interface Refusal {
   readonly status: number
   readonly error: string
-  readonly headers?: Readonly<Record<string, string>>
+  readonly headers?: Headers
   readonly limit?: keyof Limits
 }
 

@@ -2,14 +2,15 @@
 // covers WebSockets; the Origin header, which a page cannot forge, is what tells our own pages from others (RFC 6455
 // §10.2). Other programs send none, or any they like: this is no authentication.
 
+import { hearRejection, isThenable } from '../connection/call-safely.ts'
 import { parseHost } from './grammar.ts'
 
 /** Who may connect, judged when an Origin header is present:
  * - `'same'`: pages of the request's own host and port; with `trustProxy`, those of X-Forwarded-Host, and of the scheme in
  *   X-Forwarded-Proto (else http or https: TLS may end at a proxy).
  * - `'any'`: every page of the web.
- * - a list of origins such as `'https://example.com'`, compared exactly (a default port may be left out); `'null'` lets
- *   sandboxed frames and local files in.
+ * - a list of origins such as `'https://example.com'`, compared exactly (a default port may be left out); those of apps,
+ *   such as `'capacitor://localhost'`, are origins too; `'null'` lets sandboxed frames and local files in.
  * - a predicate, given the header as it came; only `true` lets in. */
 export type OriginPolicy =
   | 'same'
@@ -31,11 +32,17 @@ export function originAllowed(
 ): boolean {
   if (origin === undefined || policy === 'any') return true
   // A promise is truthy: a predicate written as async must not let everybody in.
-  if (typeof policy === 'function') return policy(origin, { host, headers }) === true
+  if (typeof policy === 'function') {
+    const allowed: unknown = policy(origin, { host, headers })
+    if (isThenable(allowed)) hearRejection(allowed)
+    return allowed === true
+  }
   if (origin === 'null') return policy.includes('null')
   const page = canonicalOrigin(origin)
-  // A Host may end with a colon and no port.
-  const own = `${scheme ?? page?.replace(/:.*/, '')}://${host.replace(/:$/, '')}`
+  const web = /^https?(?=:)/.exec(page ?? '')?.[0]
+  // The page of an app, such as capacitor://localhost, is of no host of the web. A Host may end with a colon and no port.
+  if (policy === 'same' && web === undefined) return false
+  const own = `${scheme ?? web}://${host.replace(/:$/, '')}`
   const allowed = policy === 'same' ? [own] : policy
   return page !== null && allowed.some((one) => canonicalOrigin(one) === page)
 }
@@ -55,12 +62,16 @@ export function checkOrigin(policy: unknown): void {
   }
 }
 
-// RFC 6454 §6.2: scheme, host, perhaps a port, nothing else. The host as browsers write it: punycode, no wildcards.
-const ORIGIN = /^(https?):\/\/((?:[-\w.~]+|\[[0-9a-f:.]+\])(?::\d+)?)$/i
+// RFC 6454 §6.2: scheme, host, perhaps a port, nothing else. The host as browsers write it: punycode, no wildcards. Apps
+// that show web pages have schemes of their own (RFC 3986 §3.1); ws and wss are no page's.
+const ORIGIN = /^((?!wss?:)[a-z][a-z\d+.-]*):\/\/((?:[-\w.~]+|\[[0-9a-f:.]+\])(?::\d+)?)$/i
+
+const DEFAULT_PORTS: Readonly<Record<string, number>> = { http: 80, https: 443 }
 
 /** An origin in lower case and with its port, so that equal ones compare equal; null: it is none. */
 function canonicalOrigin(text: string): string | null {
   const [, scheme = '', authority = ''] = ORIGIN.exec(text) ?? []
   const parsed = parseHost(authority)
-  return parsed && `${scheme.toLowerCase()}://${parsed.host}:${parsed.port ?? (/s/i.test(scheme) ? 443 : 80)}`
+  const name = scheme.toLowerCase()
+  return parsed && `${name}://${parsed.host}:${parsed.port ?? DEFAULT_PORTS[name] ?? ''}`
 }

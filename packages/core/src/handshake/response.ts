@@ -22,7 +22,19 @@ export function assertHeader(name: string, value: string): void {
   if (NOT_IN_A_VALUE.test(value)) throw new RangeError(`not a value for header ${name}: ${JSON.stringify(value)}`)
 }
 
-type Headers = Readonly<Record<string, string>>
+/** Header lines by name; an array is so many lines of one name. */
+export type Headers = Readonly<Record<string, string | readonly string[]>>
+
+/** Checks every line of `headers`, as `assertHeader` does. */
+export function assertHeaders(headers: Headers): void {
+  for (const [name, value] of linesOf(headers)) assertHeader(name, value)
+}
+
+function linesOf(headers: Readonly<Record<string, string | readonly string[] | undefined>>): [string, string][] {
+  return Object.entries(headers).flatMap(([name, value]) =>
+    (Array.isArray(value) ? value : value === undefined ? [] : [value]).map((one): [string, string] => [name, one]),
+  )
+}
 
 /** The 101 response. RFC 6455 §4.2.2.
  * @param options `subprotocol` and `extensions`: none when `''`; `headers`: further ones, but for those that belong to the
@@ -49,6 +61,7 @@ export function switchingProtocols(options: {
 }
 
 /** A response that refuses the handshake; the connection ends after it (`Connection: close`). RFC 6455 §4.2.2.
+ * RFC 9110 §9.3.2, §15.4.5: it has no body when the request's `method` was HEAD, or the status is 304.
  * @param refusal `error`: goes out in an `Error` header, none when `''`; `headers`: further ones, which replace defaults of
  * the same name, but not Connection, Content-Length or Transfer-Encoding; `body`: plain text, default `statusText`.
  * @param statusText the status's reason phrase (RFC 9110 §15), which node's http knows for all of them.
@@ -56,25 +69,27 @@ export function switchingProtocols(options: {
 export function refusalResponse(
   refusal: { status: number; error: string; headers?: Headers | undefined; body?: string | undefined },
   statusText = '',
+  method: string | undefined = 'GET',
 ): Buffer {
   const { status, error, headers = {} } = refusal
   const body = Buffer.from(refusal.body ?? statusText, 'utf8')
+  const described = status !== 304
   const ours = {
     Connection: 'close',
-    'Content-Length': `${body.length}`,
-    'Content-Type': 'text/plain; charset=utf-8',
+    'Content-Length': described ? `${body.length}` : undefined,
+    'Content-Type': described ? 'text/plain; charset=utf-8' : undefined,
     Error: error || undefined,
   }
-  return Buffer.concat([head(`${status} ${statusText}`, ours, headers, FRAMING), body])
+  const bytes = head(`${status} ${statusText}`, ours, headers, FRAMING)
+  return described && method !== 'HEAD' ? Buffer.concat([bytes, body]) : bytes
 }
 
 /** The head of a response: ours, and those given, which replace ours where they are not `reserved`. */
 function head(status: string, ours: Record<string, string | undefined>, given: Headers, reserved: RegExp): Buffer {
-  const further = Object.entries(given).filter(([name]) => !reserved.test(name))
+  const further = linesOf(given).filter(([name]) => !reserved.test(name))
   const replaced = new Set(further.map(([name]) => name.toLowerCase()))
-  const own = Object.entries(ours).filter(([name]) => !replaced.has(name.toLowerCase()))
+  const own = linesOf(ours).filter(([name]) => !replaced.has(name.toLowerCase()))
   const lines = [...own, ...further].map(([name, value]) => {
-    if (value === undefined) return ''
     assertHeader(name, value)
     return `${name}: ${value}\r\n`
   })

@@ -1,14 +1,15 @@
-// Edge: one upgrade, from the HTTP request to the 101 or a refusal. What is asked is judged by protocol/handshake.ts, who
-// asks by proxy.ts and origin.ts, and then the user's `handshake` decides, perhaps later: until then bytes are kept
+// Edge: one upgrade, from the HTTP request to the 101 or a refusal. What is asked is judged by handshake.ts, who asks by
+// proxy.ts and origin.ts, and then the user's `handshake` decides, perhaps later: until then bytes are kept
 // (bounded, and counted), and a peer that leaves gives its place back.
 
+import { AsyncResource } from 'node:async_hooks'
 import { Buffer } from 'node:buffer'
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket as TcpSocket } from 'node:net'
+import { hearRejection, isThenable } from '../connection/call-safely.ts'
 import { Connection } from '../connection/connection.ts'
-import { isThenable } from '../connection/reader.ts'
-import { readOn, type Sink, wire } from '../connection/wire.ts'
-import { Acceptance, accept, type HandshakeRequest, type HandshakeResult, Rejection } from '../handler.ts'
+import { hasLeft, readOn, type Sink, wire } from '../connection/wire.ts'
+import { Acceptance, accept, type Handler, type HandshakeRequest, Rejection } from '../handler.ts'
 import type { Limits } from '../limits.ts'
 import type { Pending, ServerContext } from '../server/context.ts'
 import { LINGER_MS } from '../server/heartbeat.ts'
@@ -30,12 +31,19 @@ const RETRY_AFTER = { 'Retry-After': '2' }
 /** What an upgrade gets while its server drains or closes. */
 export const DRAINING: Refusal = { status: 503, error: 'draining', headers: RETRY_AFTER }
 
+/** Which handler a request is for, or why there is none. */
+export type Route<S> = { readonly handler: Handler<unknown, S> } | { readonly refusal: Refusal }
+
 export class Upgrade<S> implements Sink, Pending {
   readonly resting = false
   readonly #context: ServerContext<S>
   readonly #stream: TcpSocket
   readonly #client: Client
+  readonly #method: string | undefined
   readonly #url: string
+  readonly #extra: unknown
+  /** The asynchronous context of the upgrade, in which the user's callbacks are called. */
+  readonly #scope = new AsyncResource('RoomcastSocket')
   #early: Buffer
   #deadline: number
   /** `'behind'`: an earlier request has no answer yet; `'asked'`: `handshake` has been asked and has not answered;
@@ -45,9 +53,11 @@ export class Upgrade<S> implements Sink, Pending {
   #counted = false
   #abort: AbortController | null = null
 
-  constructor(context: ServerContext<S>, request: IncomingMessage, stream: TcpSocket, head: Buffer) {
+  constructor(context: ServerContext<S>, request: IncomingMessage, stream: TcpSocket, head: Buffer, extra: unknown) {
     this.#context = context
     this.#stream = stream
+    this.#extra = extra
+    this.#method = request.method
     this.#client = readClient(context.trusted, stream, request.rawHeaders)
     this.#url = request.url ?? ''
     this.#early = head
@@ -66,20 +76,24 @@ export class Upgrade<S> implements Sink, Pending {
     this.#refuseFull('maxTotalBytes')
   }
 
-  /** Judges the request, unless it is refused already, then asks the user. */
-  begin(request: IncomingMessage, refusal: Refusal | null): void {
+  /** Judges the request, then asks the user.
+   * @param route the handler of the request's path, or why there is none. */
+  begin(request: IncomingMessage, route: Route<S>): void {
     if (this.#done || !this.#stream.writable) return
     // RFC 9112 §9.3.2: answers go out in the order of their requests. Behind one that node's http has not finished, ours
     // would be taken for that one's answer, and that one's for frames.
     const earlier = (this.#stream as { _httpMessage?: ServerResponse | null })._httpMessage
-    if (earlier) return void earlier.once('close', () => this.begin(request, refusal))
+    if (earlier) {
+      earlier.once('close', () => this.#scope.runInAsyncScope(this.begin, this, request, route))
+      return
+    }
     this.#state = 'judged'
     // A framework may hand over a stream that is no TCP socket and has neither.
     const tcp: Partial<TcpSocket> = this.#stream
     tcp.setTimeout?.(0)
     tcp.setNoDelay?.(true)
 
-    if (refusal !== null) return this.refuse(refusal)
+    if ('refusal' in route) return this.refuse(route.refusal)
     const { limits, counters, pressure, connections, addresses, origin, leaving } = this.#context
     // Nothing is allocated for an upgrade that there is no place for.
     if (leaving) return this.refuse(DRAINING)
@@ -101,14 +115,14 @@ export class Upgrade<S> implements Sink, Pending {
     } catch (error) {
       return this.#failed(error, 'origin')
     }
-    this.#ask(opening)
+    this.#ask(opening, route.handler)
   }
 
   /** Answers with a status and ends the TCP connection, within a second. */
   refuse(refusal: Refusal & { body?: string | undefined }): void {
     if (this.#done) return
     const { status, error, limit } = refusal
-    const response = refusalResponse(refusal, STATUS_CODES[status])
+    const response = refusalResponse(refusal, STATUS_CODES[status], this.#method)
     const { counters, heartbeat } = this.#context
     const behind = this.#state === 'behind'
     this.#leave()
@@ -148,23 +162,26 @@ export class Upgrade<S> implements Sink, Pending {
     return this.#state === 'accepted' || this.#state === 'left'
   }
 
-  #ask(opening: Opening): void {
-    const { handler, counters } = this.#context
+  #ask(opening: Opening, handler: Handler<unknown, S>): void {
     let where: ErrorWhere = 'init'
     try {
       const first = handler.init?.()
+      if (isThenable(first)) {
+        hearRejection(first)
+        throw new TypeError('init must not be async: its result is the first state')
+      }
       where = 'handshake'
-      if (handler.handshake === undefined) return this.#accept(opening, accept(first as S))
+      if (handler.handshake === undefined) return this.#accept(opening, handler, accept(first as S))
       const result = handler.handshake(this.#request(opening), first)
-      if (!isThenable(result)) return this.#decide(opening, result as Exclude<HandshakeResult<S>, Promise<unknown>>)
+      if (!isThenable(result)) return this.#decide(opening, handler, result as Exclude<typeof result, Promise<unknown>>)
       // It may have drained or closed the server meanwhile.
       if (!this.#done) {
         this.#state = 'asked'
-        counters.pendingHandshakes++
+        this.#context.counters.pendingHandshakes++
       }
       Promise.resolve(result)
-        .then((decision) => this.#decide(opening, decision))
-        .catch((error: unknown) => this.#failed(error, 'handshake'))
+        .then((decision) => this.#decide(opening, handler, decision))
+        .catch((error: unknown) => this.#failed(error, where))
     } catch (error) {
       this.#failed(error, where)
     }
@@ -177,7 +194,7 @@ export class Upgrade<S> implements Sink, Pending {
     const query = new URLSearchParams(search)
     const signal = (): AbortSignal => this.#signal()
     return {
-      ...{ path, query, headers, remoteAddress, secure, subprotocols },
+      ...{ path, query, headers, remoteAddress, secure, subprotocols, extra: this.#extra },
       // Few handshakes look at it.
       get signal() {
         return signal()
@@ -185,16 +202,18 @@ export class Upgrade<S> implements Sink, Pending {
     }
   }
 
-  #decide(opening: Opening, decision: S | Rejection | Acceptance<S>): void {
+  #decide(opening: Opening, handler: Handler<unknown, S>, decision: S | Rejection | Acceptance<S>): void {
     if (this.#done) return
     if (decision instanceof Rejection) this.refuse(decision)
-    else if (this.#context.leaving) this.refuse(DRAINING)
-    else this.#accept(opening, decision instanceof Acceptance ? decision : accept(decision))
+    else if (decision === undefined) {
+      throw new TypeError('handshake returned nothing: return a state, accept(state) or reject(status)')
+    } else if (this.#context.leaving) this.refuse(DRAINING)
+    else this.#accept(opening, handler, decision instanceof Acceptance ? decision : accept(decision))
   }
 
-  #accept(opening: Opening, acceptance: Acceptance<S>): void {
-    // The peer may have left within this very turn, or while the user decided: then nobody was ever here.
-    if (this.#stream.destroyed) return this.#leave()
+  #accept(opening: Opening, handler: Handler<unknown, S>, acceptance: Acceptance<S>): void {
+    // The peer may have left before it was heard, or while the user decided: then nobody was ever here.
+    if (hasLeft(this.#stream)) return this.onStreamEnd()
     const subprotocol = this.#chooseSubprotocol(opening, acceptance.subprotocol)
     const { connections, upgrades, deflaters } = this.#context
     const deflate = deflaters && negotiateDeflate(opening.extensions)
@@ -207,6 +226,8 @@ export class Upgrade<S> implements Sink, Pending {
     const early = this.#early
     this.#settle('accepted')
     const connection = new Connection(this.#context, this.#stream, {
+      handler,
+      scope: this.#scope,
       state: acceptance.state,
       path: opening.path,
       remoteAddress: this.#client.address,
@@ -231,6 +252,7 @@ export class Upgrade<S> implements Sink, Pending {
   }
 
   #failed(error: unknown, where: ErrorWhere): void {
+    if (error instanceof Rejection && where === 'handshake') return this.refuse(error)
     // A lookup that gave up because the peer did is no error of anybody.
     if (this.#state === 'left' && error === this.#abort?.signal.reason) return
     this.#context.report(error, where)
@@ -247,7 +269,7 @@ export class Upgrade<S> implements Sink, Pending {
     if (this.#done) return
     this.#settle('left')
     if (this.#counted) this.#context.addresses.give(this.#client.address)
-    this.#abort?.abort()
+    if (this.#abort !== null) this.#scope.runInAsyncScope(this.#abort.abort, this.#abort)
   }
 
   #settle(state: 'accepted' | 'left'): void {

@@ -9,8 +9,8 @@ import type { Deflater } from './permessage-deflate.ts'
 /** What a data message is: `'text'` (UTF-8) or `'binary'`. RFC 6455 §5.6. */
 export type Opcode = 'text' | 'binary'
 
-/** One piece of a payload. */
-export type Piece = string | Uint8Array | ArrayBuffer
+/** One piece of a payload: text, or bytes of any kind, also of another realm (a worker's, a test environment's). */
+export type Piece = string | ArrayBufferView | ArrayBuffer
 
 /** A payload: a string, bytes, or an array of them that makes one message. */
 export type Payload = Piece | readonly Piece[]
@@ -76,61 +76,36 @@ export function frameBytes(data: Payload, opcode: Opcode | undefined): Buffer {
   throw new RangeError(`opcode must be 'text' or 'binary': ${opcode}`)
 }
 
-/** What a message may take to count as small, in bytes. */
-const SMALL_BYTES = 1024
-
-/** The size of a small message's frame; 0: it is not small, or of a kind that is framed by `frameBytes` alone. */
-export function smallFrameLength(data: Payload): number {
-  let length: number
-  if (typeof data === 'string') length = data.length > SMALL_BYTES ? data.length : Buffer.byteLength(data)
-  else if (data instanceof Uint8Array) length = data.byteLength
-  else return 0
-  return length > SMALL_BYTES ? 0 : headerLength(length) + length
-}
-
-/** Writes the frame of a small message at `bytes[at]`.
- * @param size what `smallFrameLength` said of it. */
-export function writeSmallFrame(
-  bytes: Buffer,
-  at: number,
-  data: string | Uint8Array,
-  text: boolean,
-  size: number,
-): void {
-  const length = size < 128 ? size - 2 : size - 4
-  bytes[at] = FIN | (text ? OpcodeByte.TEXT : OpcodeByte.BINARY)
-  if (length < 126) {
-    bytes[at + 1] = length
-  } else {
-    bytes[at + 1] = 126
-    bytes[at + 2] = length >>> 8
-    bytes[at + 3] = length & 0xff
-  }
-  putPiece(bytes, at + size - length, data)
-}
-
 function isText(data: Payload): boolean {
   return typeof data === 'string' || (Array.isArray(data) && data.every((piece) => typeof piece === 'string'))
 }
 
 function dataFrame(data: Payload, opcode: number): Buffer {
   if (!Array.isArray(data)) {
-    const length = pieceLength(data as Piece)
+    const piece = toPiece(data as Piece)
+    const length = lengthOf(piece)
     const bytes = emptyFrame(FIN | opcode, length)
-    putPiece(bytes, bytes.length - length, data as Piece)
+    putPiece(bytes, bytes.length - length, piece)
     return bytes
   }
   // Each piece is read once: an array may be anything that says other things the second time.
-  const pieces: (Uint8Array | ArrayBuffer)[] = []
-  let length = 0
-  for (const piece of data) {
-    length += pieceLength(piece)
-    pieces.push(typeof piece === 'string' ? Buffer.from(piece) : piece)
-  }
+  const pieces = joinText(data).map(toPiece)
+  const length = pieces.reduce((sum, piece) => sum + lengthOf(piece), 0)
   const bytes = emptyFrame(FIN | opcode, length)
   let at = bytes.length - length
   for (const piece of pieces) at += putPiece(bytes, at, piece)
   return bytes
+}
+
+/** Strings that follow one another become one: the halves of a character may be in two of them. */
+function joinText(data: readonly Piece[]): Piece[] {
+  const pieces: Piece[] = []
+  for (const piece of data) {
+    const before = pieces.at(-1)
+    if (typeof piece === 'string' && typeof before === 'string') pieces[pieces.length - 1] = before + piece
+    else pieces.push(piece)
+  }
+  return pieces
 }
 
 /** A frame whose header is written and whose payload is still to be filled. */
@@ -140,20 +115,27 @@ function emptyFrame(byte0: number, length: number): Buffer {
   return bytes
 }
 
-function pieceLength(piece: Piece): number {
-  if (typeof piece === 'string') return Buffer.byteLength(piece)
-  if (piece instanceof Uint8Array || piece instanceof ArrayBuffer) return piece.byteLength
-  throw new TypeError('data must be a string, a Uint8Array, an ArrayBuffer, an array of these, or a Framed')
+/** @throws TypeError for what is neither text nor bytes. */
+function toPiece(piece: Piece): string | Uint8Array {
+  if (typeof piece === 'string' || piece instanceof Uint8Array) return piece
+  if (ArrayBuffer.isView(piece)) return new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength)
+  // Of another realm it is no instance of our ArrayBuffer.
+  if (Object.prototype.toString.call(piece) === '[object ArrayBuffer]') return new Uint8Array(piece)
+  throw new TypeError('data must be a string, bytes (an ArrayBuffer or a view of one), an array of these, or a Framed')
 }
 
-function putPiece(bytes: Buffer, at: number, piece: Piece): number {
+function lengthOf(piece: string | Uint8Array): number {
+  return typeof piece === 'string' ? Buffer.byteLength(piece) : piece.byteLength
+}
+
+function putPiece(bytes: Buffer, at: number, piece: string | Uint8Array): number {
   if (typeof piece === 'string') return bytes.write(piece, at)
-  bytes.set(piece instanceof Uint8Array ? piece : new Uint8Array(piece), at)
+  bytes.set(piece, at)
   return piece.byteLength
 }
 
 function controlFrame(opcode: number, payload: string | Uint8Array): Buffer {
-  const length = pieceLength(payload)
+  const length = lengthOf(payload)
   if (length > MAX_CONTROL_BYTES) throw new RangeError(`a control frame carries at most ${MAX_CONTROL_BYTES} bytes`)
   const bytes = emptyFrame(FIN | opcode, length)
   putPiece(bytes, 2, payload)
@@ -162,11 +144,11 @@ function controlFrame(opcode: number, payload: string | Uint8Array): Buffer {
 
 /** A ping frame. §5.5.2.
  * @throws RangeError for a payload over 125 bytes, TypeError for another type. */
-export function pingFrame(payload: string | Uint8Array): Buffer {
-  if (typeof payload !== 'string' && !(payload instanceof Uint8Array)) {
-    throw new TypeError('ping payload must be a string or a Uint8Array')
+export function pingFrame(payload: string | ArrayBufferView): Buffer {
+  if (typeof payload !== 'string' && !ArrayBuffer.isView(payload)) {
+    throw new TypeError('a ping carries a string, or bytes in a view such as Uint8Array')
   }
-  return controlFrame(OpcodeByte.PING, payload)
+  return controlFrame(OpcodeByte.PING, toPiece(payload))
 }
 
 /** A pong frame, which gives back a ping's payload. §5.5.3. */

@@ -33,15 +33,13 @@ export interface FailureEvent {
 export type ProtocolEvent =
   | MessageEvent
   | { readonly type: 'ping'; readonly owed: Buffer }
-  | { readonly type: 'pong' }
+  | { readonly type: 'pong'; readonly payload: Buffer }
   /** The peer's Close; `owed` is the echo, or null where it answers ours. */
   | { readonly type: 'close'; readonly code: number; readonly reason: string; readonly owed: Buffer | null }
   | FailureEvent
 
 /** A small copy lies in a pool of node's, of at least this size, and keeps it in memory. */
 const POOL_BYTES = 8192
-
-const PONG: ProtocolEvent = { type: 'pong' }
 
 /** The protocol of one connection. */
 export class Protocol {
@@ -101,12 +99,7 @@ export class Protocol {
     this.#parser.drop()
   }
 
-  /** Lets go of the bytes of the last read. */
-  release(): void {
-    this.#parser.drop()
-  }
-
-  /** Is there nothing to remember? Then it may serve another connection. */
+  /** Is there nothing to remember? Then another may take its place. */
   get blank(): boolean {
     return !this.#closeSent && !this.#ended && !this.#parser.midway && this.#parser.keptBytes === 0
   }
@@ -150,11 +143,12 @@ export class Protocol {
     const { chunk, start, end, ascii } = this.#parser
     if (this.#compressed) return this.#inflated(chunk.subarray(start, end))
     if (this.#text && !ascii && !isWholeUtf8(chunk, start, end)) throw invalidText()
-    // The message is the user's to keep: a view, where a copy would pin as much memory as it does, else a copy.
+    // The message is the user's, who may transfer its memory to another thread: a view only where nothing that is still to
+    // be read lies beside it, and where a copy would pin as much memory as the view does.
     const view = chunk.subarray(start, end)
     const pinned = chunk.buffer.byteLength
-    const data = pinned <= POOL_BYTES || view.length * 2 >= pinned ? view : Buffer.from(view)
-    return { type: 'message', data, opcode: this.#text ? 'text' : 'binary' }
+    const alone = end === chunk.length && start < end && (pinned <= POOL_BYTES || view.length * 2 >= pinned)
+    return { type: 'message', data: alone ? view : Buffer.from(view), opcode: this.#text ? 'text' : 'binary' }
   }
 
   /** A compressed message, of which only the inflated bytes can be UTF-8. RFC 7692 §6.2. */
@@ -183,7 +177,7 @@ export class Protocol {
       case OpcodeByte.PING:
         return { type: 'ping', owed: pongFrame(payload) }
       case OpcodeByte.PONG:
-        return PONG
+        return { type: 'pong', payload: Buffer.from(payload) }
       default: {
         const { code, reason } = readClose(payload)
         // §5.5.1: the answer usually echoes the code; without one it has no body.
@@ -192,30 +186,5 @@ export class Protocol {
         return { type: 'close', code, reason, owed }
       }
     }
-  }
-}
-
-/** As many as are used at once, in callbacks that reach other connections; more come and go with unfinished messages. */
-const MAX_SPARE = 16
-
-/** Protocols for connections that are in the middle of something: most are not, and hold none. */
-export class ProtocolPool {
-  readonly #maxMessageBytes: number
-  readonly #deflate: boolean
-  readonly #spare: Protocol[] = []
-
-  constructor(maxMessageBytes: number, deflate: boolean) {
-    this.#maxMessageBytes = maxMessageBytes
-    this.#deflate = deflate
-  }
-
-  take(): Protocol {
-    return this.#spare.pop() ?? new Protocol({ maxMessageBytes: this.#maxMessageBytes, deflate: this.#deflate })
-  }
-
-  /** Takes back one that is blank. */
-  give(protocol: Protocol): void {
-    protocol.release()
-    if (this.#spare.length < MAX_SPARE) this.#spare.push(protocol)
   }
 }

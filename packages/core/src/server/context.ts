@@ -1,5 +1,6 @@
 // What a server lends to all that happens on it: one object for its upgrades, connections and queues.
 
+import type { AsyncResource } from 'node:async_hooks'
 import type { Outbox } from '../connection/outbox.ts'
 import type { Handler, Socket } from '../handler.ts'
 import type { Refusal } from '../handshake/handshake.ts'
@@ -7,15 +8,17 @@ import type { OriginPolicy } from '../handshake/origin.ts'
 import type { Trust } from '../handshake/proxy.ts'
 import type { Limits } from '../limits.ts'
 import type { Deflater, WindowBits } from '../protocol/permessage-deflate.ts'
-import type { ProtocolPool } from '../protocol/protocol.ts'
 import type { AddressCounts } from './addresses.ts'
 import type { Beating, Heartbeat } from './heartbeat.ts'
 import type { ErrorWhere } from './options.ts'
 import type { Holder, Pressure } from './pressure.ts'
 import type { Counters } from './stats.ts'
+import type { Turn } from './turn.ts'
 
 /** A connection, as its server keeps it. */
-export type Member<S> = Socket<S> & Beating & Holder
+export interface Member<S> extends Beating, Holder {
+  readonly socket: Socket<S>
+}
 
 /** An upgrade that is not done. */
 export interface Pending extends Beating, Holder {
@@ -24,6 +27,9 @@ export interface Pending extends Beating, Holder {
 
 /** What the opening handshake settled. */
 export interface Accepted<S> {
+  readonly handler: Handler<unknown, S>
+  /** The asynchronous context of the upgrade. */
+  readonly scope: AsyncResource
   readonly state: S
   readonly path: string
   readonly remoteAddress: string
@@ -33,10 +39,10 @@ export interface Accepted<S> {
 }
 
 export interface ServerContext<S> {
-  readonly handler: Handler<unknown, S>
   readonly limits: Limits
   readonly counters: Counters
   readonly heartbeat: Heartbeat
+  readonly turn: Turn
   readonly outbox: Outbox
   readonly pressure: Pressure
   readonly addresses: AddressCounts
@@ -44,14 +50,14 @@ export interface ServerContext<S> {
   readonly origin: OriginPolicy
   /** One for each window size; null: compression is off. */
   readonly deflaters: Readonly<Record<WindowBits, Deflater>> | null
-  readonly protocols: { readonly plain: ProtocolPool; readonly deflate: ProtocolPool }
   readonly subprotocols: readonly string[]
   readonly connections: Set<Member<S>>
   readonly upgrades: Set<Pending>
   /** The server drains or closes. */
   leaving: boolean
   report(error: unknown, where: ErrorWhere, socket?: Socket<S>): void
-  /** Nothing is left of it, and `closed` has been called. */
-  forget(gone: Member<S>): void
+  /** Nothing is left of it, and `closed` has been called.
+   * @param told settles when what `closed` returned has; never rejects. */
+  forget(gone: Member<S>, told: Promise<void> | undefined): void
   forgetUpgrade(gone: Pending): void
 }

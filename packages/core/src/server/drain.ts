@@ -2,12 +2,12 @@
 // in the same instant.
 
 import { once } from 'node:events'
-import { setTimeout } from 'node:timers/promises'
 import type { Socket } from '../handler.ts'
 import { assertClose, CloseCode } from '../protocol/close.ts'
+import { clearInterval, clearTimeout, setInterval, setTimeout } from './real-time.ts'
 
 /** What node's timers can wait for; they fire at once for more. */
-const MAX_TIMER_MS = 2 ** 31 - 1
+export const MAX_TIMER_MS: number = 2 ** 31 - 1
 
 /** Options of `server.drain`. */
 export interface DrainOptions {
@@ -42,30 +42,43 @@ export function drainPlan(options: DrainOptions): Plan {
   return { batch, intervalMs: Math.min(intervalMs, MAX_TIMER_MS), deadlineMs: Math.min(deadlineMs, MAX_TIMER_MS), code }
 }
 
-/** Closes the connections that are open now. `empty` resolves when none of the server's is left. */
+/** Resolves after `ms`, or when `done` aborts. */
+export function timeOut(ms: number, done: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, Math.min(ms, MAX_TIMER_MS))
+    done.addEventListener('abort', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}
+
+/** Closes the connections that are open now.
+ * @param empty resolves when none of the server's is left, and `'told'`: what `closed` returned has settled, too. */
 export async function drainAll<S>(
-  connections: ReadonlySet<Socket<S>>,
-  empty: () => Promise<void>,
+  connections: ReadonlySet<{ readonly socket: Socket<S> }>,
+  empty: (state: 'gone' | 'told') => Promise<void>,
   { batch, intervalMs, deadlineMs, code }: Plan,
   signal: AbortSignal | undefined,
 ): Promise<DrainResult> {
   const all = [...connections]
   const ended = new AbortController()
-  const deadline = setTimeout(deadlineMs, undefined, { signal: ended.signal })
+  const deadline = timeOut(deadlineMs, ended.signal)
   const aborted = signal === undefined ? deadline : once(signal, 'abort', { signal: ended.signal })
   let next = 0
   const closeBatch = (): void => {
-    for (const end = next + batch; next < Math.min(end, all.length); next++) all[next]!.close(code, 'service restart')
+    const end = Math.min(next + batch, all.length)
+    while (next < end) all[next++]!.socket.close(code, 'service restart')
     if (next >= all.length) clearInterval(batches)
   }
   const batches = setInterval(closeBatch, intervalMs)
   closeBatch()
   try {
-    await Promise.race([empty(), deadline, aborted])
+    await Promise.race([empty('told'), deadline, aborted])
     signal?.throwIfAborted()
     const left = [...connections]
-    for (const connection of left) connection.terminate()
-    await empty()
+    for (const { socket } of left) socket.terminate()
+    await empty('gone')
     return { closed: all.length - left.length, terminated: left.length }
   } finally {
     clearInterval(batches)

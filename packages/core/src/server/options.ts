@@ -13,10 +13,9 @@ import { type CompressionOptions, checkCompression } from '../protocol/permessag
 /** Where an error was caught: the callback's name, or the part of the server. */
 export type ErrorWhere = keyof Handler<never, never> | 'onClosing' | 'pathname' | 'origin' | 'server'
 
-/** Options of `createServer`: where to listen (one of `port`, `unix`, `server`, or none of them for `upgrade()` alone),
- * the handler, and any of the limits. */
-export interface ServerOptions<I, S> extends Partial<Limits> {
-  handler: Handler<I, S>
+/** Options of every server: where to listen (one of `port`, `unix`, `server`, or none of them for `upgrade()` alone), who
+ * may connect, and any of the limits. */
+export interface CommonOptions<S> extends Partial<Limits> {
   /** TCP port; 0 takes a free one. */
   port?: number
   /** Address to listen on. Default: all. */
@@ -27,8 +26,6 @@ export interface ServerOptions<I, S> extends Partial<Limits> {
   tls?: TlsOptions
   /** An existing node http or https server to attach to. */
   server?: HttpServer | HttpsServer
-  /** The path to serve, or a predicate over paths; others get 404. Default: every path. */
-  pathname?: string | ((path: string) => boolean)
   /** Who may connect from a browser. Default `'same'`. */
   origin?: OriginPolicy
   /** The proxies before the server whose X-Forwarded-For, -Proto, -Host and -Port are believed: how many there are on
@@ -43,6 +40,34 @@ export interface ServerOptions<I, S> extends Partial<Limits> {
   onError?: (error: unknown, context: { socket?: Socket<S>; where: ErrorWhere }) => void
 }
 
+/** Options of `createServer` with one handler. */
+export interface ServerOptions<I, S> extends CommonOptions<S> {
+  handler: Handler<I, S>
+  /** The path to serve, with its leading slash, or a predicate over paths; others get 404. Default: every path. */
+  pathname?: string | ((path: string) => boolean)
+  routes?: undefined
+}
+
+/** Options of `createServer` with a handler for each path, each with a state type of its own; other paths get 404. */
+export interface RoutesOptions<R extends Routes> extends CommonOptions<StateOf<R>> {
+  routes: { readonly [P in keyof R]: Handler<R[P][0], R[P][1]> }
+  handler?: undefined
+  pathname?: undefined
+}
+
+/** What the handler of each path calls its first state, and its state. */
+export type Routes = Record<string, readonly [first: unknown, state: unknown]>
+
+/** The state of a socket of any of the paths. */
+export type StateOf<R extends Routes> = R[keyof R][1]
+
+/** The options as the checks see them. */
+export type AnyOptions<S> = CommonOptions<S> & {
+  handler?: Handler<unknown, S> | undefined
+  pathname?: ServerOptions<unknown, S>['pathname'] | undefined
+  routes?: Readonly<Record<string, Handler<unknown, S>>> | undefined
+}
+
 type Check = readonly [what: string, is: (value: unknown) => boolean]
 
 const a = (type: string) => (value: unknown) => typeof value === type
@@ -50,13 +75,14 @@ const isObject = (value: unknown): boolean => typeof value === 'object' && value
 const any = (): boolean => true
 
 /** What each option that is no limit must be, in words and as a test. */
-const OPTIONS: Readonly<Record<Exclude<keyof ServerOptions<unknown, unknown>, keyof Limits>, Check>> = {
+const OPTIONS: Readonly<Record<Exclude<keyof AnyOptions<unknown>, keyof Limits>, Check>> = {
   handler: ['an object', isObject],
   port: ['a number', a('number')],
   host: ['a string', a('string')],
   unix: ['a path', (value) => typeof value === 'string' && value !== ''],
   tls: ['an object', isObject],
   server: ['an http or https server', (value) => typeof (value as HttpServer | null)?.on === 'function'],
+  routes: ['an object', isObject],
   pathname: ['a string or a function', (value) => typeof value === 'string' || typeof value === 'function'],
   subprotocols: ['a list of strings', (value) => Array.isArray(value) && value.every(a('string'))],
   onError: ['a function', a('function')],
@@ -66,9 +92,15 @@ const OPTIONS: Readonly<Record<Exclude<keyof ServerOptions<unknown, unknown>, ke
   compression: ['', any],
 }
 
+/** The callbacks of a handler. */
+const CALLBACKS = ['init', 'handshake', 'opened', 'message', 'pong', 'drained', 'closed'] as const
+
+/** What a callback is called elsewhere: in a class of handlers, whose methods may have other names, these are mistakes. */
+const FOREIGN_CALLBACK = /^on[A-Z]|^(?:open|close|error|connect|connection|disconnect|drain|ping|upgrade)$/
+
 /** Checks the shape of the options.
  * @throws TypeError for a missing or unknown option, or one of the wrong type; RangeError for a wrong value. */
-export function checkOptions<I, S>(options: ServerOptions<I, S>): void {
+export function checkOptions<S>(options: AnyOptions<S>): void {
   if (!isObject(options)) throw new TypeError('createServer needs an options object')
   for (const [name, value] of Object.entries(options)) {
     if (Object.hasOwn(DEFAULT_LIMITS, name)) continue
@@ -76,12 +108,12 @@ export function checkOptions<I, S>(options: ServerOptions<I, S>): void {
     const [what, is] = OPTIONS[name as keyof typeof OPTIONS]
     if (value !== undefined && !is(value)) throw new TypeError(`${name} must be ${what}`)
   }
-  const { handler, port, host, unix, tls, server, subprotocols } = options
-  if (typeof handler?.message !== 'function') throw new TypeError('handler.message must be a function')
-  for (const name of ['init', 'handshake', 'opened', 'drained', 'closed'] as const) {
-    if (handler[name] !== undefined && typeof handler[name] !== 'function')
-      throw new TypeError(`handler.${name} must be a function`)
-  }
+  const { handler, routes, pathname, port, host, unix, tls, server, subprotocols } = options
+  if (routes === undefined) checkHandler(handler, 'handler')
+  else checkRoutes(options)
+  if (typeof pathname === 'string') checkPath(pathname, 'pathname')
+  if (isAsync(pathname)) throw new TypeError('pathname must not be async')
+  if (isAsync(options.origin)) throw new TypeError('origin must not be async')
   if ([port, unix, server].filter((place) => place !== undefined).length > 1) {
     throw new TypeError('give one of port, unix and server')
   }
@@ -95,4 +127,41 @@ export function checkOptions<I, S>(options: ServerOptions<I, S>): void {
   checkCompression(options.compression)
   const bad = subprotocols?.find((name) => !isToken(name))
   if (bad !== undefined) throw new RangeError(`not a subprotocol: ${JSON.stringify(bad)}`)
+}
+
+function checkRoutes<S>({ handler, routes = {}, pathname }: AnyOptions<S>): void {
+  if (handler !== undefined || pathname !== undefined) throw new TypeError('give routes, or handler and pathname')
+  const entries = Object.entries(routes)
+  if (entries.length === 0) throw new TypeError('routes must have a path')
+  for (const [path, one] of entries) {
+    checkPath(path, 'a path of routes')
+    checkHandler(one, `routes[${JSON.stringify(path)}]`)
+  }
+}
+
+function checkPath(path: string, name: string): void {
+  if (!path.startsWith('/')) throw new TypeError(`${name} must begin with a slash: ${JSON.stringify(path)}`)
+}
+
+function checkHandler(handler: unknown, name: string): void {
+  const callbacks = handler as (Record<string, unknown> & { message?: unknown; init?: unknown }) | null | undefined
+  if (typeof callbacks?.message !== 'function') throw new TypeError(`${name}.message must be a function`)
+  for (const known of CALLBACKS) {
+    const callback = callbacks[known]
+    if (callback !== undefined && typeof callback !== 'function') {
+      throw new TypeError(`${name}.${known} must be a function`)
+    }
+  }
+  if (isAsync(callbacks.init)) throw new TypeError(`${name}.init must not be async: its result is the first state`)
+  const isKnown = (key: string): boolean => (CALLBACKS as readonly string[]).includes(key)
+  const own = Object.keys(callbacks).find((key) => typeof callbacks[key] === 'function' && !isKnown(key))
+  const inherited = Object.getOwnPropertyNames(Object.getPrototypeOf(callbacks) ?? {})
+  const unknown = own ?? inherited.find((key) => FOREIGN_CALLBACK.test(key))
+  if (unknown === undefined) return
+  throw new TypeError(`there is no callback ${name}.${unknown}; there are ${CALLBACKS.join(', ')}`)
+}
+
+/** Was it written as `async`? One that returns a promise otherwise is noticed when it is called. */
+function isAsync(value: unknown): boolean {
+  return Object.prototype.toString.call(value) === '[object AsyncFunction]'
 }

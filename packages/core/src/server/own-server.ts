@@ -12,9 +12,10 @@ import { createServer as createTlsServer } from 'node:https'
 import type { Socket as TcpSocket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TlsOptions } from 'node:tls'
-import { isTaken, take } from '../connection/wire.ts'
+import { hear, isTaken, take } from '../connection/wire.ts'
 import { readClient } from '../handshake/proxy.ts'
 import { refusalResponse } from '../handshake/response.ts'
+import { offersHttp, offersWebSocket, passOverOffers } from '../handshake/upgrade-offers.ts'
 import type { ServerContext } from './context.ts'
 
 type OwnContext = Pick<ServerContext<unknown>, 'limits' | 'counters' | 'trusted' | 'report'>
@@ -50,12 +51,16 @@ export class OwnServer {
     }
     // The same for a request that asks first, which node would tell to go on.
     for (const event of ['request', 'checkContinue', 'checkExpectation']) this.http.on(event, required)
+    passOverOffers(this.http, (request) => offersWebSocket(request) || !offersHttp(request))
     this.http.on('upgrade', (request, socket, head) => {
+      // From this tick on node does not hear its errors any more.
+      hear(socket)
       // Behind a request that was answered 426, and with it the last of its connection.
       if (isTaken(request.socket)) (socket as TcpSocket).destroySoon()
       else onUpgrade(request, socket, head)
     })
     this.http.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+      hear(socket)
       // What cannot be read behind a request that was answered has its answer.
       if (isTaken(socket)) (socket as TcpSocket).destroySoon()
       else this.#onClientError(error, socket as TcpSocket)

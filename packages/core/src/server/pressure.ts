@@ -1,6 +1,8 @@
 // The memory that all sockets of one server hold together: unfinished input, and output that the kernel refused with what
 // waits behind it. Over `maxTotalBytes` new upgrades are refused, then the largest holders are closed.
 
+import type { Turn, TurnTask } from './turn.ts'
+
 /** Who holds bytes, and can be told to let go. */
 export interface Holder {
   readonly heldBytes: number
@@ -12,15 +14,17 @@ export interface Holder {
 const RELIEF = 0.9
 
 /** The account of one server. */
-export class Pressure {
+export class Pressure implements TurnTask {
   readonly #maxBytes: number
+  readonly #turn: Turn
   readonly #holders: () => Iterable<Holder>
   #input = 0
   #output = 0
   #scheduled = false
 
-  constructor(maxBytes: number, holders: () => Iterable<Holder>) {
+  constructor(maxBytes: number, turn: Turn, holders: () => Iterable<Holder>) {
     this.#maxBytes = maxBytes
+    this.#turn = turn
     this.#holders = holders
   }
 
@@ -34,11 +38,13 @@ export class Pressure {
     this.#input += delta
     if (delta > 0 && !this.#scheduled && this.#input > this.#maxBytes) {
       this.#scheduled = true
-      setImmediate(() => {
-        this.#scheduled = false
-        this.relieve()
-      })
+      this.#turn.atEnd(this)
     }
+  }
+
+  onTurnEnd(): void {
+    this.#scheduled = false
+    this.relieve()
   }
 
   /** Output may be one frame that many sockets share and that leaves within milliseconds: it is judged at the

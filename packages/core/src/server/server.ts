@@ -1,29 +1,42 @@
 // Edge: the server. It listens or is attached, receives upgrades, owns the set of connections, and ends them all.
 
+import { AsyncResource } from 'node:async_hooks'
 import type { IncomingMessage } from 'node:http'
 import type { Socket as TcpSocket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { inspect } from 'node:util'
+import { callSafely } from '../connection/call-safely.ts'
 import { Outbox } from '../connection/outbox.ts'
-import { isTaken, take } from '../connection/wire.ts'
+import { hear, isTaken, take } from '../connection/wire.ts'
 import type { Socket } from '../handler.ts'
 import { type Refusal, requestPath } from '../handshake/handshake.ts'
 import { readTrust } from '../handshake/proxy.ts'
-import { DRAINING, Upgrade } from '../handshake/upgrade.ts'
+import { DRAINING, type Route, Upgrade } from '../handshake/upgrade.ts'
 import { resolveLimits } from '../limits.ts'
 import { CloseCode } from '../protocol/close.ts'
 import { createDeflaters } from '../protocol/permessage-deflate.ts'
-import { ProtocolPool } from '../protocol/protocol.ts'
 import { AddressCounts } from './addresses.ts'
+import { type Attached, attach, detach } from './attachment.ts'
 import type { Member, Pending, ServerContext } from './context.ts'
 import { channels } from './diagnostics.ts'
-import { type DrainOptions, type DrainResult, drainAll, drainPlan } from './drain.ts'
+import { type DrainOptions, type DrainResult, drainAll, drainPlan, MAX_TIMER_MS, timeOut } from './drain.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { type Address, listenOn } from './listen.ts'
-import { checkOptions, type ErrorWhere, type ServerOptions } from './options.ts'
+import {
+  type AnyOptions,
+  checkOptions,
+  type ErrorWhere,
+  type Routes,
+  type RoutesOptions,
+  type ServerOptions,
+  type StateOf,
+} from './options.ts'
 import { OwnServer } from './own-server.ts'
 import { Pressure } from './pressure.ts'
+import { clearTimeout, setTimeout } from './real-time.ts'
+import { NOT_FOUND, routeOf } from './routes.ts'
 import { Counters, type Stats } from './stats.ts'
+import { Turn } from './turn.ts'
+import { warn } from './warn.ts'
 
 /** A WebSocket server, made by `createServer`. */
 export interface Server<S = unknown> {
@@ -32,9 +45,11 @@ export interface Server<S = unknown> {
    * nobody listens on is replaced.
    * @param options `signal`: aborts the attempt; once it listens, an abort closes the server. */
   listen(options?: { signal?: AbortSignal }): Promise<Address>
-  /** Takes an upgrade that a framework routed itself. A path that is not ours is answered 404.
+  /** Takes an upgrade that a framework routed itself. A path that is not ours is answered 404; a peer that has left
+   * meanwhile is neither opened nor closed.
+   * @param extra what `handshake` finds in `request.extra`: a session, a user.
    * @throws Error for a socket that was given before. */
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, extra?: unknown): void
   /** The open sockets. */
   readonly sockets: Iterable<Socket<S>>
   /** What the server counts; costs the same whatever the number of sockets. */
@@ -42,24 +57,27 @@ export interface Server<S = unknown> {
   /** Refuses new upgrades with 503 at once, closes the sockets in batches, queued data first, and terminates what is left
    * at the deadline. The server goes on refusing until `close`. */
   drain(options?: DrainOptions): Promise<DrainResult>
-  /** Closes every socket with 1001; resolves when each `closed` has been called and nothing is left that keeps the
-   * process alive. An attached http server goes on. */
+  /** Closes every socket with 1001; resolves when each `closed` has been called, what it returned has settled (for
+   * `closeTimeoutMs` at most) and nothing is left that keeps the process alive. An attached http server goes on. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
 
 /** Makes a server; it accepts nobody before `listen` (attached: at once).
  * @throws TypeError for a missing, unknown or wrongly typed option, RangeError for a wrong value. */
-export function createServer<I = undefined, S = I>(options: ServerOptions<I, S>): Server<S> {
+export function createServer<R extends Routes>(options: RoutesOptions<R>): Server<StateOf<R>>
+export function createServer<I = undefined, S = I>(options: ServerOptions<I, S>): Server<S>
+export function createServer<S>(options: AnyOptions<S>): Server<S> {
   checkOptions(options)
   return new SocketServer(options)
 }
 
-const NOT_FOUND: Refusal = { status: 404, error: 'not_found' }
+const NOT_TAKEN: Refusal = { ...NOT_FOUND, limit: 'handshakeTimeoutMs' }
 
-class SocketServer<I, S> implements Server<S> {
-  readonly #options: ServerOptions<I, S>
+class SocketServer<S> implements Server<S> {
+  readonly #options: AnyOptions<S>
   readonly #context: ServerContext<S>
+  readonly #scope: AsyncResource
   readonly #connections = new Set<Member<S>>()
   readonly #upgrades = new Set<Pending>()
   readonly #own: OwnServer | null
@@ -67,22 +85,25 @@ class SocketServer<I, S> implements Server<S> {
   #listening: Promise<Address> | null = null
   #closing: Promise<void> | null = null
   #draining: Promise<DrainResult> | null = null
-  #waiting: (() => void)[] = []
+  /** Promises of `closed` that have not settled. */
+  #telling = 0
+  #waiting: { state: 'gone' | 'told'; resolve: () => void }[] = []
 
-  constructor(options: ServerOptions<I, S>) {
+  constructor(options: AnyOptions<S>) {
     this.#options = options
-    const { handler, origin = 'same', subprotocols = [], port, unix } = options
+    const { origin = 'same', subprotocols = [], port, unix } = options
     const [connections, upgrades] = [this.#connections, this.#upgrades]
     const limits = resolveLimits(options)
-    const pressure = new Pressure(limits.maxTotalBytes, () => [...connections, ...upgrades])
-    const heartbeat = new Heartbeat(limits, [connections, upgrades], () => {
+    const scope = new AsyncResource('RoomcastServer')
+    const turn = new Turn(scope)
+    const pressure = new Pressure(limits.maxTotalBytes, turn, () => [...connections, ...upgrades])
+    const heartbeat = new Heartbeat(limits, [connections, upgrades], scope, () => {
       pressure.relieve()
       if (connections.size + upgrades.size === 0) heartbeat.stop()
     })
-    const protocols = (deflate: boolean): ProtocolPool => new ProtocolPool(limits.maxMessageBytes, deflate)
     const addresses = new AddressCounts(limits.maxConnectionsPerAddress)
+    this.#scope = scope
     this.#context = {
-      handler,
       limits,
       pressure,
       heartbeat,
@@ -92,15 +113,16 @@ class SocketServer<I, S> implements Server<S> {
       origin,
       subprotocols,
       counters: new Counters(this),
-      outbox: new Outbox(limits.sliceMs),
+      turn,
+      outbox: new Outbox(turn, limits.sliceMs),
       trusted: readTrust(options.trustProxy),
       deflaters: createDeflaters(options.compression),
-      protocols: { plain: protocols(false), deflate: protocols(true) },
       leaving: false,
       report: (error, where, socket) => this.#report(error, where, socket),
-      forget: (connection) => {
+      forget: (connection, told) => {
         connections.delete(connection)
-        addresses.give(connection.remoteAddress)
+        addresses.give(connection.socket.remoteAddress)
+        if (told !== undefined) this.#waitFor(told)
         this.#checkEmpty()
       },
       forgetUpgrade: (upgrade) => {
@@ -110,7 +132,7 @@ class SocketServer<I, S> implements Server<S> {
     }
     const own = port !== undefined || unix !== undefined
     this.#own = own ? new OwnServer(options.tls, this.#context, this.upgrade.bind(this)) : null
-    options.server?.on('upgrade', this.#onAttachedUpgrade)
+    if (options.server !== undefined) attach(options.server, this.#attached)
   }
 
   async listen({ signal }: { signal?: AbortSignal } = {}): Promise<Address> {
@@ -129,16 +151,16 @@ class SocketServer<I, S> implements Server<S> {
     }
   }
 
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, extra?: unknown): void {
     if (isTaken(socket)) throw new Error('this socket has been given to upgrade() before')
-    this.#receive(request, socket, head, this.#refusalOf(request))
+    this.#receive(request, socket, head, this.#routeOf(request), extra)
   }
 
   get sockets(): Iterable<Socket<S>> {
     const all = this.#connections
     return {
       *[Symbol.iterator]() {
-        for (const socket of all) if (socket.readyState === 'open') yield socket
+        for (const { socket } of all) if (socket.readyState === 'open') yield socket
       },
     }
   }
@@ -152,12 +174,14 @@ class SocketServer<I, S> implements Server<S> {
     const plan = drainPlan(options)
     if (options.signal?.aborted) return Promise.reject(options.signal.reason)
     this.#leave()
-    this.#draining = drainAll(this.#connections, () => this.#empty(), plan, options.signal).catch((error: unknown) => {
-      // Given up: back to work, unless the server has been closed meanwhile.
-      this.#draining = null
-      this.#context.leaving = this.#closing !== null
-      throw error
-    })
+    this.#draining = drainAll(this.#connections, (state) => this.#empty(state), plan, options.signal).catch(
+      (error: unknown) => {
+        // Given up: back to work, unless the server has been closed meanwhile.
+        this.#draining = null
+        this.#context.leaving = this.#closing !== null
+        throw error
+      },
+    )
     return this.#draining
   }
 
@@ -172,13 +196,16 @@ class SocketServer<I, S> implements Server<S> {
 
   async #close(): Promise<void> {
     this.#leave()
-    this.#options.server?.off('upgrade', this.#onAttachedUpgrade)
+    if (this.#options.server !== undefined) detach(this.#options.server, this.#attached)
     // An attempt to listen that is under way must come to its end first.
     await this.#listening?.catch(() => {})
     this.#signal?.removeEventListener('abort', this.#onAbort)
     const released = this.#own?.close()
-    for (const connection of this.#connections) connection.close(CloseCode.GOING_AWAY, 'server is closing')
-    await this.#empty()
+    for (const { socket } of this.#connections) socket.close(CloseCode.GOING_AWAY, 'server is closing')
+    await this.#empty('gone')
+    const told = new AbortController()
+    await Promise.race([this.#empty('told'), timeOut(this.#context.limits.closeTimeoutMs, told.signal)])
+    told.abort()
     this.#own?.destroyRest()
     await released
     this.#context.heartbeat.stop()
@@ -192,63 +219,65 @@ class SocketServer<I, S> implements Server<S> {
     for (const upgrade of this.#upgrades) upgrade.refuse(DRAINING)
   }
 
-  readonly #onAttachedUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    const refusal = this.#refusalOf(request)
-    // Another listener may know the path; when ours is the only one, the peer would wait for ever.
-    const alone = (this.#options.server?.listenerCount('upgrade') ?? 0) <= 1
-    if (!isTaken(socket) && (refusal !== NOT_FOUND || alone)) this.#receive(request, socket, head, refusal)
-  }
-
-  #receive(request: IncomingMessage, socket: Duplex, head: Buffer, refusal: Refusal | null): void {
+  #receive(request: IncomingMessage, socket: Duplex, head: Buffer, route: Route<S>, extra?: unknown): void {
     take(socket)
+    hear(socket)
     // The peer left before a framework decided: nothing more would be heard of it.
-    if (!socket.destroyed) new Upgrade(this.#context, request, socket as TcpSocket, head).begin(request, refusal)
+    if (!socket.destroyed) new Upgrade(this.#context, request, socket as TcpSocket, head, extra).begin(request, route)
   }
 
-  /** Why the request's path is refused; null: it is ours. */
-  #refusalOf(request: IncomingMessage): Refusal | null {
-    const { pathname } = this.#options
-    if (pathname === undefined) return null
-    const path = requestPath(request.url ?? '')
-    try {
-      return (typeof pathname === 'string' ? pathname === path : pathname(path)) ? null : NOT_FOUND
-    } catch (error) {
-      this.#report(error, 'pathname')
-      return { status: 500, error: 'internal_error' }
-    }
+  /** What an http server that this one is attached to knows of it. */
+  readonly #attached: Attached = {
+    offer: (request, socket, head) => {
+      const route = this.#routeOf(request)
+      if ('refusal' in route && route.refusal === NOT_FOUND) return false
+      this.#receive(request, socket, head, route)
+      return true
+    },
+    refuseUnknown: (request, socket, head, { late }) => {
+      this.#receive(request, socket, head, { refusal: late ? NOT_TAKEN : NOT_FOUND })
+    },
+    afterHandshakeTimeout: (work) => {
+      const ms = Math.min(this.#context.limits.handshakeTimeoutMs, MAX_TIMER_MS)
+      const timer = this.#scope.runInAsyncScope(setTimeout, undefined, work, ms) as NodeJS.Timeout
+      timer.unref()
+      return () => clearTimeout(timer)
+    },
+  }
+
+  #routeOf(request: IncomingMessage): Route<S> {
+    return routeOf(this.#options, requestPath(request.url ?? ''), (error) => this.#report(error, 'pathname'))
   }
 
   #report(error: unknown, where: ErrorWhere, socket?: Socket<S>): void {
     if (channels.error.hasSubscribers) channels.error.publish({ server: this, error, where, socket })
     const { onError } = this.#options
-    if (onError === undefined) return warn(error)
-    try {
-      const result: unknown = onError(error, socket === undefined ? { where } : { where, socket })
-      if (result instanceof Promise) result.catch(warn)
-    } catch (thrown) {
-      warn(thrown)
-    }
+    if (onError === undefined) return warn(error, where)
+    const failed = (thrown: unknown): void => warn(thrown, 'onError')
+    void callSafely(() => onError(error, socket === undefined ? { where } : { where, socket }), failed)
   }
 
-  /** Resolves when no connection and no upgrade is left. */
-  #empty(): Promise<void> {
+  #waitFor(told: Promise<void>): void {
+    this.#telling++
+    void told.then(() => {
+      this.#telling--
+      this.#checkEmpty()
+    })
+  }
+
+  /** Resolves when no connection and no upgrade is left; `'told'`: and what `closed` returned has settled. */
+  #empty(state: 'gone' | 'told'): Promise<void> {
     return new Promise((resolve) => {
-      this.#waiting.push(resolve)
+      this.#waiting.push({ state, resolve })
       this.#checkEmpty()
     })
   }
 
   #checkEmpty(): void {
     // Refused upgrades linger for a moment: a drain that waited for them would never end while clients come back.
-    const left = this.#connections.size + (this.#closing === null ? 0 : this.#upgrades.size)
-    if (left === 0) for (const resolve of this.#waiting.splice(0)) resolve()
-  }
-}
-
-function warn(error: unknown): void {
-  try {
-    process.emitWarning(error instanceof Error ? error : inspect(error))
-  } catch {
-    process.emitWarning('an error was caught that cannot be shown')
+    if (this.#connections.size + (this.#closing === null ? 0 : this.#upgrades.size) > 0) return
+    const waiting = this.#waiting
+    this.#waiting = waiting.filter(({ state }) => state === 'told' && this.#telling > 0)
+    for (const one of waiting) if (!this.#waiting.includes(one)) one.resolve()
   }
 }

@@ -5,6 +5,7 @@ import type { CloseInfo, Socket } from '../handler.ts'
 import { requestPath } from '../handshake/handshake.ts'
 import type { Limits } from '../limits.ts'
 import { channels } from './diagnostics.ts'
+import { queueMicrotask } from './real-time.ts'
 
 /** What `server.stats()` gives: counts since the server was made, but for `sockets` and `pendingHandshakes`, which are
  * of this moment. */

@@ -1,5 +1,4 @@
-// Small messages are framed next to one another in memory that all sockets share. Whoever writes what and when, each peer
-// gets its own, in the order of acceptance, and nothing of another's.
+// Whoever writes what and when, each peer gets its own, in the order of acceptance, and nothing of another's.
 
 import { Buffer } from 'node:buffer'
 import { bin, txt } from '@roomcast/core'
@@ -13,7 +12,7 @@ afterEach(cleanUp)
 
 const SOCKETS = 3
 
-// Around what still counts as small, around the header's first step, and enough of them to use up several slabs.
+// Around where a header or a way of framing changes.
 const length = fc.oneof(fc.nat(130), fc.integer({ min: 124, max: 128 }), fc.integer({ min: 1018, max: 1030 }))
 const step = fc.record({
   to: fc.nat(SOCKETS - 1),

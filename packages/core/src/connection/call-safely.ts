@@ -1,0 +1,31 @@
+// Calling what a user wrote, so that whatever it does harms nobody else.
+
+/** Is it a promise, or something like one? */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}
+
+/** Calls `work`; what it throws, or what a promise that it returns rejects with, goes to `onError`.
+ * @returns when that promise has settled; never rejects. undefined: it returned none. */
+export function callSafely(work: () => unknown, onError: (error: unknown) => void): Promise<void> | undefined {
+  try {
+    const result = work()
+    return isThenable(result) ? Promise.resolve(result).then(() => {}, onError) : undefined
+  } catch (error) {
+    onError(error)
+    return undefined
+  }
+}
+
+/** A promise that nobody waits for: were its rejection not heard, it would end the process. */
+export function hearRejection(promise: PromiseLike<unknown>): void {
+  Promise.resolve(promise).catch(() => {})
+}
+
+/** What a predicate says. A promise is truthy: one that is async must not let everybody in.
+ * @throws TypeError for a promise, whose rejection then ends nothing. */
+export function answerOf(answer: unknown): boolean {
+  if (!isThenable(answer)) return Boolean(answer)
+  hearRejection(answer)
+  throw new TypeError('a predicate must not be async')
+}

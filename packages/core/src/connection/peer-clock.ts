@@ -1,0 +1,86 @@
+// What one peer's bytes and silences mean: whether it is there, and whether it sends control frames faster than it may.
+// Pure: the heartbeat tells the time, the connection does what comes out.
+
+import type { Limits } from '../limits.ts'
+import type { Heartbeat } from '../server/heartbeat.ts'
+
+/** The control frames of so long may come at once, in ms. */
+const BURST_MS = 1000
+
+export class PeerClock {
+  #lastByteAt: number // like the next in the heartbeat's time; 0: not running
+  #pingedAt = 0
+  /** Pings that the peer has not answered: as many pongs are no flood. */
+  #unanswered = 0
+  /** How long what the peer sent has waited, by our doing, in ms: it comes all at once. */
+  #heldMs = 0
+  /** When the control frames so far were due at the rate that is allowed, in the heartbeat's time for peers. */
+  #controlDue = 0
+
+  constructor(now: number) {
+    this.#lastByteAt = now
+  }
+
+  /** Bytes came. */
+  heard(now: number): void {
+    this.#lastByteAt = now
+    this.#pingedAt = 0
+  }
+
+  /** A ping went out. */
+  pinged(): void {
+    this.#unanswered++
+  }
+
+  /** A pong came; false: nobody had asked for it. */
+  answered(): boolean {
+    if (this.#unanswered === 0) return false
+    this.#unanswered--
+    return true
+  }
+
+  silentMs(now: number): number {
+    return now - this.#lastByteAt
+  }
+
+  /** Time has passed in which its bytes were read.
+   * @param takenAt when the kernel last took bytes that it had refused: a peer that reads slowly lives. */
+  tick(now: number, elapsed: number, takenAt: number, limits: Limits): 'ping' | 'lost' | null {
+    this.#heldMs = Math.max(0, this.#heldMs - elapsed)
+    if (this.#pingedAt > 0) return now - Math.max(this.#pingedAt, takenAt) >= limits.pongTimeoutMs ? 'lost' : null
+    if (this.silentMs(now) < limits.idleTimeoutMs) return null
+    this.#pingedAt = now
+    return 'ping'
+  }
+
+  /** Time has passed in which what the peer sent waited, by our doing: the clocks stand still, and only what is sent tells
+   * whether anybody is there. A peer whose TCP connection is gone answers one ping with a reset, which the next one meets. */
+  tickHolding(elapsed: number, { idleTimeoutMs, pongTimeoutMs }: Limits): 'ping' | null {
+    this.#lastByteAt += elapsed
+    if (this.#pingedAt > 0) this.#pingedAt += elapsed
+    const pingsBy = (ms: number): number =>
+      ms < idleTimeoutMs ? 0 : 1 + Math.floor((ms - idleTimeoutMs) / pongTimeoutMs)
+    const before = pingsBy(this.#heldMs)
+    this.#heldMs += elapsed
+    return pingsBy(this.#heldMs) > before ? 'ping' : null
+  }
+
+  /** Counts a control frame; false: more than `maxControlFramesPerSecond`. A second's worth may come at once, and what
+   * was sent while nothing was read. */
+  mayControl(heartbeat: Heartbeat, { maxControlFramesPerSecond }: Limits): boolean {
+    // The heartbeat may not have noticed yet that the process was away.
+    if (!this.#isDue(heartbeat, maxControlFramesPerSecond)) heartbeat.catchUp()
+    if (!this.#isDue(heartbeat, maxControlFramesPerSecond)) return false
+    this.#controlDue = this.#nextDue(heartbeat, maxControlFramesPerSecond)
+    return true
+  }
+
+  #isDue(heartbeat: Heartbeat, perSecond: number): boolean {
+    // Half a millisecond more than a second, as fractions do not add up exactly.
+    return this.#nextDue(heartbeat, perSecond) - heartbeat.peerNow <= BURST_MS + 0.5
+  }
+
+  #nextDue({ peerNow, absentMs }: Heartbeat, perSecond: number): number {
+    return Math.max(this.#controlDue, peerNow - absentMs - this.#heldMs) + 1000 / perSecond
+  }
+}

@@ -1,0 +1,98 @@
+// Edge: our servers on one http server of the application's. They share one 'upgrade' listener, so that several of ours
+// count as one beside listeners that are not ours.
+
+import type { Server as HttpServer, IncomingMessage } from 'node:http'
+import type { Server as HttpsServer } from 'node:https'
+import type { Duplex } from 'node:stream'
+import { hear, isTaken, isUsed, unhear } from '../connection/wire.ts'
+import { offersHttp, offersWebSocket, passOverOffers } from '../handshake/upgrade-offers.ts'
+import { queueMicrotask } from './real-time.ts'
+
+type Host = HttpServer | HttpsServer
+
+/** A server of ours that is attached. */
+export interface Attached {
+  /** Takes an upgrade to a path of its own; false: the path is another's. */
+  offer(request: IncomingMessage, socket: Duplex, head: Buffer): boolean
+  /** Answers 404 to an upgrade that is nobody's: at once, or when nobody took it in time. */
+  refuseUnknown(request: IncomingMessage, socket: Duplex, head: Buffer, options: { late: boolean }): void
+  /** Calls `work` once after `handshakeTimeoutMs`; what it returns cancels that. */
+  afterHandshakeTimeout(work: () => void): () => void
+}
+
+const ALL = new WeakMap<Host, Attachment>()
+
+/** Attaches `server` to `host`. */
+export function attach(host: Host, server: Attached): void {
+  const attachment = ALL.get(host) ?? new Attachment(host)
+  ALL.set(host, attachment)
+  attachment.add(server)
+}
+
+/** Takes it back. */
+export function detach(host: Host, server: Attached): void {
+  ALL.get(host)?.remove(server)
+}
+
+class Attachment {
+  readonly #host: Host
+  #servers: Attached[] = []
+
+  constructor(host: Host) {
+    this.#host = host
+    passOverOffers(host, (request) => {
+      if (this.#servers.length === 0 || offersWebSocket(request)) return true
+      // Another protocol may be the business of a listener that is not ours.
+      return this.#hasForeign() && !offersHttp(request)
+    })
+  }
+
+  add(server: Attached): void {
+    if (this.#servers.length === 0) this.#host.on('upgrade', this.#onUpgrade)
+    this.#servers = [...this.#servers, server]
+  }
+
+  remove(server: Attached): void {
+    this.#servers = this.#servers.filter((one) => one !== server)
+    if (this.#servers.length === 0) this.#host.off('upgrade', this.#onUpgrade)
+  }
+
+  #hasForeign(): boolean {
+    return this.#host.listeners('upgrade').some((listener) => listener !== this.#onUpgrade)
+  }
+
+  readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    hear(socket)
+    if (isTaken(socket)) return
+    if (offersWebSocket(request)) {
+      for (const server of this.#servers) if (server.offer(request, socket, head)) return
+    }
+    const last = this.#servers.at(-1)
+    if (last === undefined) return
+    if (this.#hasForeign()) this.#waitForTaker(last, request, socket, head)
+    else last.refuseUnknown(request, socket, head, { late: false })
+  }
+
+  /** A listener that is not ours may take it, now or later; when none does, the peer would wait for ever. */
+  #waitForTaker(last: Attached, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const written = bytesWritten(socket)
+    const isTheirs = (): boolean => isUsed(socket) || bytesWritten(socket) > written
+    const cancel = last.afterHandshakeTimeout(() => {
+      if (isTheirs()) unhear(socket)
+      else last.refuseUnknown(request, socket, head, { late: true })
+    })
+    socket.once('close', cancel)
+    // Once every listener has been called.
+    queueMicrotask(() => {
+      if (!isTheirs()) return
+      unhear(socket)
+      socket.off('close', cancel)
+      cancel()
+    })
+  }
+}
+
+/** Only TCP sockets count them. */
+function bytesWritten(socket: Duplex): number {
+  return (socket as { bytesWritten?: number }).bytesWritten ?? 0
+}
