@@ -21,7 +21,7 @@ const PURE_HANDSHAKE = ['handshake', 'extension', 'grammar', 'response', 'deflat
 )
 const MAX_FILE_LINES = 300
 // The aim was 2,400 with docs; what is above it, and why, is in core's README. A ceiling, to be lowered.
-const MAX_CORE_LINES = 4150
+const MAX_CORE_LINES = 4350
 
 /** `import … from 'x'`, `export … from 'x'`, `import 'x'` and `import('x')`. */
 const IMPORT = /^(?:import|export)\s[^'"=();]*\sfrom\s+'([^']+)'|^import\s+'([^']+)'|\bimport\('([^']+)'\)/gm

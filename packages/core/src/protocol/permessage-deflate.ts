@@ -8,6 +8,7 @@ import { constants, deflateRawSync, inflateRawSync } from 'node:zlib'
 import { CloseCode } from './close.ts'
 import { ProtocolError } from './errors.ts'
 import { headerLength, RSV1, writeHeader } from './frame.ts'
+import { EMPTY } from './parser.ts'
 
 /** What is compressed, and how. */
 export interface CompressionOptions {
@@ -68,24 +69,80 @@ export function createDeflaters(
 /** What a flushed deflate block ends in, and each message leaves out. §7.2.1, §7.2.2. */
 const TAIL = Buffer.from([0x00, 0x00, 0xff, 0xff])
 
-/** The payload of a compressed message.
- * @throws ProtocolError 1009 as soon as it inflates to more than `maxBytes`, 1007 for what is not deflate data. */
+/** What is put behind a message before it is inflated: the four bytes that it left out, and an empty final block. zlib
+ * comes to that block only if the message ended where a block ends, so one that was cut short is noticed. */
+const END = Buffer.from([...TAIL, 0x03, 0x00])
+
+/** How many deflate streams one message may consist of. A peer may begin a new one with each flush (§7.2.1), and every
+ * stream costs zlib's set-up, about as much as a small message does. With this bound a message of 1 KiB costs a few
+ * milliseconds, whatever is in it, and a message of 1 MiB may still be flushed every 8 KiB. */
+export const MAX_STREAMS = 128
+
+/** How far deflate data can refer back. RFC 1951 §2. */
+const MAX_WINDOW_BYTES = 32_768
+
+/** The payload of a compressed message. It may be several deflate streams: a block with BFINAL ends one, and the next
+ * begins at the next byte (§7.2.1). The RFC has one sliding window for all of a message, so each stream may refer to what
+ * the ones before it inflated to; one that does not is not disturbed by that.
+ * @throws ProtocolError 1009 as soon as it inflates to more than `maxBytes`, 1007 for what is not deflate data or ends
+ * within a block, 1008 for more than `MAX_STREAMS`. */
 export function inflate(payload: Buffer, maxBytes: number): Buffer {
-  try {
-    const data = inflateRawSync(Buffer.concat([payload, TAIL]), {
-      finishFlush: constants.Z_SYNC_FLUSH,
-      maxOutputLength: Math.min(maxBytes, bufferConstants.MAX_LENGTH),
-    })
-    // zlib gives a slice of a buffer of its own size: a small message must not pin it.
-    return data.length * 2 >= data.buffer.byteLength ? data : Buffer.from(data)
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ERR_BUFFER_TOO_LARGE') {
-      throw new ProtocolError('message too big', CloseCode.MESSAGE_TOO_BIG, '10.4', 'maxMessageBytes')
+  // A zlib that has nothing to flush gives nothing, also for an empty message.
+  if (payload.length === 0) return payload
+  const input = Buffer.concat([payload, END])
+  const parts: Buffer[] = []
+  let dictionary: Buffer | undefined
+  let length = 0
+  let at = 0
+  while (at < payload.length) {
+    if (parts.length === MAX_STREAMS) {
+      throw new ProtocolError('too many deflate streams', CloseCode.POLICY_VIOLATION, '')
     }
-    if (!code?.startsWith('Z_')) throw new ProtocolError('cannot inflate', CloseCode.INTERNAL_ERROR, '')
-    throw new ProtocolError('corrupt compressed data', CloseCode.INVALID_PAYLOAD, '')
+    const { data, consumed } = inflateStream(input.subarray(at), dictionary, maxBytes - length)
+    parts.push(data)
+    length += data.length
+    at += consumed
+    const recent = data.subarray(-MAX_WINDOW_BYTES)
+    if (at < payload.length) dictionary = Buffer.concat([dictionary ?? EMPTY, recent]).subarray(-MAX_WINDOW_BYTES)
   }
+  // The last stream ends with the message, with the four bytes that the message left out, or with our own block. One that
+  // ends elsewhere took some of these bytes for its own.
+  if (at !== payload.length && at !== payload.length + TAIL.length && at !== input.length) throw corrupt()
+  if (parts.length > 1) return Buffer.concat(parts, length)
+  const data = parts[0]!
+  // zlib gives a slice of a buffer of its own size: a small message must not pin it.
+  return data.length * 2 >= data.buffer.byteLength ? data : Buffer.from(data)
+}
+
+/** The first deflate stream in `input`, and how many bytes it takes there. */
+function inflateStream(
+  input: Buffer,
+  dictionary: Buffer | undefined,
+  maxBytes: number,
+): { data: Buffer; consumed: number } {
+  try {
+    const { buffer, engine } = inflateRawSync(input, {
+      // zlib knows no limit of nothing.
+      maxOutputLength: Math.min(Math.max(maxBytes, 1), bufferConstants.MAX_LENGTH),
+      info: true,
+      ...(dictionary !== undefined && dictionary.length > 0 && { dictionary }),
+    }) as unknown as { buffer: Buffer; engine: { bytesWritten: number } }
+    if (buffer.length > maxBytes) throw tooBig()
+    return { data: buffer, consumed: engine.bytesWritten }
+  } catch (error) {
+    if (error instanceof ProtocolError) throw error
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ERR_BUFFER_TOO_LARGE') throw tooBig()
+    throw code?.startsWith('Z_') ? corrupt() : new ProtocolError('cannot inflate', CloseCode.INTERNAL_ERROR, '')
+  }
+}
+
+function tooBig(): ProtocolError {
+  return new ProtocolError('message too big', CloseCode.MESSAGE_TOO_BIG, '10.4', 'maxMessageBytes')
+}
+
+function corrupt(): ProtocolError {
+  return new ProtocolError('corrupt compressed data', CloseCode.INVALID_PAYLOAD, '')
 }
 
 /** Checks the `compression` option.

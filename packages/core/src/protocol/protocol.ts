@@ -20,6 +20,8 @@ export interface MessageEvent {
   readonly type: 'message'
   readonly data: Buffer
   readonly opcode: Opcode
+  /** It was compressed: what it cost does not show in its size. */
+  readonly inflated: boolean
 }
 
 /** The connection has failed: send `owed` (null: our Close is sent already), then end TCP. §7.1.7. */
@@ -142,7 +144,7 @@ export class Protocol {
     if (!p.last || !p.fin) return null
     this.#message = null
     const data = message.finish()
-    return this.#compressed ? this.#inflated(data) : { type: 'message', data, opcode: this.#text ? 'text' : 'binary' }
+    return this.#compressed ? this.#inflated(data) : this.#messageEvent(data)
   }
 
   /** The common case: one frame, all of it in one chunk. */
@@ -153,15 +155,18 @@ export class Protocol {
     // The message is the user's to keep: a view, where a copy would pin as much memory as it does, else a copy.
     const view = chunk.subarray(start, end)
     const pinned = chunk.buffer.byteLength
-    const data = pinned <= POOL_BYTES || view.length * 2 >= pinned ? view : Buffer.from(view)
-    return { type: 'message', data, opcode: this.#text ? 'text' : 'binary' }
+    return this.#messageEvent(pinned <= POOL_BYTES || view.length * 2 >= pinned ? view : Buffer.from(view))
   }
 
   /** A compressed message, of which only the inflated bytes can be UTF-8. RFC 7692 §6.2. */
   #inflated(payload: Buffer): ProtocolEvent {
     const data = inflate(payload, this.#maxMessageBytes)
     if (this.#text && !isWholeUtf8(data, 0, data.length)) throw invalidText()
-    return { type: 'message', data, opcode: this.#text ? 'text' : 'binary' }
+    return this.#messageEvent(data)
+  }
+
+  #messageEvent(data: Buffer): MessageEvent {
+    return { type: 'message', data, opcode: this.#text ? 'text' : 'binary', inflated: this.#compressed }
   }
 
   #controlPiece(): ProtocolEvent | null {
