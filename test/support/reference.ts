@@ -47,13 +47,21 @@ export function utf8Verdict(bytes: Uint8Array): Utf8Verdict {
   return 'whole'
 }
 
+export interface ReferenceOptions {
+  maxMessageBytes?: number
+  deflate?: boolean
+  /** How much of its earlier messages a client's compressed ones may refer to. */
+  clientWindowBytes?: number
+}
+
 /** The events of a connection that got `wire`, as `observe` words them; a failure is told by its code alone. */
-export function reference(wire: Buffer, options: { maxMessageBytes?: number; deflate?: boolean } = {}): string[] {
-  const { maxMessageBytes = 1024 * 1024, deflate = false } = options
+export function reference(wire: Buffer, options: ReferenceOptions = {}): string[] {
+  const { maxMessageBytes = 1024 * 1024, deflate = false, clientWindowBytes = 0 } = options
   const events: string[] = []
   let opcode: 'text' | 'binary' = 'text'
   let compressed = false
   let message: Buffer | null = null
+  let context = Buffer.alloc(0)
   let fragments = 0
   let empty = 0
   for (let at = 0; at + 2 <= wire.length; ) {
@@ -102,9 +110,10 @@ export function reference(wire: Buffer, options: { maxMessageBytes?: number; def
     message = Buffer.concat([message ?? Buffer.alloc(0), payload])
     const last = whole && byte0 >= 0x80
     if (compressed && last) {
-      const inflated = inflate(message, maxMessageBytes)
+      const inflated = inflate(message, maxMessageBytes, context)
       if (typeof inflated === 'string') return [...events, inflated]
       message = inflated
+      if (clientWindowBytes > 0) context = Buffer.concat([context, message]).subarray(-clientWindowBytes)
     }
     const verdict = opcode === 'text' && (!compressed || last) ? utf8Verdict(message) : 'whole'
     if (verdict === 'bad' || (last && verdict === 'cut')) return [...events, 'failure 1007']
@@ -117,17 +126,18 @@ export function reference(wire: Buffer, options: { maxMessageBytes?: number; def
   return events
 }
 
-/** RFC 7692 §7.2.2, with no context before it: one deflate stream after the other, until the message is used up. */
-function inflate(payload: Buffer, maxMessageBytes: number): Buffer | string {
+/** RFC 7692 §7.2.2: one deflate stream after the other, until the message is used up; each may refer to what was before. */
+function inflate(payload: Buffer, maxMessageBytes: number, context: Buffer): Buffer | string {
   const whole = Buffer.concat([payload, Buffer.of(0, 0, 0xff, 0xff)])
   let message = Buffer.alloc(0)
   for (let at = 0, streams = 0; at < payload.length; streams++) {
     if (streams === MAX_STREAMS) return 'failure 1008'
     // zlib says how far it came in a stream that ends; in one that does not, an end is put behind it.
     const rest = Buffer.concat([whole.subarray(at), EMPTY_FINAL_BLOCK])
-    const dictionary = message.length > 0 ? message.subarray(-32_768) : undefined
+    const dictionary = Buffer.concat([context, message]).subarray(-32_768)
     try {
-      const options = { info: true, maxOutputLength: maxMessageBytes + 1, ...(dictionary && { dictionary }) }
+      const before = dictionary.length > 0 ? { dictionary } : {}
+      const options = { info: true, maxOutputLength: maxMessageBytes + 1, ...before }
       const { buffer, engine } = inflateRawSync(rest, options) as unknown as {
         buffer: Buffer
         engine: { bytesWritten: number }

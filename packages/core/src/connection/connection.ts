@@ -60,7 +60,7 @@ export class Connection<S> implements Socket<S>, ReadOwner<S>, QueueOwner, Beati
     this.remoteAddress = accepted.remoteAddress
     this.subprotocol = accepted.subprotocol
     this.#deflater = accepted.deflater
-    this.#reader = new Reader(context, this, stream, accepted.deflater !== null)
+    this.#reader = new Reader(context, this, stream, accepted.clientWindowBytes)
     this.#queue = new SendQueue(context, stream, this)
     this.#lastByteAt = context.heartbeat.now
     context.counters.sockets++

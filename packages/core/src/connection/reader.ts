@@ -37,6 +37,7 @@ export class Reader<S> {
   readonly #owner: ReadOwner<S>
   readonly #stream: TcpSocket
   readonly #protocols: ProtocolPool
+  readonly #clientWindowBytes: number
   /** null: nothing is under way. */
   #protocol: Protocol | null = null
   /** The message that waits for a callback, or for `resume`. */
@@ -55,15 +56,17 @@ export class Reader<S> {
   /** When the message under way began, in the heartbeat's time; 0: none is. */
   #messageSince = 0
 
-  constructor(context: ServerContext<S>, owner: ReadOwner<S>, stream: TcpSocket, deflate: boolean) {
+  /** @param clientWindowBytes null: permessage-deflate was not negotiated. */
+  constructor(context: ServerContext<S>, owner: ReadOwner<S>, stream: TcpSocket, clientWindowBytes: number | null) {
     this.#context = context
     this.#owner = owner
     this.#stream = stream
-    this.#protocols = deflate ? context.protocols.deflate : context.protocols.plain
+    this.#protocols = clientWindowBytes === null ? context.protocols.plain : context.protocols.deflate
+    this.#clientWindowBytes = clientWindowBytes ?? 0
   }
 
   get #begun(): Protocol {
-    this.#protocol ??= this.#protocols.take()
+    this.#protocol ??= this.#protocols.take(this.#clientWindowBytes)
     return this.#protocol
   }
 

@@ -197,7 +197,7 @@ export class Upgrade<S> implements Sink, Pending {
     if (this.#stream.destroyed) return this.#leave()
     const subprotocol = this.#chooseSubprotocol(opening, acceptance.subprotocol)
     const { connections, upgrades, deflaters } = this.#context
-    const deflate = deflaters && negotiateDeflate(opening.extensions)
+    const deflate = deflaters && negotiateDeflate(opening.extensions, deflaters)
     const response = switchingProtocols({
       acceptKey: opening.acceptKey,
       subprotocol,
@@ -212,6 +212,7 @@ export class Upgrade<S> implements Sink, Pending {
       remoteAddress: this.#client.address,
       subprotocol,
       deflater: deflate && deflaters[deflate.windowBits],
+      clientWindowBytes: deflate?.clientWindowBytes ?? null,
     })
     upgrades.delete(this)
     connections.add(connection)

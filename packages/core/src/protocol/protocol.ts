@@ -7,6 +7,7 @@
 
 import { Buffer } from 'node:buffer'
 import { CloseCode, readClose } from './close.ts'
+import { ContextWindow } from './context-window.ts'
 import { ProtocolError } from './errors.ts'
 import { OpcodeByte } from './frame.ts'
 import { closeFrame, type Opcode, pongFrame } from './framed.ts'
@@ -49,6 +50,10 @@ const PONG: ProtocolEvent = { type: 'pong' }
 export class Protocol {
   readonly #parser: FrameParser
   readonly #maxMessageBytes: number
+  /** How much of a client's context is kept, in bytes; 0: it has agreed to keep none. */
+  clientWindowBytes: number
+  /** null: no message was compressed yet. */
+  #window: ContextWindow | null = null
   #message: MessageBuffer | null = null
   #control: Buffer | null = null
   #controlBytes = 0
@@ -57,8 +62,9 @@ export class Protocol {
   #closeSent = false
   #ended = false
 
-  constructor(options: { maxMessageBytes: number; deflate?: boolean }) {
+  constructor(options: { maxMessageBytes: number; deflate?: boolean; clientWindowBytes?: number }) {
     this.#maxMessageBytes = options.maxMessageBytes
+    this.clientWindowBytes = options.clientWindowBytes ?? 0
     this.#parser = new FrameParser(options.maxMessageBytes, options.deflate === true)
   }
 
@@ -98,6 +104,7 @@ export class Protocol {
   /** Reads nothing more, and forgets what is unfinished. */
   discard(): void {
     this.#ended = true
+    this.#window = null
     this.#message = null
     this.#control = null
     this.#parser.drop()
@@ -110,7 +117,8 @@ export class Protocol {
 
   /** Is there nothing to remember? Then it may serve another connection. */
   get blank(): boolean {
-    return !this.#closeSent && !this.#ended && !this.#parser.midway && this.#parser.keptBytes === 0
+    const { midway, keptBytes } = this.#parser
+    return !this.#closeSent && !this.#ended && !midway && keptBytes === 0 && this.#window === null
   }
 
   /** Is a frame or a message under way? */
@@ -123,9 +131,9 @@ export class Protocol {
     return !this.#ended && this.#parser.fragmented
   }
 
-  /** Bytes of unfinished input held in memory. */
+  /** Bytes of unfinished input, and of the client's context, held in memory. */
   get heldBytes(): number {
-    return this.#parser.keptBytes + (this.#message === null ? 0 : this.#message.heldBytes)
+    return this.#parser.keptBytes + (this.#message?.heldBytes ?? 0) + (this.#window?.heldBytes ?? 0)
   }
 
   #dataPiece(): ProtocolEvent | null {
@@ -160,7 +168,8 @@ export class Protocol {
 
   /** A compressed message, of which only the inflated bytes can be UTF-8. RFC 7692 §6.2. */
   #inflated(payload: Buffer): ProtocolEvent {
-    const data = inflate(payload, this.#maxMessageBytes)
+    if (this.clientWindowBytes > 0) this.#window ??= new ContextWindow(this.clientWindowBytes)
+    const data = inflate(payload, this.#maxMessageBytes, this.#window)
     if (this.#text && !isWholeUtf8(data, 0, data.length)) throw invalidText()
     return this.#messageEvent(data)
   }
@@ -214,8 +223,11 @@ export class ProtocolPool {
     this.#deflate = deflate
   }
 
-  take(): Protocol {
-    return this.#spare.pop() ?? new Protocol({ maxMessageBytes: this.#maxMessageBytes, deflate: this.#deflate })
+  take(clientWindowBytes: number): Protocol {
+    const protocol =
+      this.#spare.pop() ?? new Protocol({ maxMessageBytes: this.#maxMessageBytes, deflate: this.#deflate })
+    protocol.clientWindowBytes = clientWindowBytes
+    return protocol
   }
 
   /** Takes back one that is blank. */
