@@ -13,6 +13,7 @@ import WsClient, { type PerMessageDeflateOptions } from 'ws'
 import { findChromium, launchChromium } from '../support/chromium.ts'
 import { cleanUp, serve, type TestOptions, TestServer } from '../support/core-server.ts'
 import { Log } from '../support/log.ts'
+import { missing } from '../support/missing.ts'
 
 afterEach(cleanUp)
 
@@ -203,10 +204,3 @@ describe.skipIf(!hasPython)('python3-websockets', () => {
     clean(host)
   })
 })
-
-/** One loud line where something is not installed; a failure in CI. */
-function missing(isMissing: boolean, line: string): void {
-  if (!isMissing) return
-  process.stderr.write(`\n*** ${line} ***\n\n`)
-  if (process.env.CI) test('everything is installed in CI', () => expect.fail(line))
-}
