@@ -20,8 +20,8 @@ const PURE_HANDSHAKE = ['handshake', 'extension', 'grammar', 'response', 'deflat
   (name) => `packages/core/src/handshake/${name}.ts`,
 )
 const MAX_FILE_LINES = 300
-// The aim was 2,400 with docs; what is above it, and why, is in core's README. A ceiling, to be lowered.
-const MAX_CORE_LINES = 4700
+// The aim is 2,600; what each hundred above it buys is in core's README. A ceiling, to be lowered.
+const MAX_CORE_CODE_LINES = 3650
 
 /** `import … from 'x'`, `export … from 'x'`, `import 'x'` and `import('x')`. */
 const IMPORT = /^(?:import|export)\s[^'"=();]*\sfrom\s+'([^']+)'|^import\s+'([^']+)'|\bimport\('([^']+)'\)/gm
@@ -30,6 +30,7 @@ interface Source {
   package: string
   path: string
   lines: number
+  codeLines: number
   imports: string[]
 }
 
@@ -46,9 +47,15 @@ function sourcesOf(name: string): Source[] {
         package: name,
         path: relative(workspace, path),
         lines: text.split('\n').length - 1,
+        codeLines: codeLinesOf(text),
         imports: [...text.matchAll(IMPORT)].map((match) => match[1] ?? match[2] ?? match[3]!),
       }
     })
+}
+
+function codeLinesOf(text: string): number {
+  const lines = text.replace(/\/\*.*?\*\//gs, '').split('\n')
+  return lines.filter((line) => !/^\s*(?:\/\/.*)?$/.test(line)).length
 }
 
 /** The files of the same package that each file imports. */
@@ -145,8 +152,10 @@ describe('structure', () => {
     )
   })
 
-  test(`core is under ${MAX_CORE_LINES} lines`, () => {
-    const lines = sources.filter((source) => source.package === 'core').reduce((sum, source) => sum + source.lines, 0)
-    expect(lines).toBeLessThan(MAX_CORE_LINES)
+  test(`core has at most ${MAX_CORE_CODE_LINES} lines of code, without comments and blank lines`, () => {
+    const lines = sources
+      .filter((source) => source.package === 'core')
+      .reduce((sum, source) => sum + source.codeLines, 0)
+    expect(lines).toBeLessThanOrEqual(MAX_CORE_CODE_LINES)
   })
 })

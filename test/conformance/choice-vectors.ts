@@ -40,7 +40,7 @@ const subprotocols = heads('H-subprotocol', { clause: 'RFC 6455 §4.2.2 item 5.5
   ['one twice, in two lines', protocols('a', 'a'), 400],
 ])
 
-const DEFLATE = 'permessage-deflate; server_no_context_takeover; client_no_context_takeover'
+const DEFLATE = 'permessage-deflate; server_no_context_takeover'
 
 const deflate = heads('H-extension', { clause: 'RFC 7692 §7.1, RFC 6455 §9.1', server: 'deflate' }, [
   ['no offer', {}, 101, agreed(null)],
@@ -55,6 +55,18 @@ const deflate = heads('H-extension', { clause: 'RFC 7692 §7.1, RFC 6455 §9.1',
     extensions('permessage-deflate; server_max_window_bits="15"'),
     101,
     agreed(`${DEFLATE}; server_max_window_bits=15`),
+  ],
+  [
+    'no context, where it is offered',
+    extensions('permessage-deflate; client_no_context_takeover'),
+    101,
+    agreed(`${DEFLATE}; client_no_context_takeover`),
+  ],
+  [
+    'a window of the client of our choice',
+    extensions('permessage-deflate; client_max_window_bits'),
+    101,
+    agreed(`${DEFLATE}; client_max_window_bits=12`),
   ],
   ['the second of two offers', extensions('permessage-deflate; x, permessage-deflate'), 101, agreed(DEFLATE)],
   [

@@ -9,6 +9,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import { Deflater } from '../../packages/core/src/protocol/permessage-deflate.ts'
 import { Op } from '../support/client-frames.ts'
 import { cleanUp, type Pair, serve } from '../support/core-server.ts'
+import { KeepingClient } from '../support/keeping-client.ts'
 import type { HandshakeText, ServerFrame } from '../support/raw-client.ts'
 
 const zlib = vi.spyOn(Deflater.prototype, 'deflate')
@@ -20,7 +21,7 @@ afterEach(async () => {
 
 const RSV1 = 4
 const LONG = 'leto atreides '.repeat(200)
-const BASE = 'permessage-deflate; server_no_context_takeover; client_no_context_takeover'
+const BASE = 'permessage-deflate; server_no_context_takeover'
 const TAIL = Buffer.of(0, 0, 0xff, 0xff)
 
 const offering = (...values: string[]): HandshakeText => ({
@@ -53,6 +54,12 @@ describe('the handshake', () => {
       `${BASE}; server_max_window_bits=8`,
     ],
     ['in two lines', ['x-unknown', 'permessage-deflate'], BASE],
+    [
+      'with a window of the client’s own',
+      ['permessage-deflate; client_max_window_bits'],
+      `${BASE}; client_max_window_bits=12`,
+    ],
+    ['without a context', ['permessage-deflate; client_no_context_takeover'], `${BASE}; client_no_context_takeover`],
     ['none', [], undefined],
     ['another', ['x-webkit-deflate-frame'], undefined],
     ['none that is right', ['permessage-deflate; a, permessage-deflate; server_max_window_bits=08'], undefined],
@@ -178,6 +185,93 @@ describe('one socket', () => {
     expect(host.texts).toEqual(['still here'])
     expect(host.server.stats().limits).toEqual(code === 1009 ? { maxMessageBytes: 1 } : {})
     expect(host.errors.all).toEqual([])
+  })
+})
+
+describe('a client that keeps its context', () => {
+  const clients: KeepingClient[] = []
+  afterEach(() => {
+    for (const client of clients.splice(0)) client.close()
+  })
+  const keeping = (windowBits: number): KeepingClient => {
+    const client = new KeepingClient({ windowBits })
+    clients.push(client)
+    return client
+  }
+  const small = (payload: Buffer) => ({ opcode: Op.TEXT, rsv: RSV1, payload })
+
+  test.each([
+    ['permessage-deflate', 15],
+    ['permessage-deflate; client_max_window_bits', 12],
+    ['permessage-deflate; client_max_window_bits=9', 9],
+    ['permessage-deflate; client_max_window_bits=8', 9],
+  ])('%s: all its messages come, each connection by itself', async (offer, bits) => {
+    const host = await serve({ compression: true })
+    const peers = [await host.connect(offering(offer)), await host.connect(offering(offer))].map(({ client }) => ({
+      client,
+      zlib: keeping(bits),
+    }))
+    const said: string[] = []
+    for (let i = 0; i < 20; i++) {
+      const { client, zlib } = peers[i % 2]!
+      const text = `${LONG} ${i}`
+      said.push(text)
+      client.send(small(await zlib.compress(text)))
+      client.say(`plain ${i}`)
+      said.push(`plain ${i}`)
+      await host.messages.count(said.length)
+    }
+    expect(host.texts).toEqual(said)
+    expect(host.errors.all).toEqual([])
+  })
+
+  test('clientContextTakeover: false: it is told not to, and what it refers to is not there', async () => {
+    const host = await serve({ compression: { clientContextTakeover: false } })
+    const { client } = await host.connect(SMALL)
+    expect((await client.response()).headers['sec-websocket-extensions']).toBe(`${BASE}; client_no_context_takeover`)
+    const zlib = keeping(15)
+    client.send(small(await zlib.compress(LONG)), small(await zlib.compress(LONG)))
+    expect((await client.answerClose()).code).toBe(1007)
+    expect(host.texts).toEqual([LONG])
+  })
+
+  test('what is kept counts in maxTotalBytes, from the first compressed message until the end', async () => {
+    const host = await serve({ compression: true, maxTotalBytes: 80_000, closeTimeoutMs: 200 })
+    const offer = offering('permessage-deflate')
+    const message = 'x'.repeat(40_000)
+    const pairs = [await host.connect(offer), await host.connect(offer), await host.connect(offer)]
+    for (const { client } of pairs) client.say(message)
+    await host.messages.count(3)
+    for (const [i, { client }] of pairs.entries()) {
+      client.send(small(await keeping(15).compress(message)))
+      await host.messages.count(4 + i)
+    }
+    // Three windows of 32 KiB are too much.
+    expect(await host.info()).toMatchObject({ code: 1013 })
+    expect(host.closed.length).toBe(1)
+    for (const { client } of pairs) client.socket.destroy()
+    await host.closed.count(3)
+    // The account is empty again: as much as before has room.
+    const { client } = await host.connect(offer)
+    client.send({ opcode: Op.TEXT, fin: false, payload: 'y'.repeat(79_000) })
+    client.send({ opcode: Op.CONTINUATION, payload: '' })
+    await host.messages.count(7)
+    expect(host.closed.length).toBe(3)
+  })
+
+  test('in a small window little is kept, and without one nothing', async () => {
+    const host = await serve({ compression: true, maxTotalBytes: 80_000 })
+    for (const offer of ['client_max_window_bits', 'client_no_context_takeover']) {
+      for (let i = 0; i < 9; i++) {
+        const { client } = await host.connect(offering(`permessage-deflate; ${offer}`))
+        client.send(small(await keeping(12).compress('x'.repeat(40_000))))
+      }
+    }
+    await host.messages.count(18)
+    const last = await host.connect()
+    last.client.say('still here')
+    await host.messages.count(19)
+    expect(host.closed.length).toBe(0)
   })
 })
 

@@ -2,6 +2,7 @@
 
 import { deflateRawSync } from 'node:zlib'
 import { afterEach, expect, test } from 'vitest'
+import { MAX_STREAMS } from '../../packages/core/src/protocol/permessage-deflate.ts'
 import { Op } from '../support/client-frames.ts'
 import { cleanUp, serve, TLS } from '../support/core-server.ts'
 
@@ -35,6 +36,17 @@ test('who sends a few bytes is heard between messages that inflate to megabytes'
   other.client.say('hello')
   await server.messages.count(51)
   expect(server.messages.all.findIndex(({ socket }) => socket === other.socket)).toBeLessThan(45)
+})
+
+test('who sends a few bytes is heard between small messages of very many deflate streams', async () => {
+  const server = await serve({ compression: true, sliceMs: 1 })
+  const many = await server.connect({ headers: { 'sec-websocket-extensions': 'permessage-deflate' } })
+  const other = await server.connect()
+  const payload = Buffer.alloc(MAX_STREAMS * 2, deflateRawSync(''))
+  many.client.send(...Array.from({ length: 60 }, () => ({ opcode: Op.TEXT, rsv: 4, payload })))
+  other.client.say('hello')
+  await server.messages.count(61)
+  expect(server.messages.all.findIndex(({ socket }) => socket === other.socket)).toBeLessThan(55)
 })
 
 test('what waits for the next turn comes before a Close that follows it, and not after our own', async () => {

@@ -92,6 +92,15 @@ export const SESSIONS: readonly Session[] = [
     ],
     true,
   ),
+  session(
+    'zlib, with its context kept from message to message',
+    [
+      'c1abd25293d4d69312ddd2729bd01207ed5444284194c6573e2969592ed10c048049d72b3d7c519f33e41346234fbca192c187d2',
+      '5293d41873c9715043934185525293d4f804b99a9e89829a5293d4f23b808a915293d4dd032186b30c0086bc528185925293d4e2',
+      '3ef2bdfcc284d35293d4f10cbed48882995293d49aba',
+    ],
+    true,
+  ),
 ]
 
 function head(...lines: readonly string[]): string {

@@ -26,11 +26,13 @@ export interface FramesInput {
 /** Up to this length an input is cut at every place; above it, at random ones, and always into single bytes. */
 const EVERY_PLACE_TO = 48
 const RANDOM_CUTS = 3
+/** The context that is kept of a client with permessage-deflate. */
+const CLIENT_WINDOW_BYTES = 512
 /** A shared machine may stop us for longer than any input takes: only the fastest of so many tries counts. */
 const MAX_INPUT_MS = 50
 const TRIES = 5
-/** The longest header that may be kept besides a message, and the first allocation for one. */
-const HELD_BESIDES = 14 + 256
+/** The longest header that may be kept besides a message, the first allocation for one, and the context. */
+const HELD_BESIDES = 14 + 256 + CLIENT_WINDOW_BYTES
 const FAILURES = [1002, 1007, 1008, 1009]
 
 const ALL = SESSIONS.map((session) => ({ ...session, frames: framesOf(session.wire) }))
@@ -128,7 +130,7 @@ function againstReference(
 ) {
   if (closeFirst) return null
   const ours = byCode(events.map(describeEvent)).join(' | ')
-  const theirs = reference(wire, { maxMessageBytes, deflate }).join(' | ')
+  const theirs = reference(wire, { maxMessageBytes, deflate, clientWindowBytes: CLIENT_WINDOW_BYTES }).join(' | ')
   return ours === theirs ? null : `is ${ours}, by the reference ${theirs}`
 }
 
@@ -141,7 +143,8 @@ class Run {
   readonly #bytes: Buffer
 
   constructor(Class: ProtocolClass, input: FramesInput) {
-    this.#protocol = new Class({ maxMessageBytes: input.maxMessageBytes, deflate: input.deflate })
+    const { maxMessageBytes, deflate } = input
+    this.#protocol = new Class({ maxMessageBytes, deflate, clientWindowBytes: CLIENT_WINDOW_BYTES })
     if (input.closeFirst) this.#protocol.close(1000, '')
     this.#input = input
     this.#bytes = Buffer.from(input.wire)

@@ -109,7 +109,8 @@ function readExtensions(value: string): Offers {
   return read.map((offer) => offer!)
 }
 
-/** RFC 7692 §7.1, without context takeover in either direction. */
+/** RFC 7692 §7.1, without context takeover of ours; the client's is its own choice, in a window of 12 bits where it lets us
+ * choose. */
 function answerTo(offers: NonNullable<Offers>): string | null {
   const bits = /^(?:8|9|10|11|12|13|14|15)$/
   for (const { name, params } of offers) {
@@ -122,7 +123,13 @@ function answerTo(offers: NonNullable<Offers>): string | null {
     if (name !== 'permessage-deflate' || !fits || new Set(names).size < names.length) continue
     const asked = params.find(([param]) => param === 'server_max_window_bits')?.[1]
     const window = asked === undefined ? '' : `; server_max_window_bits=${asked === '15' || asked === '8' ? asked : 9}`
-    return `permessage-deflate; server_no_context_takeover; client_no_context_takeover${window}`
+    if (names.includes('client_no_context_takeover')) {
+      return `permessage-deflate; server_no_context_takeover; client_no_context_takeover${window}`
+    }
+    const offered = params.find(([param]) => param === 'client_max_window_bits')?.[1]
+    const least = { '8': 8, '9': 9, '10': 10, '11': 11 }[String(offered)] ?? 12
+    const own = offered === undefined ? '' : `; client_max_window_bits=${least}`
+    return `permessage-deflate; server_no_context_takeover${window}${own}`
   }
   return null
 }

@@ -27,7 +27,9 @@ export interface SessionInput {
   readonly deflate: boolean
 }
 
-const DEFLATE = 'permessage-deflate; server_no_context_takeover; client_no_context_takeover'
+const DEFLATE = 'permessage-deflate; server_no_context_takeover'
+/** What is kept of a client that offers that. */
+const CLIENT_WINDOW_BYTES = 32_768
 const ALL = SESSIONS.map((session) => ({ ...session, frames: framesOf(session.wire) }))
 
 export function sessionsTarget(
@@ -90,7 +92,8 @@ function expectedAnswer(Class: ProtocolClass, { wire, deflate }: SessionInput): 
     ...(deflate ? [`Sec-WebSocket-Extensions: ${DEFLATE}`] : []),
   ]
   const pieces: Buffer[] = [Buffer.from(`${lines.join('\r\n')}\r\n\r\n`)]
-  const protocol = new Class({ maxMessageBytes: ECHO_OPTIONS.maxMessageBytes, deflate })
+  const { maxMessageBytes } = ECHO_OPTIONS
+  const protocol = new Class({ maxMessageBytes, deflate, clientWindowBytes: CLIENT_WINDOW_BYTES })
   protocol.receive(Buffer.from(wire))
   for (let event = protocol.next(); event !== null; event = protocol.next()) {
     if (event.type === 'message') pieces.push(serverFrame(event.opcode === 'text' ? 0x81 : 0x82, event.data))

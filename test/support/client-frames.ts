@@ -48,14 +48,15 @@ export function masked(payload: Uint8Array, mask: Uint8Array, phase = 0): Buffer
   return Buffer.from(payload.map((byte, i) => byte ^ mask[(i + phase) % 4]!))
 }
 
-/** One message as a frame for each of `pieces`: the first has the opcode, the last has FIN. */
+/** One message as a frame for each of `pieces`: the first has the opcode and the reserved bits, the last has FIN. */
 export function fragmentFrames(
   opcode: number,
   pieces: readonly (string | Uint8Array)[],
-  options: Pick<ClientFrame, 'key'> = {},
+  options: Pick<ClientFrame, 'key' | 'rsv'> = {},
 ): Buffer[] {
+  const later = { ...options, rsv: 0, opcode: Op.CONTINUATION }
   return pieces.map((payload, i) =>
-    clientFrame({ ...options, opcode: i === 0 ? opcode : Op.CONTINUATION, fin: i === pieces.length - 1, payload }),
+    clientFrame({ ...(i === 0 ? { ...options, opcode } : later), fin: i === pieces.length - 1, payload }),
   )
 }
 

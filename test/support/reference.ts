@@ -2,7 +2,7 @@
 // what the protocol is compared with, so it shares no code with the sources and has no speed.
 
 import { Buffer } from 'node:buffer'
-import { constants, inflateRawSync } from 'node:zlib'
+import { inflateRawSync } from 'node:zlib'
 import { masked } from './client-frames.ts'
 import { describeMessage } from './describe.ts'
 
@@ -17,6 +17,8 @@ export const DEFLATE_FIRST_BYTES = [0x41, 0x42, 0xc1, 0xc2] as const
 
 const MAX_FRAGMENTS = 131_072
 const MAX_EMPTY_IN_ROW = 1024
+const MAX_STREAMS = 128
+const EMPTY_FINAL_BLOCK = Buffer.of(3, 0)
 
 /** Whole characters; or a valid beginning, cut within a character; or neither: then nothing that follows can mend it. */
 export type Utf8Verdict = 'whole' | 'cut' | 'bad'
@@ -45,13 +47,21 @@ export function utf8Verdict(bytes: Uint8Array): Utf8Verdict {
   return 'whole'
 }
 
+export interface ReferenceOptions {
+  maxMessageBytes?: number
+  deflate?: boolean
+  /** How much of its earlier messages a client's compressed ones may refer to. */
+  clientWindowBytes?: number
+}
+
 /** The events of a connection that got `wire`, as `observe` words them; a failure is told by its code alone. */
-export function reference(wire: Buffer, options: { maxMessageBytes?: number; deflate?: boolean } = {}): string[] {
-  const { maxMessageBytes = 1024 * 1024, deflate = false } = options
+export function reference(wire: Buffer, options: ReferenceOptions = {}): string[] {
+  const { maxMessageBytes = 1024 * 1024, deflate = false, clientWindowBytes = 0 } = options
   const events: string[] = []
   let opcode: 'text' | 'binary' = 'text'
   let compressed = false
   let message: Buffer | null = null
+  let context = Buffer.alloc(0)
   let fragments = 0
   let empty = 0
   for (let at = 0; at + 2 <= wire.length; ) {
@@ -100,9 +110,10 @@ export function reference(wire: Buffer, options: { maxMessageBytes?: number; def
     message = Buffer.concat([message ?? Buffer.alloc(0), payload])
     const last = whole && byte0 >= 0x80
     if (compressed && last) {
-      const inflated = inflate(message, maxMessageBytes)
+      const inflated = inflate(message, maxMessageBytes, context)
       if (typeof inflated === 'string') return [...events, inflated]
       message = inflated
+      if (clientWindowBytes > 0) context = Buffer.concat([context, message]).subarray(-clientWindowBytes)
     }
     const verdict = opcode === 'text' && (!compressed || last) ? utf8Verdict(message) : 'whole'
     if (verdict === 'bad' || (last && verdict === 'cut')) return [...events, 'failure 1007']
@@ -115,14 +126,32 @@ export function reference(wire: Buffer, options: { maxMessageBytes?: number; def
   return events
 }
 
-/** RFC 7692 §7.2.2, with no context before it. */
-function inflate(payload: Buffer, maxMessageBytes: number): Buffer | string {
-  try {
-    const flushed = Buffer.concat([payload, Buffer.of(0, 0, 0xff, 0xff)])
-    return inflateRawSync(flushed, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: maxMessageBytes })
-  } catch (error) {
-    return error instanceof RangeError ? 'failure 1009' : 'failure 1007'
+/** RFC 7692 §7.2.2: one deflate stream after the other, until the message is used up; each may refer to what was before. */
+function inflate(payload: Buffer, maxMessageBytes: number, context: Buffer): Buffer | string {
+  const whole = Buffer.concat([payload, Buffer.of(0, 0, 0xff, 0xff)])
+  let message = Buffer.alloc(0)
+  for (let at = 0, streams = 0; at < payload.length; streams++) {
+    if (streams === MAX_STREAMS) return 'failure 1008'
+    // zlib says how far it came in a stream that ends; in one that does not, an end is put behind it.
+    const rest = Buffer.concat([whole.subarray(at), EMPTY_FINAL_BLOCK])
+    const dictionary = Buffer.concat([context, message]).subarray(-32_768)
+    try {
+      const before = dictionary.length > 0 ? { dictionary } : {}
+      const options = { info: true, maxOutputLength: maxMessageBytes + 1, ...before }
+      const { buffer, engine } = inflateRawSync(rest, options) as unknown as {
+        buffer: Buffer
+        engine: { bytesWritten: number }
+      }
+      message = Buffer.concat([message, buffer])
+      at += engine.bytesWritten
+    } catch (error) {
+      return error instanceof RangeError ? 'failure 1009' : 'failure 1007'
+    }
+    if (message.length > maxMessageBytes) return 'failure 1009'
+    const beyond = at - payload.length
+    if (beyond > 0 && beyond !== 4 && beyond !== 4 + EMPTY_FINAL_BLOCK.length) return 'failure 1007'
   }
+  return message
 }
 
 function closing(body: Buffer): string {

@@ -22,9 +22,8 @@ import { PeerClock } from './peer-clock.ts'
 import { Reader, type ReadOwner } from './reader.ts'
 import { type QueueOwner, SendQueue } from './send-queue.ts'
 import { ConnectionSocket, type SocketOwner } from './socket.ts'
-import { readOn, type Sink } from './wire.ts'
+import type { Sink } from './wire.ts'
 
-/** In an object of its own, as one function may be given twice. */
 type ClosingListener = { readonly listener: () => void }
 
 const NONE: readonly ClosingListener[] = []
@@ -48,7 +47,7 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
   #scope: AsyncResource | null
   #readyState: ReadyState = 'open'
   #closingListeners: readonly ClosingListener[] = NONE
-  /** A write said 'backpressure', and the queue has not been empty since. */
+  /** A write said 'backpressure', and something has waited since. */
   #crossed = false
   #ending: Ending | null = null
 
@@ -59,7 +58,7 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
     this.handler = accepted.handler
     this.#scope = accepted.scope
     this.#deflater = accepted.deflater
-    this.#reader = new Reader(context, this, stream, accepted.deflater !== null)
+    this.#reader = new Reader(context, this, stream, accepted.clientWindowBytes)
     this.#queue = new SendQueue(context, stream, this)
     this.#clock = new PeerClock(context.heartbeat.now)
     context.counters.sockets++
@@ -71,7 +70,7 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
     this.#context.counters.opened(this.socket)
     this.#reader.opened()
     if (received.length > 0) this.onBytes(received)
-    if (this.#reader.reading) readOn(this.#stream)
+    this.#reader.readOn()
   }
 
   get readyState(): ReadyState {
@@ -116,8 +115,7 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
   close(code: number = CloseCode.NORMAL, reason = ''): void {
     assertClose(code, reason)
     if (this.#readyState !== 'open') return
-    const ending = this.#end({ code, reason, by: 'server' })
-    ending.closeSent = true
+    this.#end({ code, reason, by: 'server' }).closeSent = true
     this.#queue.append(this.#reader.close(code, reason))
     this.#leaveOpen()
   }
@@ -169,11 +167,10 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
       this.#reader.fail(policy('message took too long', 'messageTimeoutMs'))
     } else {
       if (this.#clock.silentMs(now) >= QUIET_MS) this.#reader.release()
-      const clock = this.#clock
-      const due = this.#reader.holding
-        ? clock.tickHolding(elapsed, limits)
-        : clock.tick(now, elapsed, this.#queue.takenAt, limits)
-      if (due === 'ping' && this.#queue.appendPing(IDLE_PING)) clock.pinged()
+      const holding = this.#reader.holding
+      const takenAt = this.#queue.takenAt
+      const due = holding ? this.#clock.tickHolding(elapsed, limits) : this.#clock.tick(now, elapsed, takenAt, limits)
+      if (due === 'ping' && this.#queue.appendPing(IDLE_PING)) this.#clock.pinged()
       if (due !== 'lost') return
       counters.limitHit('pongTimeoutMs', this.socket)
       this.#stream.destroy()
@@ -191,7 +188,7 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
     this.#reader.receiveEnd()
   }
 
-  /** The peer ended its side of TCP: without its Close before, the connection is lost. */
+  /** The peer ended its side: without its Close before, the connection is lost. */
   onReadEnd(): void {
     if (this.#ending === null || this.#ending.awaitsClose) this.#stream.destroy()
   }
@@ -226,14 +223,14 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
   onControl(event: Exclude<ProtocolEvent, MessageEvent>): void {
     if (event.type === 'close') {
       const ending = this.#end({ code: event.code, reason: event.reason, by: 'peer' })
-      ending.closeSent = ending.closeReceived = true
+      ending.closeReceived = true
       this.#finish(ending, event.owed)
     } else if (event.type === 'failure') {
       const { code, message, limit } = event.error
       if (limit !== undefined) this.#context.counters.limitHit(limit, this.socket)
       this.#finish(this.#end({ code, reason: message, by: 'server' }), event.owed)
     } else if (event.type === 'pong' && this.#clock.answered()) {
-      // It was asked for.
+      return
     } else if (!this.#clock.mayControl(this.#context.heartbeat, this.#context.limits)) {
       this.#reader.fail(policy('too many control frames', 'maxControlFramesPerSecond'))
     } else if (event.type === 'ping' && this.#readyState === 'open') {
@@ -241,9 +238,8 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
     }
   }
 
-  inContext<T>(work: (this: T) => void, self: T): void {
-    if (this.#scope === null) work.call(self)
-    else this.#scope.runInAsyncScope(work, self)
+  inContext<T, R>(work: (this: T) => R, self: T): R {
+    return this.#scope === null ? work.call(self) : this.#scope.runInAsyncScope(work, self)
   }
 
   #accepted(): 'ok' | 'backpressure' {
@@ -268,13 +264,12 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
 
   /** The first thing that ends the connection decides what `closed` is told. */
   #end(cause: Cause): Ending {
-    this.#ending ??= new Ending(cause, this.#context.heartbeat.now)
-    return this.#ending
+    return (this.#ending ??= new Ending(cause, this.#context.heartbeat.now))
   }
 
-  /** Nothing more comes from the peer: what is owed goes out, then our side of TCP ends. RFC 6455 §7.1.1. */
+  /** What is owed goes out, then our side of TCP ends. RFC 6455 §7.1.1. */
   #finish(ending: Ending, owed: Buffer | null): void {
-    if (owed !== null) ending.closeSent = true
+    ending.closeSent = true
     ending.finish(this.#context.heartbeat.now)
     this.#queue.end(owed)
     this.#leaveOpen()
@@ -295,11 +290,8 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
   }
 
   #callUser(work: () => unknown, where: ErrorWhere): Promise<void> | undefined {
-    let pending: Promise<void> | undefined
-    this.inContext(() => {
-      pending = callSafely(work, (error) => this.#context.report(error, where, this.socket))
-    }, undefined)
-    return pending
+    const report = (error: unknown): void => this.#context.report(error, where, this.socket)
+    return this.inContext(() => callSafely(work, report), undefined)
   }
 }
 

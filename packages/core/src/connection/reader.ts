@@ -2,15 +2,15 @@
 // pending, or the user paused, the next message is held, and what comes behind it waits: up to `READ_AHEAD_BYTES` of it
 // here (so that a peer that leaves is noticed), the rest in the kernel. Control frames before that message are answered.
 //
-// One read may hold thousands of messages, or a few that inflate to megabytes: a socket has `sliceMs` of each turn for
-// them, however its callbacks return, then the rest waits for the next turn, so that other sockets get theirs. So does
-// what the kernel has beyond a full read: libuv would read on and on from one socket that sends faster than it is read.
+// One read may hold thousands of messages: a socket has a share of each turn for them (share.ts), then the rest waits for
+// the next turn. So does what the kernel has beyond a full read: libuv would read on and on from one socket that sends
+// faster than it is read.
 
 import type { Buffer } from 'node:buffer'
 import type { Socket as TcpSocket } from 'node:net'
 import type { Handler } from '../handler.ts'
 import type { ProtocolError } from '../protocol/errors.ts'
-import { type MessageEvent, Protocol, type ProtocolEvent } from '../protocol/protocol.ts'
+import { type MessageEvent, type PongEvent, Protocol, type ProtocolEvent } from '../protocol/protocol.ts'
 import type { ServerContext } from '../server/context.ts'
 import type { ErrorWhere } from '../server/options.ts'
 import { queueMicrotask } from '../server/real-time.ts'
@@ -26,7 +26,7 @@ export interface ReadOwner<S> {
   readonly handler: Handler<unknown, S>
   readonly socket: ConnectionSocket<S>
   /** Calls `work` in the asynchronous context of the connection's upgrade. */
-  inContext<T>(work: (this: T) => void, self: T): void
+  inContext<T, R>(work: (this: T) => R, self: T): R
   /** A ping, a pong, the peer's Close or a failure: its answer is the connection's to send. */
   onControl(event: Exclude<ProtocolEvent, MessageEvent>): void
   /** Everything is read, and the peer has ended its side of TCP. */
@@ -35,14 +35,11 @@ export interface ReadOwner<S> {
   onCallbackError(error: unknown, where: ErrorWhere): void
 }
 
-type Callback = 'opened' | 'message' | 'drained' | 'pong'
-type Held = MessageEvent | Extract<ProtocolEvent, { type: 'pong' }>
+type Held = MessageEvent | PongEvent
+type Callback = 'opened' | 'drained' | Held['type']
 
 /** How much is read behind a message that is held. */
 const READ_AHEAD_BYTES = 65_536
-
-/** What a message counts for in its socket's share, beside its bytes. */
-const BYTES_PER_MESSAGE = 1024
 
 /** The largest reads that node makes, plain and over TLS (one record): more is waiting. */
 const FULL_READ_BYTES = 65_536
@@ -52,7 +49,8 @@ export class Reader<S> implements TurnTask {
   readonly #context: ServerContext<S>
   readonly #owner: ReadOwner<S>
   readonly #stream: TcpSocket
-  readonly #deflate: boolean
+  /** null: permessage-deflate was not negotiated. */
+  readonly #clientWindowBytes: number | null
   /** null: nothing is under way. */
   #protocol: Protocol | null = null
   /** What waits for a callback, for `resume`, or for the next turn. */
@@ -75,16 +73,12 @@ export class Reader<S> implements TurnTask {
   #shareTurn = 0
   #share: Share | null = null
 
-  constructor(context: ServerContext<S>, owner: ReadOwner<S>, stream: TcpSocket, deflate: boolean) {
+  /** @param clientWindowBytes null: permessage-deflate was not negotiated. */
+  constructor(context: ServerContext<S>, owner: ReadOwner<S>, stream: TcpSocket, clientWindowBytes: number | null) {
     this.#context = context
     this.#owner = owner
     this.#stream = stream
-    this.#deflate = deflate
-  }
-
-  /** Are bytes being read? */
-  get reading(): boolean {
-    return !this.#streamPaused
+    this.#clientWindowBytes = clientWindowBytes
   }
 
   /** Does what comes wait here, by our doing, while the peer may still be there? Then its clocks stand still. */
@@ -97,7 +91,6 @@ export class Reader<S> implements TurnTask {
     return this.#heldBytes
   }
 
-  /** Takes what was read. */
   receive(chunk: Buffer): void {
     this.#begun.receive(chunk)
     const { length } = chunk
@@ -105,7 +98,7 @@ export class Reader<S> implements TurnTask {
     this.pump()
   }
 
-  /** Nothing more will come: what was read is handled first. */
+  /** Nothing more comes: what was read is handled first. */
   receiveEnd(): void {
     this.#peerEnded = true
     this.pump()
@@ -113,7 +106,12 @@ export class Reader<S> implements TurnTask {
 
   /** Calls `opened`. */
   opened(): void {
-    this.#owner.inContext(this.#callOpened, this)
+    this.#owner.inContext(() => this.#call('opened', null), this)
+  }
+
+  /** Begins to read, or reads on. */
+  readOn(): void {
+    if (!this.#streamPaused) readOn(this.#stream)
   }
 
   /** Calls `drained` when its turn comes. */
@@ -192,17 +190,16 @@ export class Reader<S> implements TurnTask {
       this.#yielding = false
       this.pump()
     }
-    if (resting && !this.#streamPaused) readOn(this.#stream)
+    if (resting) this.readOn()
   }
 
   get #begun(): Protocol {
-    const { maxMessageBytes } = this.#context.limits
-    this.#protocol ??= new Protocol({ maxMessageBytes, deflate: this.#deflate })
+    this.#protocol ??= new Protocol({
+      maxMessageBytes: this.#context.limits.maxMessageBytes,
+      deflate: this.#clientWindowBytes !== null,
+      clientWindowBytes: this.#clientWindowBytes ?? 0,
+    })
     return this.#protocol
-  }
-
-  #callOpened(): void {
-    this.#call('opened', null)
   }
 
   #handleAll(): void {
@@ -232,7 +229,7 @@ export class Reader<S> implements TurnTask {
     if (this.#peerEnded) owner.onReadEnd()
   }
 
-  /** Has it a share of this turn left? The first message of a turn is always handled. */
+  /** Has it a share of this turn left? Its first message of a turn is always handled. */
   #hasShare(event: Held): boolean {
     const { turn, limits } = this.#context
     if (this.#shareTurn !== turn.number) {
@@ -242,7 +239,7 @@ export class Reader<S> implements TurnTask {
     }
     turn.begin()
     this.#share ??= new Share(limits.sliceMs)
-    if (this.#share.allows(BYTES_PER_MESSAGE + (event.type === 'message' ? event.data.length : 0))) return true
+    if (this.#share.allows(event)) return true
     this.#yielding = true
     turn.afterEnd(this)
     return false

@@ -216,7 +216,7 @@ export class Upgrade<S> implements Sink, Pending {
     if (hasLeft(this.#stream)) return this.onStreamEnd()
     const subprotocol = this.#chooseSubprotocol(opening, acceptance.subprotocol)
     const { connections, upgrades, deflaters } = this.#context
-    const deflate = deflaters && negotiateDeflate(opening.extensions)
+    const deflate = deflaters && negotiateDeflate(opening.extensions, deflaters)
     const response = switchingProtocols({
       acceptKey: opening.acceptKey,
       subprotocol,
@@ -233,6 +233,7 @@ export class Upgrade<S> implements Sink, Pending {
       remoteAddress: this.#client.address,
       subprotocol,
       deflater: deflate && deflaters[deflate.windowBits],
+      clientWindowBytes: deflate?.clientWindowBytes ?? null,
     })
     upgrades.delete(this)
     connections.add(connection)

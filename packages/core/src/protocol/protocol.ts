@@ -7,6 +7,7 @@
 
 import { Buffer } from 'node:buffer'
 import { CloseCode, readClose } from './close.ts'
+import { ContextWindow } from './context-window.ts'
 import { ProtocolError } from './errors.ts'
 import { OpcodeByte } from './frame.ts'
 import { closeFrame, type Opcode, pongFrame } from './framed.ts'
@@ -20,6 +21,14 @@ export interface MessageEvent {
   readonly type: 'message'
   readonly data: Buffer
   readonly opcode: Opcode
+  /** It was compressed: what it cost does not show in its size. */
+  readonly inflated: boolean
+}
+
+/** A pong, asked for or not; the payload is a copy. */
+export interface PongEvent {
+  readonly type: 'pong'
+  readonly payload: Buffer
 }
 
 /** The connection has failed: send `owed` (null: our Close is sent already), then end TCP. §7.1.7. */
@@ -33,7 +42,7 @@ export interface FailureEvent {
 export type ProtocolEvent =
   | MessageEvent
   | { readonly type: 'ping'; readonly owed: Buffer }
-  | { readonly type: 'pong'; readonly payload: Buffer }
+  | PongEvent
   /** The peer's Close; `owed` is the echo, or null where it answers ours. */
   | { readonly type: 'close'; readonly code: number; readonly reason: string; readonly owed: Buffer | null }
   | FailureEvent
@@ -45,6 +54,10 @@ const POOL_BYTES = 8192
 export class Protocol {
   readonly #parser: FrameParser
   readonly #maxMessageBytes: number
+  /** How much of a client's context is kept, in bytes; 0: it has agreed to keep none. */
+  readonly #clientWindowBytes: number
+  /** null: no message was compressed yet. */
+  #window: ContextWindow | null = null
   #message: MessageBuffer | null = null
   #control: Buffer | null = null
   #controlBytes = 0
@@ -53,9 +66,11 @@ export class Protocol {
   #closeSent = false
   #ended = false
 
-  constructor(options: { maxMessageBytes: number; deflate?: boolean }) {
-    this.#maxMessageBytes = options.maxMessageBytes
-    this.#parser = new FrameParser(options.maxMessageBytes, options.deflate === true)
+  constructor(options: { maxMessageBytes: number; deflate?: boolean; clientWindowBytes?: number }) {
+    const { maxMessageBytes, deflate = false, clientWindowBytes = 0 } = options
+    this.#maxMessageBytes = maxMessageBytes
+    this.#clientWindowBytes = clientWindowBytes
+    this.#parser = new FrameParser(maxMessageBytes, deflate)
   }
 
   /** Takes what one read delivered. The chunk is the protocol's from now on. */
@@ -94,6 +109,7 @@ export class Protocol {
   /** Reads nothing more, and forgets what is unfinished. */
   discard(): void {
     this.#ended = true
+    this.#window = null
     this.#message = null
     this.#control = null
     this.#parser.drop()
@@ -101,7 +117,8 @@ export class Protocol {
 
   /** Is there nothing to remember? Then another may take its place. */
   get blank(): boolean {
-    return !this.#closeSent && !this.#ended && !this.#parser.midway && this.#parser.keptBytes === 0
+    const { midway, keptBytes } = this.#parser
+    return !this.#closeSent && !this.#ended && !midway && keptBytes === 0 && this.#window === null
   }
 
   /** Is a frame or a message under way? */
@@ -114,9 +131,9 @@ export class Protocol {
     return !this.#ended && this.#parser.fragmented
   }
 
-  /** Bytes of unfinished input held in memory. */
+  /** Bytes of unfinished input, and of the client's context, held in memory. */
   get heldBytes(): number {
-    return this.#parser.keptBytes + (this.#message === null ? 0 : this.#message.heldBytes)
+    return this.#parser.keptBytes + (this.#message?.heldBytes ?? 0) + (this.#window?.heldBytes ?? 0)
   }
 
   #dataPiece(): ProtocolEvent | null {
@@ -135,7 +152,7 @@ export class Protocol {
     if (!p.last || !p.fin) return null
     this.#message = null
     const data = message.finish()
-    return this.#compressed ? this.#inflated(data) : { type: 'message', data, opcode: this.#text ? 'text' : 'binary' }
+    return this.#compressed ? this.#inflated(data) : this.#messageEvent(data)
   }
 
   /** The common case: one frame, all of it in one chunk. */
@@ -148,14 +165,19 @@ export class Protocol {
     const view = chunk.subarray(start, end)
     const pinned = chunk.buffer.byteLength
     const alone = end === chunk.length && start < end && (pinned <= POOL_BYTES || view.length * 2 >= pinned)
-    return { type: 'message', data: alone ? view : Buffer.from(view), opcode: this.#text ? 'text' : 'binary' }
+    return this.#messageEvent(alone ? view : Buffer.from(view))
   }
 
   /** A compressed message, of which only the inflated bytes can be UTF-8. RFC 7692 §6.2. */
   #inflated(payload: Buffer): ProtocolEvent {
-    const data = inflate(payload, this.#maxMessageBytes)
+    if (this.#clientWindowBytes > 0) this.#window ??= new ContextWindow(this.#clientWindowBytes)
+    const data = inflate(payload, this.#maxMessageBytes, this.#window)
     if (this.#text && !isWholeUtf8(data, 0, data.length)) throw invalidText()
-    return { type: 'message', data, opcode: this.#text ? 'text' : 'binary' }
+    return this.#messageEvent(data)
+  }
+
+  #messageEvent(data: Buffer): MessageEvent {
+    return { type: 'message', data, opcode: this.#text ? 'text' : 'binary', inflated: this.#compressed }
   }
 
   #controlPiece(): ProtocolEvent | null {

@@ -7,7 +7,7 @@ import type { Refusal } from '../handshake/handshake.ts'
 import type { OriginPolicy } from '../handshake/origin.ts'
 import type { Trust } from '../handshake/proxy.ts'
 import type { Limits } from '../limits.ts'
-import type { Deflater, WindowBits } from '../protocol/permessage-deflate.ts'
+import type { Deflater, Deflaters } from '../protocol/permessage-deflate.ts'
 import type { AddressCounts } from './addresses.ts'
 import type { Beating, Heartbeat } from './heartbeat.ts'
 import type { ErrorWhere } from './options.ts'
@@ -36,6 +36,8 @@ export interface Accepted<S> {
   readonly subprotocol: string
   /** Compresses what goes out; null: permessage-deflate was not negotiated. */
   readonly deflater: Deflater | null
+  /** How much of the client's context is kept, in bytes; null: permessage-deflate was not negotiated. */
+  readonly clientWindowBytes: number | null
 }
 
 export interface ServerContext<S> {
@@ -48,8 +50,8 @@ export interface ServerContext<S> {
   readonly addresses: AddressCounts
   readonly trusted: Trust
   readonly origin: OriginPolicy
-  /** One for each window size; null: compression is off. */
-  readonly deflaters: Readonly<Record<WindowBits, Deflater>> | null
+  /** null: compression is off. */
+  readonly deflaters: Deflaters | null
   readonly subprotocols: readonly string[]
   readonly connections: Set<Member<S>>
   readonly upgrades: Set<Pending>
