@@ -14,7 +14,8 @@ const LAYERS: Record<string, string[]> = {
   roomcast: ['@roomcast/core', '@roomcast/channels', '@roomcast/redis-bridge'],
 }
 // limits.ts is a table of numbers.
-const SANS_IO = ['node:buffer', 'node:crypto', 'node:zlib', '../limits.ts']
+// node:worker_threads for one function about memory: what may not be transferred.
+const SANS_IO = ['node:buffer', 'node:crypto', 'node:worker_threads', 'node:zlib', '../limits.ts']
 /** What decides over a handshake, without a socket. */
 const PURE_HANDSHAKE = ['handshake', 'extension', 'grammar', 'response', 'deflate-negotiation'].map(
   (name) => `packages/core/src/handshake/${name}.ts`,

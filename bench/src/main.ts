@@ -22,7 +22,7 @@ if (options.profile) {
   for (const name of options.scenarios) print(await profileTable(name, options.seconds))
   process.exit()
 }
-const servers = await prepare(options.servers, say)
+const servers = await prepare(options.servers, options.before, say)
 const results: Record<string, Series<unknown>[]> = {}
 
 for (const name of options.scenarios) await runTraffic(name)

@@ -1,6 +1,7 @@
 // What the command line says.
 
 import { parseArgs } from 'node:util'
+import { BEFORE } from './before.ts'
 import { isSubject, SUBJECTS, type SubjectName } from './peers.ts'
 import { SCENARIOS, scenariosNamed } from './scenarios.ts'
 
@@ -18,6 +19,8 @@ export interface Options {
   scenarios: string[]
   others: Other[]
   servers: SubjectName[]
+  /** The revision of this repository to compare with. */
+  before: string | undefined
   rounds: number
   seconds: number
   countWrites: boolean
@@ -39,6 +42,7 @@ export function readOptions(args: string[]): Options {
       rounds: { type: 'string', default: '3' },
       seconds: { type: 'string', default: '4' },
       servers: { type: 'string' },
+      before: { type: 'string' },
       'count-writes': { type: 'boolean', default: false },
       'at-least': { type: 'string' },
       profile: { type: 'boolean', default: false },
@@ -47,8 +51,13 @@ export function readOptions(args: string[]): Options {
     },
   })
   const atLeast = values['at-least'] === undefined ? undefined : positive('at-least', values['at-least'])
-  const everyServer = Object.keys(SUBJECTS).join(',')
-  const servers = (values.servers ?? (atLeast === undefined ? everyServer : `roomcast,${BASE}`)).split(',')
+  const { before } = values
+  const everyServer = Object.keys(SUBJECTS)
+    .filter((name) => name !== BEFORE)
+    .join(',')
+  const usual = before === undefined ? everyServer : `roomcast,${BEFORE}`
+  const servers = (values.servers ?? (atLeast === undefined ? usual : `roomcast,${BASE}`)).split(',')
+  if (servers.includes(BEFORE) && before === undefined) throw new RangeError(`${BEFORE} needs --before and a revision`)
   const everything = values.profile ? PROFILED : [...Object.keys(SCENARIOS), ...OTHERS]
   const words = positionals.length > 0 ? positionals : everything
   return {
@@ -57,6 +66,7 @@ export function readOptions(args: string[]): Options {
       if (!isSubject(name)) throw new RangeError(`no server ${name}; there are ${everyServer}`)
       return name
     }),
+    before,
     rounds: positive('rounds', values.rounds),
     seconds: positive('seconds', values.seconds),
     countWrites: values['count-writes'],

@@ -20,6 +20,7 @@ interface Subject {
 /** Every server that can be measured, in the order of the report: a file in servers/ each. */
 export const SUBJECTS = {
   roomcast: { packages: {}, dialect: 'plain' },
+  before: { packages: {}, dialect: 'plain' },
   ws: { packages: { ws: '8.23.0' }, dialect: 'plain' },
   uwebsockets: { packages: { uwebsockets: '3.0.6' }, dialect: 'plain' },
   bun: { packages: { bun: '1.4.5' }, dialect: 'plain', runtime: 'bun' },

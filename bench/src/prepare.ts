@@ -1,13 +1,19 @@
 // Before the first round: every server is installed and started once. A peer that this system cannot have is left out,
 // loudly; Roomcast must start.
 
+import { buildBefore } from './before.ts'
 import { stopChild } from './child.ts'
 import { install, packagesOf, type SubjectName } from './peers.ts'
 import { OURS } from './report.ts'
 import { startServer } from './round.ts'
 
 /** Which of the servers can be measured here. */
-export async function prepare(names: readonly SubjectName[], say: (line: string) => void): Promise<SubjectName[]> {
+export async function prepare(
+  names: readonly SubjectName[],
+  before: string | undefined,
+  say: (line: string) => void,
+): Promise<SubjectName[]> {
+  if (before !== undefined) buildBefore(before)
   const ready: SubjectName[] = []
   for (const name of names) {
     const packages = packagesOf(name)

@@ -95,6 +95,10 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
 
   write(data: Payload | Framed, opcode: Opcode | undefined): WriteResult {
     const framed = data instanceof Framed
+    if (!framed && this.#deflater === null && this.#readyState === 'open' && this.#queue.appendSmall(data, opcode)) {
+      this.#context.counters.messagesOut++
+      return 'ok'
+    }
     let bytes = framed ? data.bytes : frameBytes(data, opcode)
     if (this.#readyState !== 'open') return 'closed'
     if (this.#deflater !== null) bytes = framed ? data.deflated(this.#deflater) : this.#deflater.deflate(bytes)

@@ -10,6 +10,7 @@
 import { Buffer } from 'node:buffer'
 import { now } from '../server/real-time.ts'
 import type { Turn, TurnTask } from '../server/turn.ts'
+import { Slab } from './slab.ts'
 
 /** One socket's list, as the outbox sees it: send-queue.ts. */
 export interface Queue {
@@ -19,6 +20,8 @@ export interface Queue {
   readonly listBytes: number
   /** It is written when this turn ends. */
   dirty: boolean
+  /** Puts all that is accepted on the list. */
+  seal(): void
   /** Writes the first `count` frames, joined to `bytes`, to the stream. */
   write(bytes: Buffer, count: number): void
   /** Writes the first frame as it is, or the next 64 KiB of a larger one. */
@@ -42,6 +45,7 @@ const EMPTY = Buffer.alloc(0)
 
 /** The outbox of one server. */
 export class Outbox implements TurnTask {
+  readonly slab: Slab = new Slab()
   readonly #turn: Turn
   readonly #sliceMs: number
   #fresh: Queue[] = []
@@ -87,6 +91,7 @@ export class Outbox implements TurnTask {
 
   /** Writes one queue now, out of turn, as far as the kernel takes it. */
   flushOne(queue: Queue): void {
+    queue.seal()
     while (queue.ready) {
       const { list } = queue
       const count = queue.listBytes <= JOIN_BYTES ? list.length : countUpTo(list, JOIN_BYTES)

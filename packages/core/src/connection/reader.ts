@@ -249,12 +249,11 @@ export class Reader<S> implements TurnTask {
     const { handler, socket } = this.#owner
     try {
       let result: unknown
-      if (event === null) result = handler[where as 'opened' | 'drained']?.(socket)
-      else if (event.type === 'pong') result = handler.pong?.(socket, event.payload)
-      else {
+      if (event?.type === 'message') {
         this.#context.counters.messagesIn++
         result = handler.message(socket, event.data, event.opcode)
-      }
+      } else if (event === null) result = handler[where as 'opened' | 'drained']?.(socket)
+      else result = handler.pong?.(socket, event.payload)
       if (isThenable(result)) this.#await(result, where)
     } catch (error) {
       this.#owner.onCallbackError(error, where)

@@ -7,6 +7,7 @@
 
 import { Buffer } from 'node:buffer'
 import { Socket as TcpSocket } from 'node:net'
+import { type Opcode, type Payload, smallFrameSize } from '../protocol/framed.ts'
 import type { ServerContext } from '../server/context.ts'
 import type { TurnTask } from '../server/turn.ts'
 import { JOIN_BYTES, type Queue } from './outbox.ts'
@@ -43,9 +44,12 @@ export class SendQueue implements Queue, TurnTask {
   readonly #stream: TcpSocket
   readonly #plain: boolean
   readonly #owner: QueueOwner
-  /** Accepted and not written to the stream. */
+  /** Accepted and not written to the stream: the list, then a piece of the slab. */
   list: Buffer[] = NONE
   listBytes = 0
+  #slab: Buffer | null = null
+  #from = 0
+  #to = 0
   dirty = false
   /** The kernel has refused bytes, and has not taken them yet. */
   refused = false
@@ -105,16 +109,48 @@ export class SendQueue implements Queue, TurnTask {
   /** Accepts a frame, whatever waits. */
   append(frame: Buffer): void {
     if (this.#ended) return
-    if (this.list === NONE) this.list = [frame]
-    else this.list.push(frame)
+    this.seal()
+    this.#push(frame)
     this.listBytes += frame.length
     if (this.#inFlight > 0) {
       if (this.list.length - this.#packed >= FRAMES_PER_PACK) this.#pack()
       this.#account()
-    } else if (!this.dirty) {
-      this.dirty = true
-      this.#context.outbox.add(this)
+    } else this.#wantFlush()
+  }
+
+  /** Accepts a small data message, framed into the slab; false: it is to be framed and appended. */
+  appendSmall(data: Payload, opcode: Opcode | undefined): boolean {
+    if (this.#inFlight > 0 || (opcode !== undefined && opcode !== 'text' && opcode !== 'binary')) return false
+    const size = smallFrameSize(data)
+    if (size === 0 || this.listBytes + size > JOIN_BYTES) return false
+    const { slab } = this.#context.outbox
+    const at = slab.frame(data, opcode === undefined ? typeof data === 'string' : opcode === 'text', size)
+    if (this.#to !== at || this.#slab !== slab.bytes) {
+      this.seal()
+      this.#slab = slab.bytes
+      this.#from = at
     }
+    this.#to = at + size
+    this.listBytes += size
+    this.#wantFlush()
+    return true
+  }
+
+  seal(): void {
+    if (this.#slab === null) return
+    this.#push(this.#slab.subarray(this.#from, this.#to))
+    this.#slab = null
+  }
+
+  #push(piece: Buffer): void {
+    if (this.list === NONE) this.list = [piece]
+    else this.list.push(piece)
+  }
+
+  #wantFlush(): void {
+    if (this.dirty) return
+    this.dirty = true
+    this.#context.outbox.add(this)
   }
 
   /** Accepts a ping; false: too many wait already. Control frames do not count against the cap. */
@@ -148,6 +184,7 @@ export class SendQueue implements Queue, TurnTask {
     // Half a frame must be followed by its other half.
     this.list = this.#cut ? this.list.slice(0, 1) : NONE
     this.listBytes = this.#cut ? this.list[0]!.length : 0
+    this.#slab = null
     this.#pongAt = -1
     this.#packed = 0
     this.#account()

@@ -5,7 +5,9 @@ import { now } from '../server/real-time.ts'
 
 /** What a message counts for, beside its bytes. */
 const BYTES_PER_MESSAGE = 1024
-/** The clock is read after each message where they are slow, and after up to so many bytes where they are quick. */
+/** The clock is read after so many bytes at first, after each message where they are slow, and after up to so many where
+ * they are quick. */
+const FIRST_STRIDE_BYTES = 4096
 const MIN_STRIDE_BYTES = BYTES_PER_MESSAGE
 const MAX_STRIDE_BYTES = 65_536
 /** What passes quickly between two looks, in ms: the next look may be twice as far. */
@@ -16,7 +18,7 @@ export class Share {
   readonly #end: number
   #lookedAt: number
   #unlooked = 0
-  #stride = MIN_STRIDE_BYTES
+  #stride = FIRST_STRIDE_BYTES
 
   constructor(sliceMs: number) {
     this.#lookedAt = now()

@@ -76,17 +76,17 @@ export function headerLength(length: number): number {
   return length < 126 ? 2 : length < 0x1_0000 ? 4 : 10
 }
 
-/** Writes a server's frame header at the beginning of `bytes`, in the shortest form. §5.2. */
-export function writeHeader(bytes: Buffer, byte0: number, length: number): void {
-  bytes[0] = byte0
+/** Writes a server's frame header at `bytes[at]`, in the shortest form. §5.2. */
+export function writeHeader(bytes: Buffer, byte0: number, length: number, at = 0): void {
+  bytes[at] = byte0
   if (length < 126) {
-    bytes[1] = length
+    bytes[at + 1] = length
   } else if (length < 0x1_0000) {
-    bytes[1] = 126
-    bytes.writeUInt16BE(length, 2)
+    bytes[at + 1] = 126
+    bytes.writeUInt16BE(length, at + 2)
   } else {
-    bytes[1] = 127
-    bytes.writeUInt32BE(Math.floor(length / 0x1_0000_0000), 2)
-    bytes.writeUInt32BE(length >>> 0, 6)
+    bytes[at + 1] = 127
+    bytes.writeUInt32BE(Math.floor(length / 0x1_0000_0000), at + 2)
+    bytes.writeUInt32BE(length >>> 0, at + 6)
   }
 }

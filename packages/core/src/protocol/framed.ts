@@ -76,6 +76,25 @@ export function frameBytes(data: Payload, opcode: Opcode | undefined): Buffer {
   throw new RangeError(`opcode must be 'text' or 'binary': ${opcode}`)
 }
 
+/** What a message may take to count as small, in bytes. */
+const SMALL_BYTES = 1024
+
+/** The size of a small message's frame; 0: it is not small, or of a kind that is framed by `frameBytes` alone. */
+export function smallFrameSize(data: Payload): number {
+  let length: number
+  if (typeof data === 'string') length = data.length > SMALL_BYTES ? data.length : Buffer.byteLength(data)
+  else if (data instanceof Uint8Array) length = data.byteLength
+  else return 0
+  return length > SMALL_BYTES ? 0 : headerLength(length) + length
+}
+
+/** Writes the frame of a small message, whose size is known, at `bytes[at]`. */
+export function writeSmallFrame(bytes: Buffer, at: number, data: Payload, text: boolean, size: number): void {
+  const length = size < 128 ? size - 2 : size - 4
+  writeHeader(bytes, FIN | (text ? OpcodeByte.TEXT : OpcodeByte.BINARY), length, at)
+  putPiece(bytes, at + size - length, data as string | Uint8Array)
+}
+
 function isText(data: Payload): boolean {
   return typeof data === 'string' || (Array.isArray(data) && data.every((piece) => typeof piece === 'string'))
 }

@@ -6,6 +6,7 @@
 // After a Close or a failure there is nothing more to read: what still comes is discarded.
 
 import { Buffer } from 'node:buffer'
+import { markAsUntransferable } from 'node:worker_threads'
 import { CloseCode, readClose } from './close.ts'
 import { ContextWindow } from './context-window.ts'
 import { ProtocolError } from './errors.ts'
@@ -58,6 +59,8 @@ export class Protocol {
   readonly #clientWindowBytes: number
   /** null: no message was compressed yet. */
   #window: ContextWindow | null = null
+  /** The memory of what was read cannot be transferred. */
+  #isMarked = false
   #message: MessageBuffer | null = null
   #control: Buffer | null = null
   #controlBytes = 0
@@ -75,6 +78,7 @@ export class Protocol {
 
   /** Takes what one read delivered. The chunk is the protocol's from now on. */
   receive(chunk: Buffer): void {
+    this.#isMarked = false
     if (!this.#ended) this.#parser.push(chunk)
   }
 
@@ -160,12 +164,16 @@ export class Protocol {
     const { chunk, start, end, ascii } = this.#parser
     if (this.#compressed) return this.#inflated(chunk.subarray(start, end))
     if (this.#text && !ascii && !isWholeUtf8(chunk, start, end)) throw invalidText()
-    // The message is the user's, who may transfer its memory to another thread: a view only where nothing that is still to
-    // be read lies beside it, and where a copy would pin as much memory as the view does.
+    // The message is the user's to keep: a view, where a copy would pin as much memory as it does, else a copy.
     const view = chunk.subarray(start, end)
     const pinned = chunk.buffer.byteLength
-    const alone = end === chunk.length && start < end && (pinned <= POOL_BYTES || view.length * 2 >= pinned)
-    return this.#messageEvent(alone ? view : Buffer.from(view))
+    if (pinned > POOL_BYTES && view.length * 2 < pinned) return this.#messageEvent(Buffer.from(view))
+    // What is still to be read lies in the same memory: whoever transferred it to another thread would take it away.
+    if (end < chunk.length && !this.#isMarked) {
+      this.#isMarked = true
+      markAsUntransferable(chunk.buffer)
+    }
+    return this.#messageEvent(view)
   }
 
   /** A compressed message, of which only the inflated bytes can be UTF-8. RFC 7692 §6.2. */
