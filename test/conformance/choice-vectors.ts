@@ -40,7 +40,7 @@ const subprotocols = heads('H-subprotocol', { clause: 'RFC 6455 §4.2.2 item 5.5
   ['one twice, in two lines', protocols('a', 'a'), 400],
 ])
 
-const DEFLATE = 'permessage-deflate; server_no_context_takeover; client_no_context_takeover'
+const DEFLATE = 'permessage-deflate; server_no_context_takeover'
 
 const deflate = heads('H-extension', { clause: 'RFC 7692 §7.1, RFC 6455 §9.1', server: 'deflate' }, [
   ['no offer', {}, 101, agreed(null)],
@@ -64,6 +64,24 @@ const deflate = heads('H-extension', { clause: 'RFC 7692 §7.1, RFC 6455 §9.1',
     agreed(DEFLATE),
   ],
   ['behind one that nobody knows', extensions('x-other; a="b"; c, permessage-deflate'), 101, agreed(DEFLATE)],
+  [
+    'a client that offers to keep no context',
+    extensions('permessage-deflate; client_no_context_takeover'),
+    101,
+    agreed(`${DEFLATE}; client_no_context_takeover`),
+  ],
+  [
+    'a client that lets us choose its window',
+    extensions('permessage-deflate; client_max_window_bits'),
+    101,
+    agreed(`${DEFLATE}; client_max_window_bits=12`),
+  ],
+  [
+    'a client with a small window',
+    extensions('permessage-deflate; client_max_window_bits=9'),
+    101,
+    agreed(`${DEFLATE}; client_max_window_bits=9`),
+  ],
   ['in another case', extensions('Permessage-Deflate'), 101, agreed(null)],
   ['the older name', extensions('x-webkit-deflate-frame'), 101, agreed(null)],
   ['a value for a flag', extensions('permessage-deflate; client_no_context_takeover=1'), 101, agreed(null)],
