@@ -2,10 +2,11 @@
 // medians at the end. See ../README.md.
 
 import { churnTable, measureChurn } from './churn.ts'
+import { CONTEXTS, type ContextName, contextTable, measureContext } from './context.ts'
 import { describeMachine, machineLine, socketsWithin } from './machine.ts'
 import { compressionNote, connectTable, measureIdle, memoryTable } from './memory.ts'
 import { BASE, readOptions } from './options.ts'
-import { packagesOf, type SubjectName } from './peers.ts'
+import { packagesOf } from './peers.ts'
 import { prepare } from './prepare.ts'
 import { profileTable } from './profile.ts'
 import { BRIDGED, findRedis, measureRedis, redisTable } from './redis.ts'
@@ -34,6 +35,7 @@ if (options.others.includes('churn')) {
   Object.assign(results, { churn: all })
   print(churnTable(`2,000 sockets, each in and out of 10 of 1,000 rooms, in memory (${options.rounds} rounds)`, all))
 }
+if (options.others.includes('context')) await runContext()
 if (options.others.includes('redis')) await runRedis()
 if (options.output === 'json') {
   const versions = Object.fromEntries(servers.map((server) => [server, packagesOf(server)]))
@@ -90,6 +92,13 @@ async function runMemory(): Promise<void> {
   print({ ...table, notes: [...table.notes, compressionNote(plain, agreed)] })
 }
 
+/** What clients cost that keep their compression context. */
+async function runContext(): Promise<void> {
+  const all = await interleaved(Object.keys(CONTEXTS) as ContextName[], measureContext)
+  Object.assign(results, { context: all })
+  print(contextTable(`1,000 clients of ${OURS} with 50 compressed messages each (${options.rounds} rounds)`, all))
+}
+
 /** Two nodes over one Redis. */
 async function runRedis(): Promise<void> {
   if (!findRedis()) {
@@ -106,11 +115,11 @@ async function runRedis(): Promise<void> {
 }
 
 /** All rounds, the servers taking turns. One that fails is out. */
-async function interleaved<Figures>(
-  of: readonly SubjectName[],
-  measureOnce: (server: SubjectName) => Promise<Figures>,
+async function interleaved<Name extends string, Figures>(
+  of: readonly Name[],
+  measureOnce: (server: Name) => Promise<Figures>,
 ) {
-  const all = of.map((server): Series<Figures> & { server: SubjectName } => ({ server, rounds: [] }))
+  const all = of.map((server): Series<Figures> & { server: Name } => ({ server, rounds: [] }))
   for (let round = 0; round < options.rounds; round++) {
     for (const series of all) {
       if (series.failure !== undefined) continue

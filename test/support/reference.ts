@@ -18,7 +18,7 @@ export const DEFLATE_FIRST_BYTES = [0x41, 0x42, 0xc1, 0xc2] as const
 const MAX_FRAGMENTS = 131_072
 const MAX_EMPTY_IN_ROW = 1024
 const MAX_STREAMS = 128
-const EMPTY_FINAL_BLOCK = Buffer.of(3, 0)
+const EMPTY_FINAL_BLOCK = Buffer.of(1, 0, 0, 0xff, 0xff)
 
 /** Whole characters; or a valid beginning, cut within a character; or neither: then nothing that follows can mend it. */
 export type Utf8Verdict = 'whole' | 'cut' | 'bad'
@@ -128,7 +128,17 @@ export function reference(wire: Buffer, options: ReferenceOptions = {}): string[
 
 /** RFC 7692 §7.2.2: one deflate stream after the other, until the message is used up; each may refer to what was before. */
 function inflate(payload: Buffer, maxMessageBytes: number, context: Buffer): Buffer | string {
-  const whole = Buffer.concat([payload, Buffer.of(0, 0, 0xff, 0xff)])
+  const left = inflateWith(payload, Buffer.of(0, 0, 0xff, 0xff), { maxMessageBytes, context })
+  // A message that already ends where a block ends, with nothing left out, is taken as it is.
+  return left === 'failure 1007' ? inflateWith(payload, Buffer.alloc(0), { maxMessageBytes, context }) : left
+}
+
+function inflateWith(
+  payload: Buffer,
+  tail: Buffer,
+  { maxMessageBytes, context }: { maxMessageBytes: number; context: Buffer },
+): Buffer | string {
+  const whole = Buffer.concat([payload, tail])
   let message = Buffer.alloc(0)
   for (let at = 0, streams = 0; at < payload.length; streams++) {
     if (streams === MAX_STREAMS) return 'failure 1008'
@@ -149,7 +159,7 @@ function inflate(payload: Buffer, maxMessageBytes: number, context: Buffer): Buf
     }
     if (message.length > maxMessageBytes) return 'failure 1009'
     const beyond = at - payload.length
-    if (beyond > 0 && beyond !== 4 && beyond !== 4 + EMPTY_FINAL_BLOCK.length) return 'failure 1007'
+    if (beyond > 0 && beyond !== 4 && beyond !== tail.length + EMPTY_FINAL_BLOCK.length) return 'failure 1007'
   }
   return message
 }

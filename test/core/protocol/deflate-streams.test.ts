@@ -77,6 +77,10 @@ describe('a message of several streams', () => {
     // An empty stored block ends the message, and its last four bytes are those that a message leaves out.
     ['BFINAL in the block that is left out', Buffer.concat([hex('00 0200 fdff 6869'), hex('01')]), 'hi'],
     ['no byte at all, of a zlib with nothing to flush', Buffer.alloc(0), ''],
+    // These peers leave nothing out, and end where a block ends.
+    ['the tail that a message leaves out', Buffer.concat([open('hi'), hex('0000ffff')]), 'hi'],
+    ['a stored block and nothing behind it', hex('00 0200 fdff 6869'), 'hi'],
+    ['that behind a final one', Buffer.concat([final('one '), hex('00 0200 fdff 6869')]), 'one hi'],
   ])('%s', (_, payload, expected) => {
     for (const parts of [1, 2, Math.max(payload.length, 1)]) expect(received(payload, { parts })).toBe(expected)
     const wire = Buffer.concat(fragmentFrames(Op.BINARY, [payload], { rsv: RSV1 }))

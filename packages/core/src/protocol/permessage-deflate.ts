@@ -78,9 +78,9 @@ export function createDeflaters(compression: boolean | CompressionOptions | unde
 /** What a flushed deflate block ends in, and each message leaves out. §7.2.1, §7.2.2. */
 const TAIL = Buffer.from([0x00, 0x00, 0xff, 0xff])
 
-/** What is put behind a message before it is inflated: the four bytes that it left out, and an empty final block. zlib
- * comes to that block only if the message ended where a block ends, so one that was cut short is noticed. */
-const END = Buffer.from([...TAIL, 0x03, 0x00])
+/** An empty stored block with BFINAL. It stands behind each message when that is inflated: zlib comes to it only if the
+ * message ended where a block ends, so one that was cut short is noticed. */
+const FINAL_BLOCK = Buffer.from([0x01, 0x00, 0x00, 0xff, 0xff])
 
 /** How many deflate streams one message may consist of. A peer may begin a new one with each flush (§7.2.1), and every
  * stream costs zlib's set-up, about as much as a small message does. With this bound a message of 1 KiB costs a few
@@ -99,33 +99,45 @@ const MAX_WINDOW_BYTES = 32_768
 export function inflate(payload: Buffer, maxBytes: number, window: ContextWindow | null = null): Buffer {
   // A zlib that has nothing to flush gives nothing, also for an empty message.
   if (payload.length === 0) return EMPTY
-  const input = Buffer.concat([payload, END])
+  const context = window === null ? EMPTY : window.bytes
+  // Some peers do not leave out the tail, or have no empty block at the end that it would belong to.
+  const data =
+    inflateStreams(payload, [TAIL, FINAL_BLOCK], context, maxBytes) ??
+    inflateStreams(payload, [FINAL_BLOCK], context, maxBytes)
+  if (data === null) throw new ProtocolError('corrupt compressed data', CloseCode.INVALID_PAYLOAD, '')
+  window?.remember(data)
+  // zlib gives a slice of a buffer of its own size: a small message must not pin it.
+  return data.length * 2 >= data.buffer.byteLength ? data : Buffer.from(data)
+}
+
+/** What all deflate streams of a payload inflate to with this end behind it; null: it is corrupt. */
+function inflateStreams(payload: Buffer, end: readonly Buffer[], context: Buffer, maxBytes: number): Buffer | null {
+  const input = Buffer.concat([payload, ...end])
   const parts: Buffer[] = []
-  let dictionary = window === null ? EMPTY : window.bytes
+  let dictionary = context
   let length = 0
   let at = 0
   while (at < payload.length) {
     if (parts.length === MAX_STREAMS) {
       throw new ProtocolError('too many deflate streams', CloseCode.POLICY_VIOLATION, '')
     }
-    const { data, consumed } = inflateStream(input.subarray(at), dictionary, maxBytes - length)
+    const stream = inflateStream(input.subarray(at), dictionary, maxBytes - length)
+    if (stream === null) return null
+    const { data, consumed } = stream
     parts.push(data)
     length += data.length
     at += consumed
     const recent = data.subarray(-MAX_WINDOW_BYTES)
     if (at < payload.length) dictionary = Buffer.concat([dictionary, recent]).subarray(-MAX_WINDOW_BYTES)
   }
-  // The last stream ends with the message, with the four bytes that the message left out, or with our own block. One that
-  // ends elsewhere took some of these bytes for its own.
-  if (at !== payload.length && at !== payload.length + TAIL.length && at !== input.length) throw corrupt()
-  const data = parts.length > 1 ? Buffer.concat(parts, length) : parts[0]!
-  window?.remember(data)
-  // zlib gives a slice of a buffer of its own size: a small message must not pin it.
-  return data.length * 2 >= data.buffer.byteLength ? data : Buffer.from(data)
+  // The last stream ends with the message, with the tail that the message left out, or with our own block. One that ends
+  // elsewhere took some of these bytes for its own.
+  if (at !== payload.length && at !== payload.length + TAIL.length && at !== input.length) return null
+  return parts.length > 1 ? Buffer.concat(parts, length) : parts[0]!
 }
 
-/** The first deflate stream in `input`, and how many bytes it takes there. */
-function inflateStream(input: Buffer, dictionary: Buffer, maxBytes: number): { data: Buffer; consumed: number } {
+/** The first deflate stream in `input`, and how many bytes it takes there; null: it is corrupt. */
+function inflateStream(input: Buffer, dictionary: Buffer, maxBytes: number): { data: Buffer; consumed: number } | null {
   try {
     const { buffer, engine } = inflateRawSync(input, {
       // zlib knows no limit of nothing.
@@ -133,22 +145,13 @@ function inflateStream(input: Buffer, dictionary: Buffer, maxBytes: number): { d
       info: true,
       ...(dictionary.length > 0 && { dictionary }),
     }) as unknown as { buffer: Buffer; engine: { bytesWritten: number } }
-    if (buffer.length > maxBytes) throw tooBig()
-    return { data: buffer, consumed: engine.bytesWritten }
+    if (buffer.length <= maxBytes) return { data: buffer, consumed: engine.bytesWritten }
   } catch (error) {
-    if (error instanceof ProtocolError) throw error
     const { code } = error as NodeJS.ErrnoException
-    if (code === 'ERR_BUFFER_TOO_LARGE') throw tooBig()
-    throw code?.startsWith('Z_') ? corrupt() : new ProtocolError('cannot inflate', CloseCode.INTERNAL_ERROR, '')
+    if (code?.startsWith('Z_')) return null
+    if (code !== 'ERR_BUFFER_TOO_LARGE') throw new ProtocolError('cannot inflate', CloseCode.INTERNAL_ERROR, '')
   }
-}
-
-function tooBig(): ProtocolError {
-  return new ProtocolError('message too big', CloseCode.MESSAGE_TOO_BIG, '10.4', 'maxMessageBytes')
-}
-
-function corrupt(): ProtocolError {
-  return new ProtocolError('corrupt compressed data', CloseCode.INVALID_PAYLOAD, '')
+  throw new ProtocolError('message too big', CloseCode.MESSAGE_TOO_BIG, '10.4', 'maxMessageBytes')
 }
 
 const OPTION_TYPES: Readonly<Record<keyof CompressionOptions, 'number' | 'boolean'>> = {
