@@ -8,7 +8,7 @@ const app = fastify()
 app.get('/', async () => 'hello over HTTP')
 
 // An attached server listens with the one it is attached to: no `port`, no `listen()`.
-createServer({
+const sockets = createServer({
   server: app.server,
   pathname: '/ws',
   handler: {
@@ -17,6 +17,10 @@ createServer({
     },
   },
 })
+
+// Fastify waits for every connection before it closes, so the sockets are closed first.
+app.addHook('preClose', () => sockets.close())
+process.once('SIGTERM', () => void app.close())
 
 await app.listen({ port: Number(process.env.PORT ?? 4545), host: '0.0.0.0' })
 const { port } = app.server.address() as AddressInfo

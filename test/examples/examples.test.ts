@@ -124,7 +124,14 @@ const tests: Record<string, (url: string) => Promise<void>> = {
   },
 
   express: besideHttp,
-  fastify: besideHttp,
+  async fastify(url) {
+    await besideHttp(url)
+    const { closed } = await connect(url)
+    const ended = once(started[0]!, 'exit')
+    started[0]!.kill('SIGTERM')
+    expect(await closed).toBe('1001 server is closing')
+    expect(await ended).toEqual([0, null])
+  },
 }
 
 async function besideHttp(url: string): Promise<void> {

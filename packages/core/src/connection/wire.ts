@@ -30,9 +30,9 @@ export function hear(stream: Duplex): void {
   if (!stream.listeners('error').includes(onError)) stream.on('error', onError)
 }
 
-/** Leaves its errors to whoever uses it now. */
+/** Leaves its errors to whoever uses it now, unless that is one of our servers. */
 export function unhear(stream: Duplex): void {
-  stream.off('error', onError)
+  if (!isTaken(stream)) stream.off('error', onError)
 }
 
 /** Has somebody else begun to use a stream that we only hear? */
