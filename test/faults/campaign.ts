@@ -78,18 +78,25 @@ export async function runCampaign(plan: Plan): Promise<Outcome> {
   for (const finding of (await site?.close()) ?? []) fail(finding, from)
   return { connections: played, cells: seen.size, failures: [...failed.values()] }
 
+  /** @returns what is wrong with one of them, of which it is not known with which. */
+  async function tryAlone(scenarios: readonly Scenario[]): Promise<Finding | undefined> {
+    const tried = await Site.open(scenarios, options)
+    const findings = await tried.run(scenarios)
+    tried.kill()
+    for (const finding of findings) if (finding.scenario !== null) fail(finding, finding.scenario.number)
+    return findings.find(({ scenario }) => scenario === null)
+  }
+
   async function narrow(scenarios: readonly Scenario[], reason: Finding): Promise<void> {
-    if (scenarios.length === 1) return fail({ scenario: scenarios[0]!, wrong: reason.wrong }, scenarios[0]!.number)
+    const [first] = scenarios
+    if (scenarios.every(({ cell }) => cell === first!.cell)) return fail({ ...reason, scenario: first! }, first!.number)
     const middle = Math.ceil(scenarios.length / 2)
-    for (const half of [scenarios.slice(0, middle), scenarios.slice(middle)]) {
+    const halves = [scenarios.slice(0, middle), scenarios.slice(middle)]
+    const unknown = await Promise.all(halves.map(tryAlone))
+    for (const [i, half] of halves.entries()) {
       const suspects = half.filter(({ cell }) => !failed.has(cell))
-      if (suspects.length === 0 || failed.size >= maxFailures) continue
-      const tried = await Site.open(suspects, options)
-      const findings = await tried.run(suspects)
-      tried.kill()
-      for (const finding of findings) if (finding.scenario !== null) fail(finding, finding.scenario.number)
-      const unknown = findings.find(({ scenario }) => scenario === null)
-      if (unknown !== undefined) await narrow(suspects, unknown)
+      if (unknown[i] !== undefined && suspects.length > 0 && failed.size < maxFailures)
+        await narrow(suspects, unknown[i])
     }
   }
 }

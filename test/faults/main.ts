@@ -1,5 +1,5 @@
-// `pnpm faults:core`: 20,000 connections that end badly, at every step and every kind of server, against servers in a process
-// of their own. `--connections N` more or fewer, `--seed S` repeats a run, `--only <cell>` plays cells whose name contains
+// `pnpm faults:core`: connections that end badly, at every step of every kind of server, against servers in a process of
+// their own: each cell once, more than 20,000. `--connections N` more or fewer, `--seed S` repeats a run, `--only <cell>` plays cells whose name contains
 // that, `--break <what>` breaks the servers on purpose. Exits with 1 when something is wrong.
 
 import { randomInt } from 'node:crypto'
@@ -10,7 +10,7 @@ import { CELLS } from './scenario.ts'
 
 const { values: options } = parseArgs({
   options: {
-    connections: { type: 'string', default: '20000' },
+    connections: { type: 'string', default: `${CELLS.length}` },
     seed: { type: 'string' },
     from: { type: 'string', default: '0' },
     only: { type: 'string', default: '' },

@@ -80,7 +80,8 @@ async function openAttached(
 ): Promise<OpenPlace> {
   const timeoutMs = TIMEOUTS.handshakeTimeoutMs * (broken === 'patient' ? 1000 : 1)
   const page: RequestListener = (request, response) => {
-    request.resume().once('end', () => response.end('page'))
+    // With its length, or node would not keep the connection of an HTTP/1.0 client.
+    request.resume().once('end', () => response.setHeader('Content-Length', 4).end('page'))
   }
   const settings = {
     headersTimeout: timeoutMs,
@@ -113,7 +114,11 @@ async function openAttached(
   return {
     address: endpoint === 'unix' ? { path } : { port: (http.address() as AddressInfo).port },
     servers,
-    leave: (how) => leaveAll(servers, how),
+    leave(how) {
+      // The http server goes on: from now on its upgrades are the user's own to refuse, beside the foreign listener.
+      if (how === 'close' && foreign) http.on('upgrade', refuseRest)
+      return leaveAll(servers, how)
+    },
     async shut() {
       await Promise.all(servers.map((server) => server.close()))
       const closed = once(http, 'close')
@@ -160,6 +165,10 @@ function answerForeign(socket: Duplex): void {
   ;(socket as TcpSocket).destroySoon()
 }
 
+const refuseRest: OnUpgrade = (request, socket) => {
+  if (pathOf(request) !== FOREIGN) answerForeign(socket)
+}
+
 /** A framework that looks a session up before it hands the upgrade over. Meanwhile errors are its own to hear. */
 function framework(server: Server<State>, decisions: Decisions): OnUpgrade {
   return async (request, socket, head) => {
@@ -169,8 +178,11 @@ function framework(server: Server<State>, decisions: Decisions): OnUpgrade {
   }
 }
 
+/** The last to hear of an upgrade: whoever listened for errors before, and after, does not any more. */
 const stopHearing: OnUpgrade = (request, socket) => {
-  if (pathOf(request) !== OURS) setImmediate(() => socket.removeAllListeners('error'))
+  if (pathOf(request) === OURS) return
+  socket.removeAllListeners('error')
+  setImmediate(() => socket.removeAllListeners('error'))
 }
 
 function leak(http: ReturnType<typeof createHttpServer>): void {

@@ -2,6 +2,7 @@
 // answered in the end.
 
 import { Buffer } from 'node:buffer'
+import { setTimeout as wait } from 'node:timers/promises'
 import { deflateRawSync } from 'node:zlib'
 import type { Random } from '../fuzz/random.ts'
 import { type ClientFrame, clientFrame, closeBody, Op } from '../support/client-frames.ts'
@@ -157,7 +158,7 @@ const HEAD: readonly Step[] = [
   {
     name: 'behind-h2c',
     where: hidesOffers,
-    answers: (place) => (isOwn(place) ? [426] : [200, 101]),
+    // Such a client cannot know what its next bytes will be taken for: what becomes of them is not told.
     walk: ({ requests, random, send }) =>
       send(
         plainRequest(random, ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABk']),
@@ -248,7 +249,10 @@ const PATHS: readonly Step[] = [
     name: 'nobody-takes',
     where: ({ kind }) => kind === 'idle' || kind === 'paths',
     leaving: true,
-    walk: ({ requests, send }) => send(requests.upgrade({ path: NOBODYS })),
+    async walk({ requests, random, send }) {
+      await send(requests.upgrade({ path: NOBODYS }))
+      await wait(random.below(80))
+    },
   },
   {
     name: 'foreign',
@@ -256,7 +260,10 @@ const PATHS: readonly Step[] = [
     leaving: true,
     undecided: 'always',
     answers: () => [FOREIGN_STATUS],
-    walk: ({ requests, send }) => send(requests.upgrade({ path: FOREIGN })),
+    async walk({ requests, random, send }) {
+      await send(requests.upgrade({ path: FOREIGN }))
+      await wait(random.below(80))
+    },
   },
 ]
 
