@@ -247,7 +247,7 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
   }
 
   #accepted(): 'ok' | 'backpressure' {
-    if (!this.#queue.refused) return 'ok'
+    if (!this.#queue.backPressure) return 'ok'
     this.#crossed = true
     this.#reader.notDrained()
     return 'backpressure'

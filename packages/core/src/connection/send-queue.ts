@@ -84,6 +84,11 @@ export class SendQueue implements Queue, TurnTask {
     return this.#inFlight === 0 && this.list.length > 0 && !this.#ended
   }
 
+  /** Does the kernel refuse bytes? A stream that has not told, and has a kernel's worth waiting, is taken to. */
+  get backPressure(): boolean {
+    return this.refused || (this.#inFlight > 0 && this.listBytes > UNTOLD_BYTES)
+  }
+
   /** Bytes accepted that the kernel has not taken. */
   get bufferedBytes(): number {
     return this.#inFlight + this.listBytes

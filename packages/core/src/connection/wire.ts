@@ -35,11 +35,10 @@ export function unhear(stream: Duplex): void {
   if (!isTaken(stream)) stream.off('error', onError)
 }
 
-/** Has somebody else begun to use a stream that we only hear? */
-export function isUsed(stream: Duplex): boolean {
-  const errors = stream.listeners('error').filter((listener) => listener !== onError)
-  const reads = stream.listenerCount('data') + stream.listenerCount('readable') > 0
-  return stream.destroyed || errors.length > 0 || reads || isTaken(stream)
+/** How many listen to a stream; infinite: it is gone, or one of our servers has it. */
+export function listenersOf(stream: Duplex): number {
+  if (stream.destroyed || isTaken(stream)) return Number.POSITIVE_INFINITY
+  return stream.listenerCount('error') + stream.listenerCount('data') + stream.listenerCount('readable')
 }
 
 /** Some server has answered this stream's request, or is about to: nobody else may. */

@@ -4,7 +4,7 @@
 import type { Server as HttpServer, IncomingMessage } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
-import { hear, isTaken, isUsed, unhear } from '../connection/wire.ts'
+import { hear, isTaken, listenersOf, unhear } from '../connection/wire.ts'
 import { offersHttp, offersWebSocket, passOverOffers } from '../handshake/upgrade-offers.ts'
 import { queueMicrotask } from './real-time.ts'
 
@@ -37,6 +37,8 @@ export function detach(host: Host, server: Attached): void {
 class Attachment {
   readonly #host: Host
   #servers: Attached[] = []
+  /** How the socket of an upgrade was before anybody had heard of it. */
+  #before = { listeners: 0, written: 0 }
 
   constructor(host: Host) {
     this.#host = host
@@ -48,21 +50,29 @@ class Attachment {
   }
 
   add(server: Attached): void {
-    if (this.#servers.length === 0) this.#host.on('upgrade', this.#onUpgrade)
+    if (this.#servers.length === 0) this.#host.prependListener('upgrade', this.#onFirst).on('upgrade', this.#onUpgrade)
     this.#servers = [...this.#servers, server]
   }
 
   remove(server: Attached): void {
     this.#servers = this.#servers.filter((one) => one !== server)
-    if (this.#servers.length === 0) this.#host.off('upgrade', this.#onUpgrade)
+    if (this.#servers.length === 0) this.#host.off('upgrade', this.#onFirst).off('upgrade', this.#onUpgrade)
   }
 
   #hasForeign(): boolean {
-    return this.#host.listeners('upgrade').some((listener) => listener !== this.#onUpgrade)
+    const ours: unknown[] = [this.#onFirst, this.#onUpgrade]
+    return this.#host.listeners('upgrade').some((listener) => !ours.includes(listener))
+  }
+
+  /** Before all others: from this tick on node does not hear the socket's errors any more. */
+  readonly #onFirst = (_: IncomingMessage, socket: Duplex): void => {
+    hear(socket)
+    const { bytesWritten = 0, _httpMessage } = socket as { bytesWritten?: number; _httpMessage?: unknown }
+    // While node's http still answers an earlier request, it is not theirs what is written.
+    this.#before = { listeners: listenersOf(socket), written: _httpMessage ? Number.POSITIVE_INFINITY : bytesWritten }
   }
 
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    hear(socket)
     if (isTaken(socket)) return
     if (offersWebSocket(request)) {
       for (const server of this.#servers) if (server.offer(request, socket, head)) return
@@ -75,8 +85,12 @@ class Attachment {
 
   /** A listener that is not ours may take it, now or later; when none does, the peer would wait for ever. */
   #waitForTaker(last: Attached, request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const written = bytesWritten(socket)
-    const isTheirs = (): boolean => isUsed(socket) || bytesWritten(socket) > written
+    const { listeners, written } = this.#before
+    const isTheirs = (): boolean => {
+      // Only TCP sockets count what is written.
+      const { bytesWritten = 0 } = socket as { bytesWritten?: number }
+      return listenersOf(socket) > listeners || bytesWritten > written
+    }
     const cancel = last.afterHandshakeTimeout(() => {
       if (isTheirs()) unhear(socket)
       else last.refuseUnknown(request, socket, head, { late: true })
@@ -90,9 +104,4 @@ class Attachment {
       cancel()
     })
   }
-}
-
-/** Only TCP sockets count them. */
-function bytesWritten(socket: Duplex): number {
-  return (socket as { bytesWritten?: number }).bytesWritten ?? 0
 }
