@@ -70,7 +70,7 @@ export async function runCampaign(plan: Plan): Promise<Outcome> {
     for (const finding of findings) if (finding.scenario !== null) fail(finding, begin)
     const unknown = findings.find(({ scenario }) => scenario === null)
     if (unknown === undefined) continue
-    const suspects = scenarios.filter(({ cell }) => !failed.has(cell))
+    const suspects = (unknown.suspects ?? scenarios).filter(({ cell }) => !failed.has(cell))
     const before = failed.size
     await narrow(suspects, unknown)
     if (failed.size === before && findings.every(({ scenario }) => scenario === null)) fail(unknown, begin)
@@ -89,12 +89,13 @@ export async function runCampaign(plan: Plan): Promise<Outcome> {
 
   async function narrow(scenarios: readonly Scenario[], reason: Finding): Promise<void> {
     const [first] = scenarios
-    if (scenarios.every(({ cell }) => cell === first!.cell)) return fail({ ...reason, scenario: first! }, first!.number)
+    if (first === undefined) return
+    if (scenarios.every(({ cell }) => cell === first.cell)) return fail({ ...reason, scenario: first }, first.number)
     const middle = Math.ceil(scenarios.length / 2)
     const halves = [scenarios.slice(0, middle), scenarios.slice(middle)]
     const unknown = await Promise.all(halves.map(tryAlone))
     for (const [i, half] of halves.entries()) {
-      const suspects = half.filter(({ cell }) => !failed.has(cell))
+      const suspects = (unknown[i]?.suspects ?? half).filter(({ cell }) => !failed.has(cell))
       if (unknown[i] !== undefined && suspects.length > 0 && failed.size < maxFailures)
         await narrow(suspects, unknown[i])
     }

@@ -5,7 +5,7 @@ import { inTime } from '../support/log.ts'
 import type { Address, Break, Leaving, Left, Place, Question, Sample, Trouble } from './place.ts'
 
 /** The longest that an answer may take: a drain with its deadline, on a busy machine. */
-const ANSWER_MS = 15_000
+const ANSWER_MS = 10_000
 const MAX_SAID = 4000
 
 export class ServerProcess {

@@ -28,6 +28,8 @@ export interface Finding {
   /** Null: it is not known which of those that were played. */
   readonly scenario: Scenario | null
   readonly wrong: string
+  /** One of these, or it takes several of them. Default: all that were played. */
+  readonly suspects?: readonly Scenario[]
 }
 
 interface Open {
@@ -115,8 +117,8 @@ export class Site {
     this.#server.kill()
   }
 
-  #find(scenario: Scenario | null, wrong: string): void {
-    this.#findings.push({ scenario, wrong })
+  #find(scenario: Scenario | null, wrong: string, suspects?: readonly Scenario[]): void {
+    this.#findings.push({ scenario, wrong, ...(suspects !== undefined && { suspects }) })
   }
 
   async #playAll(scenarios: readonly Scenario[]): Promise<Map<Scenario, Played>> {
@@ -166,7 +168,7 @@ export class Site {
               this.#find(scenario, `${leaving}() did not wait for its closed`)
           }
         } catch (error) {
-          this.#find(null, `${leaving}(): ${(error as Error).message}`)
+          this.#find(null, `${leaving}(): ${(error as Error).message}`, scenarios)
         }
         resolve()
       }
@@ -178,7 +180,9 @@ export class Site {
     })
     await left
     while (scenarios.some((scenario) => !played.has(scenario))) await wait(LOOK_MS)
-    await this.#server.shut(id)
+    await this.#server
+      .shut(id)
+      .catch((error: Error) => this.#find(null, `${leaving}, then ${error.message}`, scenarios))
   }
 
   #judge(played: ReadonlyMap<Scenario, Played>, left: Sample): void {
