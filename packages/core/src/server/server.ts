@@ -208,7 +208,8 @@ class SocketServer<S> implements Server<S> {
     told.abort()
     this.#own?.destroyRest()
     await released
-    this.#context.heartbeat.stop()
+    // A framework may have handed over an upgrade meanwhile, which is refused and has a moment to read that.
+    if (this.#upgrades.size === 0) this.#context.heartbeat.stop()
   }
 
   readonly #onAbort = (): void => void this.close()
