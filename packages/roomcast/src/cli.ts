@@ -4,6 +4,7 @@
 
 import { readFileSync } from 'node:fs'
 import { openBridge } from './bridge.ts'
+import { complain, print, surviveLostReaders } from './output.ts'
 import { createRoomcast, type Roomcast, type RoomcastOptions } from './roomcast.ts'
 import { HELP, type RedisSettings, readSettings } from './settings.ts'
 
@@ -22,7 +23,7 @@ async function run(options: RoomcastOptions, redis: RedisSettings | undefined): 
     const { port } = await roomcast.listen()
     const lines = [`roomcast: open ${address(options.host, port)}`]
     if (options.token === undefined) lines.push(`roomcast: token of the HTTP API: ${roomcast.token}`)
-    process.stdout.write(`${lines.join('\n')}\n`)
+    print(`${lines.join('\n')}\n`)
   } catch (error) {
     await roomcast.close()
     complain(explain(error as NodeJS.ErrnoException))
@@ -51,10 +52,6 @@ function endOnSignals(roomcast: Roomcast): void {
   }
 }
 
-function complain(line: string): void {
-  process.stderr.write(`roomcast: ${line}\n`)
-}
-
 /** Where to open the server in a browser on this machine. */
 function address(host: string | undefined, port: number): string {
   const everywhere = host === undefined || host === '0.0.0.0' || host === '::'
@@ -76,9 +73,10 @@ function version(): string {
   return (manifest as { version: string }).version
 }
 
+surviveLostReaders()
 const settings = readSettings(process.argv.slice(2), process.env)
-if (settings.kind === 'help') process.stdout.write(HELP)
-else if (settings.kind === 'version') process.stdout.write(`${version()}\n`)
+if (settings.kind === 'help') print(HELP)
+else if (settings.kind === 'version') print(`${version()}\n`)
 else if (settings.kind === 'run') await run(settings.options, settings.redis)
 else {
   complain(`${settings.message} (see roomcast --help)`)
