@@ -337,15 +337,6 @@ describe('the server', () => {
     expect(tokens[0]).toMatch(/^[\w-]{32}$/)
     expect(tokens[0]).not.toBe(tokens[1])
   })
-
-  test.each([
-    ['', RangeError],
-    ['two words', RangeError],
-    ['line\nbreak', RangeError],
-    [7 as unknown as string, TypeError],
-  ])('token %j throws', (token, error) => {
-    expect(() => createRoomcast({ token })).toThrow(error)
-  })
 })
 
 test('H14: tokens are compared as digests of one length, by timingSafeEqual', () => {

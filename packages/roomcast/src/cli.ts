@@ -4,8 +4,9 @@
 
 import { readFileSync } from 'node:fs'
 import { openBridge } from './bridge.ts'
+import type { RoomcastOptions } from './options.ts'
 import { complain, print, surviveLostReaders } from './output.ts'
-import { createRoomcast, type Roomcast, type RoomcastOptions } from './roomcast.ts'
+import { createRoomcast, type Roomcast } from './roomcast.ts'
 import { HELP, type RedisSettings, readSettings } from './settings.ts'
 
 /** Exit codes of a second signal: 128 + its number, as a shell reports a process that a signal ended. */

@@ -4,40 +4,12 @@
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type Broker, type BrokerStatus, type Channels, createChannels } from '@roomcast/channels'
-import { createServer, type OriginPolicy, type Stats } from '@roomcast/core'
+import { createServer, type Stats } from '@roomcast/core'
 import { createApi, type Status } from './api.ts'
+import { type RoomcastOptions, settle } from './options.ts'
 import { createPage } from './page.ts'
 import { type Meta, respond } from './protocol.ts'
 import { sendJson } from './reply.ts'
-import { isToken, randomToken } from './token.ts'
-
-/** The port unless another is given. */
-export const DEFAULT_PORT = 4545
-
-/** Options of `createRoomcast`; every one may be left out. */
-export interface RoomcastOptions {
-  /** TCP port; 0 takes a free one. Default 4545. */
-  port?: number
-  /** Address to listen on. Default: all. */
-  host?: string
-  /** The secret of the HTTP API, visible ASCII. Default: a new random one, see `Roomcast.token`. */
-  token?: string
-  /** Who may connect from a browser. Default `'same'`: the page this server serves. */
-  origin?: OriginPolicy
-  /** Largest message in bytes. Default 1 MiB. */
-  maxMessageBytes?: number
-  /** Most WebSockets at a time. Default: no limit. */
-  maxConnections?: number
-  /** How long `drain` waits before it cuts what is left, in ms. Default 10,000. */
-  drainMs?: number
-  /** Carries broadcasts between several servers. Default: this one stands alone. */
-  broker?: CountingBroker
-}
-
-/** A broker; `/stats` shows what it counts. */
-export interface CountingBroker extends Broker {
-  stats?(): object
-}
 
 /** What GET /stats answers: core's figures, and those of the rooms. */
 export interface RoomcastStats extends Stats {
@@ -69,11 +41,10 @@ export interface Roomcast {
 const CONFIRM_MS = 1000
 
 /** Makes a server; `listen()` starts it.
- * @throws TypeError for an option of the wrong type, RangeError for a wrong value (a wrong port: from `listen`). */
+ * @throws TypeError for an unknown option or one of the wrong type, RangeError for a wrong value. */
 export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
-  const { port = DEFAULT_PORT, host, token = randomToken(), drainMs: deadlineMs = 10_000, broker, ...limits } = options
-  if (typeof token !== 'string') throw new TypeError('token must be a string')
-  if (!isToken(token)) throw new RangeError('token must be visible ASCII without spaces')
+  const { port, host, token, origin, broker, limits } = settle(options)
+  const { maxMessageBytes, maxConnections, drainMs: deadlineMs } = limits
 
   const page = createPage()
   const http = createHttpServer({
@@ -83,8 +54,10 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     connectionsCheckingInterval: 1000,
   })
   const core = createServer({
-    ...limits,
     server: http,
+    maxMessageBytes,
+    maxConnections,
+    ...(origin === undefined ? {} : { origin }),
     handler: { message: (socket, data, opcode) => respond(channels, socket, data, opcode, heard) },
   })
   // Last of all that can throw: it starts the broker.

@@ -2,7 +2,7 @@
 // wrong value is told in one line. Pure: cli.ts hands in both and prints what comes out.
 
 import { parseArgs } from 'node:util'
-import { DEFAULT_PORT, type RoomcastOptions } from './roomcast.ts'
+import { DEFAULT_PORT, type RoomcastOptions } from './options.ts'
 import { isToken } from './token.ts'
 
 /** What the program is to do. */
