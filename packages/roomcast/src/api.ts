@@ -19,6 +19,12 @@ export interface ApiOptions {
   token: string
   status: () => Status
   stats: () => object
+  /** The largest body. */
+  maxDataBytes: number
+  /** Aborts when the server is about to end: nothing is said any more. */
+  ending: AbortSignal
+  /** Whether the channels have been closed. */
+  isClosed: () => boolean
 }
 
 /** Answers one request, or returns false when the path is not the API's. */
@@ -30,7 +36,8 @@ const MAX_KEY_LENGTH = 256
 const PREFIX = '/channels/'
 
 /** Makes the API. */
-export function createApi({ channels, token, status, stats }: ApiOptions): Route {
+export function createApi(options: ApiOptions): Route {
+  const { channels, token, status, stats, maxDataBytes: maxBytes, ending: signal, isClosed } = options
   const isAuthorized = bearerCheck(token)
   const answers = new LRUCache<string, { delivered: number }>(REPEATS)
 
@@ -43,9 +50,17 @@ export function createApi({ channels, token, status, stats }: ApiOptions): Route
     if (!isJsonType(req.headers['content-type'])) return fail(415, 'unsupported_media_type')
     const key = req.headers['idempotency-key']?.toString()
     if (key !== undefined && (key === '' || key.length > MAX_KEY_LENGTH)) return fail(400, 'bad_idempotency_key')
-    const body = await readJson(req)
+    // Before the body is asked for, and again behind it: an answer of 200 means that somebody could have heard it.
+    const silence = (): string | undefined => (isClosed() ? 'closed' : signal.aborted ? 'draining' : undefined)
+    const unavailable = (error: string): void => fail(503, error, { 'Retry-After': '2' })
+    const before = silence()
+    if (before !== undefined) return unavailable(before)
+    const body = await readJson(req, res, { maxBytes, signal })
     if (body === 'gone') return
+    if (body === 'stopped') return unavailable('draining')
     if ('error' in body) return fail(body.status, body.error)
+    const behind = silence()
+    if (behind !== undefined) return unavailable(behind)
     // From here to the answer nothing waits: of two requests with one key, the second finds the answer of the first.
     const repeat = JSON.stringify([channel, key])
     const known = key === undefined ? undefined : answers.get(repeat)

@@ -12,6 +12,10 @@ export interface LimitRange {
 export interface Limits {
   /** A WebSocket message. Over it: close 1009. Default 1 MiB: a client may send many commands' worth in one. */
   maxMessageBytes: number
+  /** What is said in one message: the data as JSON, as it came and as it is written to the members. Over it: the error
+   * `too_large`, or 413. Default 64 KiB: far more than a line of chat or the state of a game, and what one client can make
+   * of a message is bounded for everybody who has to receive it. */
+  maxDataBytes: number
   /** WebSockets at a time. Over it: 503. Default: no limit, yours to size. */
   maxConnections: number
   /** How long `drain` waits before it cuts what is left. Default 10,000: clients that live answer at once. */
@@ -22,6 +26,7 @@ const NONE = Number.POSITIVE_INFINITY
 
 export const LIMITS: Readonly<Record<keyof Limits, LimitRange>> = {
   maxMessageBytes: { default: 2 ** 20, least: 1, most: 2 ** 30 },
+  maxDataBytes: { default: 65_536, least: 1, most: 2 ** 30 },
   maxConnections: { default: NONE, least: 1, most: 10 ** 7 },
   drainMs: { default: 10_000, least: 1, most: 10 * 60_000 },
 }

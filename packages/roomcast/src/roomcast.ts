@@ -1,15 +1,17 @@
 // The server as a whole: one node http server, core attached to it, channels on top, the API and the page beside. It
 // owns their lifetimes; it handles no signals and writes nothing to the terminal (cli.ts does).
 
-import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { setMaxListeners } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { type Broker, type BrokerStatus, type Channels, createChannels } from '@roomcast/channels'
 import { createServer, type Stats } from '@roomcast/core'
 import { createApi, type Status } from './api.ts'
+import { createHttpServer } from './http-server.ts'
 import { type RoomcastOptions, settle } from './options.ts'
 import { createPage } from './page.ts'
 import { type Meta, respond } from './protocol.ts'
 import { sendJson } from './reply.ts'
+import { takeRequests } from './requests.ts'
 
 /** What GET /stats answers: core's figures, and those of the rooms. */
 export interface RoomcastStats extends Stats {
@@ -29,7 +31,8 @@ export interface Roomcast {
   readonly channels: Channels<Meta>
   /** Starts listening. Rejects with the system's error, such as EADDRINUSE. */
   listen(): Promise<{ port: number }>
-  /** Refuses new sockets with 503 and closes the open ones with 1012, what was said first. HTTP goes on. */
+  /** Refuses new sockets with 503 and closes the open ones with 1012, what was said first. HTTP goes on, but nothing can
+   * be said by it any more; requests under way are answered. */
   drain(): Promise<{ closed: number; terminated: number }>
   /** Closes everything: sockets with 1001, then the http server. Again: the same promise. */
   close(): Promise<void>
@@ -39,6 +42,9 @@ export interface Roomcast {
 
 /** An answer to a join waits so long for the bus: longer than a healthy one ever takes. */
 const CONFIRM_MS = 1000
+
+/** `close` waits so long for clients that take their answers slowly. */
+const LAST_ANSWERS_MS = 1000
 
 /** Makes a server; `listen()` starts it.
  * @throws TypeError for an unknown option or one of the wrong type, RangeError for a wrong value. */
@@ -65,11 +71,13 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
   const heard = broker && confirmation(broker, channels)
 
   const started = performance.now()
-  let isDraining = false
+  /** Aborted at the beginning of the end. */
+  const ending = new AbortController()
+  setMaxListeners(0, ending.signal)
   let closing: Promise<void> | undefined
 
   const status = (): Status => {
-    if (isDraining) return 'draining'
+    if (ending.signal.aborted) return 'draining'
     if (broker === undefined) return 'ready'
     return broker.status === 'closed' ? 'degraded' : broker.status
   }
@@ -80,18 +88,31 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     ...core.stats(),
     ...(broker && { bridge: { status: broker.status, ...broker.stats?.() } }),
   })
-  const routes = [createApi({ channels, token, status, stats }), page]
-  http.on('request', (req: IncomingMessage, res: ServerResponse) => {
-    const path = (req.url ?? '').split('?', 1)[0] ?? ''
-    if (!routes.some((route) => route(req, res, path))) sendJson(res, 404, { error: 'not_found' })
+  // A program that embeds the server may close the channels itself.
+  let isClosed = false
+  const closeChannels = channels.close.bind(channels)
+  channels.close = () => {
+    isClosed = true
+    return closeChannels()
+  }
+  const api = createApi({
+    channels,
+    token,
+    status,
+    stats,
+    maxDataBytes: limits.maxDataBytes,
+    ending: ending.signal,
+    isClosed: () => isClosed,
+  })
+  const requests = takeRequests(http, (req, res, { path }) => {
+    if (![api, page].some((route) => route(req, res, path))) sendJson(res, 404, { error: 'not_found' })
   })
 
   async function shut(): Promise<void> {
-    isDraining = true
+    ending.abort()
     const gone = new Promise<void>((resolve) => http.close(() => resolve()))
-    await core.close()
-    // Kept-alive and half-sent HTTP requests would hold the server open for seconds.
-    http.closeAllConnections()
+    await Promise.all([core.close(), requests.answered(LAST_ANSWERS_MS)])
+    await requests.end()
     await Promise.all([gone, channels.close()])
   }
 
@@ -108,9 +129,10 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
           resolve({ port: (http.address() as AddressInfo).port })
         })
       }),
-    drain() {
-      isDraining = true
-      return core.drain({ deadlineMs })
+    async drain() {
+      ending.abort()
+      const [drained] = await Promise.all([core.drain({ deadlineMs }), requests.answered(deadlineMs)])
+      return drained
     },
     close: () => (closing ??= shut()),
     stats,
