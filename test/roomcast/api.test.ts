@@ -9,6 +9,7 @@ import { type BrokerStatus, createChannels, createMemoryBus } from '@roomcast/ch
 import { createRoomcast, type Meta, type Roomcast } from 'roomcast'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createApi } from '../../packages/roomcast/src/api.ts'
+import { Gate } from '../../packages/roomcast/src/gate.ts'
 import { bearerCheck } from '../../packages/roomcast/src/token.ts'
 import { type Client, connect } from './client.ts'
 
@@ -109,6 +110,8 @@ describe('POST /channels/<name>', () => {
     ['no body', {}, 400, 'invalid_json'],
     ['half of an object', { body: '{"a":' }, 400, 'invalid_json'],
     ['a body that is not UTF-8', { body: new Uint8Array([34, 255, 34]) }, 400, 'invalid_json'],
+    ['a number that no double holds', { body: '[1e999]' }, 400, 'bad_number'],
+    ['numbers that grow when they are written', { body: `[${Array(10_000).fill('1e20')}]` }, 413, 'too_large'],
     ['deep nesting', { body: '['.repeat(33) + ']'.repeat(33) }, 400, 'too_deep'],
     ['very deep nesting', { body: '['.repeat(30_000) + ']'.repeat(30_000) }, 400, 'too_deep'],
     ['a body over 64 KiB', { body: JSON.stringify('x'.repeat(65_535)) }, 413, 'too_large'],
@@ -206,6 +209,13 @@ describe('Idempotency-Key', () => {
       token: TOKEN,
       status: () => 'ready',
       stats: () => ({}),
+      gate: new Gate({
+        channels,
+        maxBufferedBytes: 1000,
+        memberPatienceMs: 1000,
+        rate: { perSecond: 1000, burst: 1000 },
+        now: () => 0,
+      }),
       maxDataBytes: 100,
       ending: new AbortController().signal,
       isClosed: () => false,

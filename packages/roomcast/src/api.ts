@@ -3,8 +3,10 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Channels, isChannelName } from '@roomcast/channels'
+import type { Framed } from '@roomcast/core'
 import { LRUCache } from 'lru-cache'
 import { readJson } from './body.ts'
+import type { Gate } from './gate.ts'
 import { type Meta, said } from './protocol.ts'
 import { isRead, sendJson } from './reply.ts'
 import { bearerCheck } from './token.ts'
@@ -19,7 +21,9 @@ export interface ApiOptions {
   token: string
   status: () => Status
   stats: () => object
-  /** The largest body. */
+  /** When something may be said. */
+  gate: Gate
+  /** The largest body, and the largest thing that may be said, in bytes of JSON. */
   maxDataBytes: number
   /** Aborts when the server is about to end: nothing is said any more. */
   ending: AbortSignal
@@ -35,11 +39,24 @@ const REPEATS = { ttl: 5 * 60_000, max: 10_000 }
 const MAX_KEY_LENGTH = 256
 const PREFIX = '/channels/'
 
+interface Answer {
+  delivered: number
+}
+
+/** Whether a path may be asked for by any name of this server: it tells nothing, or asks for a key of its own, which no
+ * foreign page has. */
+export function isForAnyHost(path: string): boolean {
+  return path === '/healthz' || path === '/readyz' || path.startsWith(PREFIX)
+}
+
 /** Makes the API. */
 export function createApi(options: ApiOptions): Route {
-  const { channels, token, status, stats, maxDataBytes: maxBytes, ending: signal, isClosed } = options
+  const { channels, gate, token, status, stats, maxDataBytes: maxBytes, ending: signal, isClosed } = options
   const isAuthorized = bearerCheck(token)
-  const answers = new LRUCache<string, { delivered: number }>(REPEATS)
+  const answers = new LRUCache<string, Promise<Answer | undefined>>(REPEATS)
+
+  /** Why nobody hears what is said, if so: an answer of 200 means that somebody could have heard it. */
+  const silence = (): string | undefined => (isClosed() ? 'closed' : signal.aborted ? 'draining' : undefined)
 
   async function post(req: IncomingMessage, res: ServerResponse, encodedName: string): Promise<void> {
     const fail = (code: number, error: string, headers = {}): void => sendJson(res, code, { error }, headers)
@@ -50,8 +67,6 @@ export function createApi(options: ApiOptions): Route {
     if (!isJsonType(req.headers['content-type'])) return fail(415, 'unsupported_media_type')
     const key = req.headers['idempotency-key']?.toString()
     if (key !== undefined && (key === '' || key.length > MAX_KEY_LENGTH)) return fail(400, 'bad_idempotency_key')
-    // Before the body is asked for, and again behind it: an answer of 200 means that somebody could have heard it.
-    const silence = (): string | undefined => (isClosed() ? 'closed' : signal.aborted ? 'draining' : undefined)
     const unavailable = (error: string): void => fail(503, error, { 'Retry-After': '2' })
     const before = silence()
     if (before !== undefined) return unavailable(before)
@@ -59,14 +74,33 @@ export function createApi(options: ApiOptions): Route {
     if (body === 'gone') return
     if (body === 'stopped') return unavailable('draining')
     if ('error' in body) return fail(body.status, body.error)
-    const behind = silence()
-    if (behind !== undefined) return unavailable(behind)
-    // From here to the answer nothing waits: of two requests with one key, the second finds the answer of the first.
+    const frame = said(channel, body.value, maxBytes)
+    if (frame === 'too_large') return fail(413, frame)
+    // From here to the end of this function nothing waits but for the answer: of two requests with one key, the second
+    // finds that of the first.
     const repeat = JSON.stringify([channel, key])
     const known = key === undefined ? undefined : answers.get(repeat)
-    const answer = known ?? { delivered: channels.broadcast(channel, said(channel, body.value)) }
-    if (key !== undefined && known === undefined) answers.set(repeat, answer)
-    sendJson(res, 200, answer)
+    const promise = known ?? publish(channel, frame)
+    if (key !== undefined && known === undefined) answers.set(repeat, promise)
+    let answer: Answer | undefined
+    try {
+      answer = await promise
+    } finally {
+      // It was not said: a repeat has to say it.
+      if (answer === undefined && answers.peek(repeat) === promise) answers.delete(repeat)
+    }
+    if (answer === undefined) unavailable(silence() ?? 'draining')
+    else sendJson(res, 200, answer)
+  }
+
+  /** Says it when it is its turn; `undefined`: nobody hears any more. */
+  async function publish(channel: string, frame: Framed): Promise<Answer | undefined> {
+    let answer: Answer | undefined
+    const speak = (): void => {
+      if (silence() === undefined) answer = { delivered: channels.broadcast(channel, frame) }
+    }
+    await gate.say(channel, frame.bytes.length, speak)
+    return answer
   }
 
   return (req, res, path) => {

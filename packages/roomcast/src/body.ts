@@ -2,7 +2,7 @@
 // nothing. A client that asked for leave to send it (Expect: 100-continue) gets it here, after all other checks.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { isFlat } from './depth.ts'
+import { flawOf } from './value.ts'
 
 /** What a body came to: its value, or the status and error to answer. `'gone'`: nobody is there to be answered.
  * `'stopped'`: the signal came first. */
@@ -50,7 +50,8 @@ function collect(req: IncomingMessage, maxBytes: number, signal: AbortSignal): P
 function parse(bytes: Buffer): Body {
   try {
     const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-    return isFlat(value) ? { value } : { status: 400, error: 'too_deep' }
+    const error = flawOf(value)
+    return error === undefined ? { value } : { status: 400, error }
   } catch {
     return { status: 400, error: 'invalid_json' }
   }

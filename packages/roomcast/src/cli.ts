@@ -4,17 +4,19 @@
 
 import { readFileSync } from 'node:fs'
 import { openBridge } from './bridge.ts'
+import { HELP } from './help.ts'
 import type { RoomcastOptions } from './options.ts'
 import { complain, print, surviveLostReaders } from './output.ts'
 import { createRoomcast, type Roomcast } from './roomcast.ts'
-import { HELP, type RedisSettings, readSettings } from './settings.ts'
+import { type RedisSettings, readSettings } from './settings.ts'
 
 /** Exit codes of a second signal: 128 + its number, as a shell reports a process that a signal ended. */
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const
 
 async function run(options: RoomcastOptions, redis: RedisSettings | undefined): Promise<void> {
   const bridge = redis && (await openBridge(redis, complain))
-  const roomcast = createRoomcast(bridge === undefined ? options : { ...options, broker: bridge.broker })
+  const roomcast = create(bridge === undefined ? options : { ...options, broker: bridge.broker })
+  if (roomcast === undefined) return bridge?.broker.close()
   if (bridge !== undefined) {
     bridge.watch(roomcast.channels)
     process.on('exit', () => bridge.flush())
@@ -30,6 +32,22 @@ async function run(options: RoomcastOptions, redis: RedisSettings | undefined): 
     complain(explain(error as NodeJS.ErrnoException))
     process.exitCode = 1
   }
+}
+
+/** Makes the server; a value that only it can judge is told in one line as well. */
+function create(options: RoomcastOptions): Roomcast | undefined {
+  try {
+    return createRoomcast(options)
+  } catch (error) {
+    if (!(error instanceof TypeError || error instanceof RangeError)) throw error
+    refuse(error.message)
+    return undefined
+  }
+}
+
+function refuse(message: string): void {
+  complain(`${message.replaceAll(/\s+/g, ' ')} (see roomcast --help)`)
+  process.exitCode = 2
 }
 
 function endOnSignals(roomcast: Roomcast): void {
@@ -78,8 +96,8 @@ surviveLostReaders()
 const settings = readSettings(process.argv.slice(2), process.env)
 if (settings.kind === 'help') print(HELP)
 else if (settings.kind === 'version') print(`${version()}\n`)
-else if (settings.kind === 'run') await run(settings.options, settings.redis)
+else if (settings.kind === 'wrong') refuse(settings.message)
 else {
-  complain(`${settings.message} (see roomcast --help)`)
-  process.exitCode = 2
+  for (const warning of settings.warnings) complain(warning)
+  await run(settings.options, settings.redis)
 }

@@ -2,17 +2,20 @@
 
 import type { Broker } from '@roomcast/channels'
 import type { OriginPolicy } from '@roomcast/core'
+import { type Decision, whyNot } from './access.ts'
 import { LIMITS, type Limits, resolveLimits } from './limits.ts'
 import { isToken, randomToken } from './token.ts'
 
 /** The port unless another is given. */
 export const DEFAULT_PORT = 4545
 
-/** Options of `createRoomcast`; every one may be left out. The limits are in limits.ts. */
-export interface RoomcastOptions extends Partial<Limits> {
+/** Options of `createRoomcast`; every one may be left out. The limits are in limits.ts, the decisions over who may
+ * connect in access.ts. */
+export interface RoomcastOptions extends Partial<Limits>, Decision {
   /** TCP port; 0 takes a free one. Default 4545. */
   port?: number
-  /** Address to listen on. Default: all. */
+  /** Address to listen on. Default: 127.0.0.1 and ::1. Any address that is no loopback address needs a decision over who
+   * may connect. */
   host?: string
   /** The secret of the HTTP API, visible ASCII. Default: a new random one, see `Roomcast.token`. */
   token?: string
@@ -29,6 +32,7 @@ export interface CountingBroker extends Broker {
 
 /** The options with their defaults. */
 export interface Settled {
+  decision: Decision
   port: number
   host: string | undefined
   token: string
@@ -48,6 +52,8 @@ const OPTIONS: Readonly<Record<Exclude<keyof RoomcastOptions, keyof Limits>, Che
   port: ['a number', a('number')],
   host: ['a string', a('string')],
   token: ['a string', a('string')],
+  insecure: ['true or false', a('boolean')],
+  allowAnonymousConnectWithoutToken: ['true or false', a('boolean')],
   // Its entries are core's to judge.
   origin: [
     `'same', 'any', a list or a function`,
@@ -75,8 +81,15 @@ export function settle(options: RoomcastOptions): Settled {
     if (value !== undefined && !is(value)) throw new TypeError(`${name} must be ${what}`)
   }
   const { port = DEFAULT_PORT, host, token = randomToken(), origin, broker } = options
+  const { insecure, allowAnonymousConnectWithoutToken } = options
+  const decision = { insecure, allowAnonymousConnectWithoutToken }
   if (!(Number.isInteger(port) && port >= 0 && port <= 65_535)) throw new RangeError(`port must be 0–65535: ${port}`)
   if (host !== undefined && !/^[\w.:%-]+$/.test(host)) throw new RangeError('host must be a name or an IP address')
+  const why = whyNot(host, decision, {
+    anonymous: 'allowAnonymousConnectWithoutToken (allow_anonymous_connect_without_token)',
+    insecure: 'insecure (--insecure)',
+  })
+  if (why !== undefined) throw new RangeError(why)
   if (!isToken(token)) throw new RangeError('token must be visible ASCII without spaces')
-  return { port, host, token, origin, broker, limits: resolveLimits(options) }
+  return { decision, port, host, token, origin, broker, limits: resolveLimits(options) }
 }

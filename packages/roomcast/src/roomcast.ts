@@ -2,12 +2,16 @@
 // owns their lifetimes; it handles no signals and writes nothing to the terminal (cli.ts does).
 
 import { setMaxListeners } from 'node:events'
-import type { AddressInfo } from 'node:net'
 import { type Broker, type BrokerStatus, type Channels, createChannels } from '@roomcast/channels'
-import { createServer, type Stats } from '@roomcast/core'
-import { createApi, type Status } from './api.ts'
+import { createServer, DEFAULT_LIMITS, reject, type Stats } from '@roomcast/core'
+import { isDecided, isLoopbackName } from './access.ts'
+import { createApi, isForAnyHost, type Status } from './api.ts'
+import { paced } from './commands.ts'
+import { Gate } from './gate.ts'
 import { createHttpServer } from './http-server.ts'
+import { createListener } from './listen.ts'
 import { type RoomcastOptions, settle } from './options.ts'
+import { Pace } from './pace.ts'
 import { createPage } from './page.ts'
 import { type Meta, respond } from './protocol.ts'
 import { sendJson } from './reply.ts'
@@ -47,9 +51,11 @@ const CONFIRM_MS = 1000
 const LAST_ANSWERS_MS = 1000
 
 /** Makes a server; `listen()` starts it.
- * @throws TypeError for an unknown option or one of the wrong type, RangeError for a wrong value. */
+ * @throws TypeError for an unknown option or one of the wrong type, RangeError for a wrong value, and for an address that needs
+ * a decision over who may connect. */
 export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
-  const { port, host, token, origin, broker, limits } = settle(options)
+  const { decision, port, host, token, origin, broker, limits } = settle(options)
+  const isDemo = !isDecided(decision)
   const { maxMessageBytes, maxConnections, drainMs: deadlineMs } = limits
 
   const page = createPage()
@@ -64,11 +70,27 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     maxMessageBytes,
     maxConnections,
     ...(origin === undefined ? {} : { origin }),
-    handler: { message: (socket, data, opcode) => respond(channels, socket, data, opcode, heard) },
+    handler: {
+      init: () => new Pace(),
+      handshake: ({ headers: { host: name } }, pace) =>
+        isDemo && !isLoopbackName(name) ? reject(403, 'host_not_allowed') : pace,
+      message: paced(
+        { perSecond: limits.maxCommandsPerSecond, burst: limits.maxCommandBurst },
+        (socket, data, opcode) => respond(around, socket, data, opcode),
+      ),
+    },
   })
   // Last of all that can throw: it starts the broker.
   const channels = createChannels<Meta>(broker === undefined ? {} : { broker })
-  const heard = broker && confirmation(broker, channels)
+  const { maxBufferedBytes } = DEFAULT_LIMITS
+  const gate = new Gate({
+    channels,
+    maxBufferedBytes,
+    memberPatienceMs: limits.memberPatienceMs,
+    rate: { perSecond: limits.maxChannelBytesPerSecond, burst: maxBufferedBytes / 2 },
+  })
+  const { maxDataBytes } = limits
+  const around = { channels, gate, maxDataBytes, confirm: broker && confirmation(broker, channels) }
 
   const started = performance.now()
   /** Aborted at the beginning of the end. */
@@ -100,17 +122,22 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     token,
     status,
     stats,
-    maxDataBytes: limits.maxDataBytes,
+    gate,
+    maxDataBytes,
     ending: ending.signal,
     isClosed: () => isClosed,
   })
-  const requests = takeRequests(http, (req, res, { path }) => {
+  const requests = takeRequests(http, (req, res, { path, host: name }) => {
+    if (isDemo && !isForAnyHost(path) && !isLoopbackName(name)) return sendJson(res, 403, { error: 'host_not_allowed' })
     if (![api, page].some((route) => route(req, res, path))) sendJson(res, 404, { error: 'not_found' })
   })
 
+  const listener = createListener(http, { port, host })
+
   async function shut(): Promise<void> {
     ending.abort()
-    const gone = new Promise<void>((resolve) => http.close(() => resolve()))
+    gate.close()
+    const gone = listener.close()
     await Promise.all([core.close(), requests.answered(LAST_ANSWERS_MS)])
     await requests.end()
     await Promise.all([gone, channels.close()])
@@ -119,16 +146,7 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
   const roomcast: Roomcast = {
     token,
     channels,
-    listen: () =>
-      new Promise((resolve, reject) => {
-        http.once('error', reject)
-        http.listen({ port, host }, () => {
-          http.off('error', reject)
-          // Such as no file descriptor left for one more connection: no reason to end the process.
-          http.on('error', (error) => process.emitWarning(error))
-          resolve({ port: (http.address() as AddressInfo).port })
-        })
-      }),
+    listen: listener.listen,
     async drain() {
       ending.abort()
       const [drained] = await Promise.all([core.drain({ deadlineMs }), requests.answered(deadlineMs)])

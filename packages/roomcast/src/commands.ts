@@ -1,0 +1,34 @@
+// How many commands one socket may send: a burst, then so many per second. The rest waits its turn; core reads no more of
+// the socket meanwhile, so nothing piles up here.
+
+import type { Opcode, Socket } from '@roomcast/core'
+import type { Pace, Rate } from './pace.ts'
+
+/** Does what one message asks for. */
+export type Perform = (socket: Socket<Pace>, data: Buffer, opcode: Opcode) => Promise<void> | undefined
+
+/** The same, at a pace of `rate` for each socket, kept in its state. While a message waits so do those behind it; it is
+ * dropped when its socket closes first. */
+export function paced(rate: Rate, perform: Perform): Perform {
+  return (socket, data, opcode) => {
+    const now = performance.now()
+    const waitMs = socket.state.waitMs(rate, 1, now)
+    socket.state.take(rate, 1, now)
+    if (waitMs === 0) return perform(socket, data, opcode)
+    return openAfter(waitMs, socket).then((isOpen) => (isOpen ? perform(socket, data, opcode) : undefined))
+  }
+}
+
+/** Resolves with true after `ms`, or with false as soon as the socket closes. */
+function openAfter(ms: number, socket: Socket<Pace>): Promise<boolean> {
+  return new Promise((resolve) => {
+    const forget = socket.onClosing(() => {
+      clearTimeout(timer)
+      resolve(false)
+    })
+    const timer = setTimeout(() => {
+      forget()
+      resolve(true)
+    }, ms)
+  })
+}
