@@ -356,6 +356,21 @@ describe('commands at a pace', () => {
     expect(done).toEqual(['0', '1', 'other', '2'])
   })
 
+  test('a large message counts for one more for each 4 KiB', async () => {
+    const command = paced({ perSecond: 10, burst: 10 }, () => undefined)
+    const one = socket() as unknown as Socket<Pace>
+    expect(command(one, Buffer.alloc(4095), 'text')).toBeUndefined()
+    expect(command(one, Buffer.alloc(32_768), 'text')).toBeUndefined()
+    const next = command(one, Buffer.alloc(4096), 'text')
+    expect(next).toBeInstanceOf(Promise)
+    await vi.advanceTimersByTimeAsync(200)
+    await next
+    // More than a burst waits for all of it, not for ever.
+    const whole = command(one, Buffer.alloc(2 ** 20), 'text')
+    await vi.advanceTimersByTimeAsync(1000)
+    await whole
+  })
+
   test('a socket that closes while one waits: it is not done, and nothing of it stays', async () => {
     const done: string[] = []
     const command = paced(RATE, (_, data) => void done.push(`${data}`))

@@ -4,6 +4,10 @@
 import type { Opcode, Socket } from '@roomcast/core'
 import type { Pace, Rate } from './pace.ts'
 
+/** A message counts for one command, and for one more for each 4 KiB: reading JSON of 1 MiB can take 80 ms, in which
+ * nobody else is heard. */
+const BYTES_PER_COMMAND = 4096
+
 /** Does what one message asks for. */
 export type Perform = (socket: Socket<Pace>, data: Buffer, opcode: Opcode) => Promise<void> | undefined
 
@@ -12,8 +16,9 @@ export type Perform = (socket: Socket<Pace>, data: Buffer, opcode: Opcode) => Pr
 export function paced(rate: Rate, perform: Perform): Perform {
   return (socket, data, opcode) => {
     const now = performance.now()
-    const waitMs = socket.state.waitMs(rate, 1, now)
-    socket.state.take(rate, 1, now)
+    const amount = 1 + Math.floor(data.length / BYTES_PER_COMMAND)
+    const waitMs = socket.state.waitMs(rate, amount, now)
+    socket.state.take(rate, amount, now)
     if (waitMs === 0) return perform(socket, data, opcode)
     return openAfter(waitMs, socket).then((isOpen) => (isOpen ? perform(socket, data, opcode) : undefined))
   }
