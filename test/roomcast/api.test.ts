@@ -213,6 +213,7 @@ describe('Idempotency-Key', () => {
         channels,
         maxBufferedBytes: 1000,
         memberPatienceMs: 1000,
+        maxWaitingBytes: 1000,
         rate: { perSecond: 1000, burst: 1000 },
         now: () => 0,
       }),

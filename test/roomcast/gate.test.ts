@@ -4,7 +4,7 @@
 import type { Socket } from '@roomcast/core'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { paced } from '../../packages/roomcast/src/commands.ts'
+import { type Perform, paced } from '../../packages/roomcast/src/commands.ts'
 import { Gate, type GateOptions } from '../../packages/roomcast/src/gate.ts'
 import { Pace } from '../../packages/roomcast/src/pace.ts'
 
@@ -70,6 +70,7 @@ class Room {
       },
       maxBufferedBytes: CAP,
       memberPatienceMs: 2000,
+      maxWaitingBytes: 2 ** 30,
       rate: FREE,
       ...options,
     })
@@ -86,7 +87,9 @@ class Room {
     const speak = (): void => {
       for (const member of this.members.get(channel) ?? []) member.write(text, bytes)
     }
-    return (await this.gate.say(channel, bytes, speak, speaker as Socket | undefined)) ?? true
+    const said = await this.gate.say(channel, bytes, speak, speaker as Socket | undefined)
+    if (said === 'busy') throw new Error(said)
+    return said ?? true
   }
 
   /** Lets time pass: members take bytes, timers fire, promises go on. */
@@ -274,6 +277,17 @@ describe('an end', () => {
     expect([await room.say('a', 1), vi.getTimerCount()]).toEqual([false, 0])
   })
 
+  test('more than may wait is refused', async () => {
+    const room = new Room({ maxWaitingBytes: 130_000 })
+    room.join('a', 0)
+    for (let i = 0; i < 8; i++) void room.say('a', 65_000)
+    const waiting = [1, 2].map(() => room.say('a', 65_000))
+    await expect(room.say('a', 1)).rejects.toThrow('busy')
+    await expect(room.say('b', 1)).resolves.toBe(true)
+    room.gate.close()
+    expect(await Promise.all(waiting)).toEqual([false, false])
+  })
+
   test('channels that are still cost nothing', async () => {
     const room = new Room({ rate: { perSecond: 1000, burst: 1000 } })
     for (let i = 0; i < 1000; i++) void room.say(`channel ${i}`, 100)
@@ -341,47 +355,64 @@ describe('commands at a pace', () => {
   const RATE = { perSecond: 10, burst: 2 }
   const socket = (): Member & { state: Pace } => Object.assign(new Member(1), { state: new Pace() })
 
+  /** Sends as core does: the next message when the promise of the one before is over. */
+  const sender = (perform: Perform, rate = RATE) => {
+    const command = paced(rate, perform)
+    const one = socket()
+    return {
+      socket: one,
+      send: async (sizes: number[]): Promise<void> => {
+        for (const size of sizes) await command(one as unknown as Socket<Pace>, Buffer.alloc(size), 'text')
+      },
+    }
+  }
+
   test('at once within the burst, then one by one; each socket for itself', async () => {
-    const done: string[] = []
-    const command = paced(RATE, (_, data) => void done.push(`${data}`))
-    const [one, other] = [socket(), socket()] as unknown as [Socket<Pace>, Socket<Pace>]
-    for (let i = 0; i < 2; i++) expect(command(one, Buffer.from(`${i}`), 'text')).toBeUndefined()
-    const third = command(one, Buffer.from('2'), 'text')
-    void command(other, Buffer.from('other'), 'text')
-    expect(done).toEqual(['0', '1', 'other'])
+    let done = 0
+    const perform: Perform = () => void done++
+    const [one, other] = [sender(perform), sender(perform)]
+    void one.send([1, 1, 1, 1])
+    await vi.advanceTimersByTimeAsync(0)
+    expect(done).toBe(2)
+    void other.send([1])
     await vi.advanceTimersByTimeAsync(99)
-    expect(done).toHaveLength(3)
+    expect(done).toBe(3)
     await vi.advanceTimersByTimeAsync(1)
-    await third
-    expect(done).toEqual(['0', '1', 'other', '2'])
+    expect(done).toBe(4)
+    await vi.advanceTimersByTimeAsync(100)
+    expect(done).toBe(5)
   })
 
   test('a large message counts for one more for each 4 KiB', async () => {
-    const command = paced({ perSecond: 10, burst: 10 }, () => undefined)
-    const one = socket() as unknown as Socket<Pace>
-    expect(command(one, Buffer.alloc(4095), 'text')).toBeUndefined()
-    expect(command(one, Buffer.alloc(32_768), 'text')).toBeUndefined()
-    const next = command(one, Buffer.alloc(4096), 'text')
-    expect(next).toBeInstanceOf(Promise)
-    await vi.advanceTimersByTimeAsync(200)
-    await next
-    // More than a burst waits for all of it, not for ever.
-    const whole = command(one, Buffer.alloc(2 ** 20), 'text')
-    await vi.advanceTimersByTimeAsync(1000)
-    await whole
+    const times: number[] = []
+    const began = performance.now()
+    const one = sender(() => void times.push(Math.round(performance.now() - began)), { perSecond: 10, burst: 10 })
+    void one.send([4095, 32_768, 4096, 2 ** 20, 1])
+    await vi.advanceTimersByTimeAsync(60_000)
+    // 1 and 9 are the burst; 2 more are owed for, then 257.
+    expect(times).toEqual([0, 0, 100, 300, 26_000])
   })
 
-  test('a socket that closes while one waits: it is not done, and nothing of it stays', async () => {
-    const done: string[] = []
-    const command = paced(RATE, (_, data) => void done.push(`${data}`))
-    const one = socket()
-    const send = () => command(one as unknown as Socket<Pace>, Buffer.from('x'), 'text')
-    void send()
-    void send()
-    const waiting = send()
-    expect([vi.getTimerCount(), one.listeners]).toEqual([1, 1])
-    one.close()
-    await waiting
-    expect([done.length, vi.getTimerCount()]).toEqual([2, 0])
+  test('what a command waits for holds the next back as well', async () => {
+    let done = 0
+    const one = sender(() => {
+      done++
+      return new Promise((resolve) => setTimeout(resolve, 1000))
+    })
+    void one.send([1, 1, 1])
+    await vi.advanceTimersByTimeAsync(1999)
+    expect(done).toBe(2)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(done).toBe(3)
+  })
+
+  test('a socket that closes while it has to wait: nothing of it stays', async () => {
+    const one = sender(() => undefined)
+    const sent = one.send([1, 1])
+    await vi.advanceTimersByTimeAsync(0)
+    expect([vi.getTimerCount(), one.socket.listeners]).toEqual([1, 1])
+    one.socket.close()
+    await sent
+    expect([vi.getTimerCount(), one.socket.listeners]).toEqual([0, 0])
   })
 })

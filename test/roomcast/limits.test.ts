@@ -38,6 +38,7 @@ test('the defaults are those of the documentation', () => {
     maxCommandsPerSecond: 200,
     maxCommandBurst: 1000,
     maxChannelBytesPerSecond: 4_194_304,
+    maxWaitingBytes: 67_108_864,
     memberPatienceMs: 2000,
     maxConnections: Number.POSITIVE_INFINITY,
     drainMs: 10_000,
@@ -179,6 +180,24 @@ describe('no member ends the connection of another', () => {
     expect(roomcast.stats().closes).not.toHaveProperty('1013')
     dead.socket.terminate()
   }, 60_000)
+
+  test('more than may wait is refused as busy, and nobody is closed', async () => {
+    const small = { maxChannelBytesPerSecond: 1024, maxWaitingBytes: 300_000 }
+    await start(small)
+    const speakers = await members(30)
+    // Nine are said, or less, five wait, and the others cannot.
+    for (const speaker of speakers) speaker.send({ say: 'x'.repeat(60_000), to: 'lobby', ref: 1 })
+    const heard = async (client: Client): Promise<unknown> => {
+      for (;;) {
+        const message = (await client.next()) as Record<string, unknown>
+        if (!('said' in message)) return message
+      }
+    }
+    expect(await heard(speakers.at(-1)!)).toEqual({ error: 'busy', ref: 1 })
+    const response = await post(JSON.stringify('x'.repeat(60_000)))
+    expect([response.status, await response.json()]).toEqual([503, { error: 'busy' }])
+    expect(roomcast.stats()).toMatchObject({ closes: {}, sockets: 30 })
+  })
 
   test('the HTTP API waits for slow members, too', async () => {
     await start(UNBOUND)

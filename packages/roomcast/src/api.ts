@@ -53,7 +53,7 @@ export function isForAnyHost(path: string): boolean {
 export function createApi(options: ApiOptions): Route {
   const { channels, gate, token, status, stats, maxDataBytes: maxBytes, ending: signal, isClosed } = options
   const isAuthorized = bearerCheck(token)
-  const answers = new LRUCache<string, Promise<Answer | undefined>>(REPEATS)
+  const answers = new LRUCache<string, Promise<Answer | 'busy' | undefined>>(REPEATS)
 
   /** Why nobody hears what is said, if so: an answer of 200 means that somebody could have heard it. */
   const silence = (): string | undefined => (isClosed() ? 'closed' : signal.aborted ? 'draining' : undefined)
@@ -82,25 +82,24 @@ export function createApi(options: ApiOptions): Route {
     const known = key === undefined ? undefined : answers.get(repeat)
     const promise = known ?? publish(channel, frame)
     if (key !== undefined && known === undefined) answers.set(repeat, promise)
-    let answer: Answer | undefined
+    let answer: Answer | 'busy' | undefined
     try {
       answer = await promise
     } finally {
       // It was not said: a repeat has to say it.
-      if (answer === undefined && answers.peek(repeat) === promise) answers.delete(repeat)
+      if (typeof answer !== 'object' && answers.peek(repeat) === promise) answers.delete(repeat)
     }
-    if (answer === undefined) unavailable(silence() ?? 'draining')
-    else sendJson(res, 200, answer)
+    if (typeof answer === 'object') sendJson(res, 200, answer)
+    else unavailable(silence() ?? answer ?? 'draining')
   }
 
-  /** Says it when it is its turn; `undefined`: nobody hears any more. */
-  async function publish(channel: string, frame: Framed): Promise<Answer | undefined> {
+  /** Says it when it is its turn; `undefined`: nobody hears any more; `'busy'`: too much waits. */
+  async function publish(channel: string, frame: Framed): Promise<Answer | 'busy' | undefined> {
     let answer: Answer | undefined
     const speak = (): void => {
       if (silence() === undefined) answer = { delivered: channels.broadcast(channel, frame) }
     }
-    await gate.say(channel, frame.bytes.length, speak)
-    return answer
+    return (await gate.say(channel, frame.bytes.length, speak)) === 'busy' ? 'busy' : answer
   }
 
   return (req, res, path) => {

@@ -1,5 +1,5 @@
 // How many commands one socket may send: a burst, then so many per second. The rest waits its turn; core reads no more of
-// the socket meanwhile, so nothing piles up here.
+// the socket meanwhile, so nothing piles up.
 
 import type { Opcode, Socket } from '@roomcast/core'
 import type { Pace, Rate } from './pace.ts'
@@ -11,29 +11,27 @@ const BYTES_PER_COMMAND = 4096
 /** Does what one message asks for. */
 export type Perform = (socket: Socket<Pace>, data: Buffer, opcode: Opcode) => Promise<void> | undefined
 
-/** The same, at a pace of `rate` for each socket, kept in its state. While a message waits so do those behind it; it is
- * dropped when its socket closes first. */
+/** The same, at a pace of `rate` for each socket, kept in its state. Who is too fast is not refused: the promise that is
+ * returned holds back the next message, which core has not read in full by then, so nothing is kept here meanwhile. */
 export function paced(rate: Rate, perform: Perform): Perform {
   return (socket, data, opcode) => {
     const now = performance.now()
-    const amount = 1 + Math.floor(data.length / BYTES_PER_COMMAND)
-    const waitMs = socket.state.waitMs(rate, amount, now)
-    socket.state.take(rate, amount, now)
-    if (waitMs === 0) return perform(socket, data, opcode)
-    return openAfter(waitMs, socket).then((isOpen) => (isOpen ? perform(socket, data, opcode) : undefined))
+    socket.state.take(rate, 1 + Math.floor(data.length / BYTES_PER_COMMAND), now)
+    const done = perform(socket, data, opcode)
+    const waitMs = socket.state.waitMs(rate, 1, now)
+    return waitMs === 0 ? done : Promise.all([done, untilClosed(waitMs, socket)]).then(() => {})
   }
 }
 
-/** Resolves with true after `ms`, or with false as soon as the socket closes. */
-function openAfter(ms: number, socket: Socket<Pace>): Promise<boolean> {
+/** Resolves after `ms`, or as soon as the socket closes. */
+function untilClosed(ms: number, socket: Socket<Pace>): Promise<void> {
   return new Promise((resolve) => {
-    const forget = socket.onClosing(() => {
+    const end = (): void => {
       clearTimeout(timer)
-      resolve(false)
-    })
-    const timer = setTimeout(() => {
       forget()
-      resolve(true)
-    }, ms)
+      resolve()
+    }
+    const timer = setTimeout(end, ms)
+    const forget = socket.onClosing(end)
   })
 }

@@ -34,6 +34,8 @@ export interface GateOptions {
   memberPatienceMs: number
   /** What may be said in one channel, in bytes. */
   rate: Rate
+  /** How much may wait in all channels together, in bytes. */
+  maxWaitingBytes: number
   /** The clock, in ms. Default `performance.now`. */
   now?: () => number
 }
@@ -65,6 +67,7 @@ export class Gate {
   /** Until when nobody waits for a socket. */
   readonly #left = new WeakMap<Socket, number>()
   #waiting = 0
+  #waitingBytes = 0
   #timer: NodeJS.Timeout | undefined
   /** The timer is that of somebody who waits. */
   #isWatching = false
@@ -78,20 +81,23 @@ export class Gate {
 
   /** Calls `speak` when it is its turn: at once, and `undefined` is returned, or later. Then the promise resolves: with
    * true when it spoke, with false when the speaker or the gate closed first. What `speak` throws, it rejects with.
+   * `'busy'`: too much waits already.
    * @param bytes what each member will be sent. */
-  say(channel: string, bytes: number, speak: () => void, speaker?: Speaker): Promise<boolean> | undefined {
+  say(channel: string, bytes: number, speak: () => void, speaker?: Speaker): Promise<boolean> | undefined | 'busy' {
     if (this.#isClosed) return Promise.resolve(false)
     const line = this.#lineOf(channel)
     if (line.entries.size === 0 && this.#isTurn(channel, line, bytes)) {
       speak()
       return undefined
     }
+    if (this.#waitingBytes + bytes > this.#options.maxWaitingBytes) return 'busy'
     return new Promise((resolve, reject) => {
       const entry: Entry = {
         bytes,
         settle: (isTurn) => {
           line.entries.delete(entry)
           this.#waiting--
+          this.#waitingBytes -= bytes
           forget()
           try {
             if (isTurn) speak()
@@ -104,6 +110,7 @@ export class Gate {
       if (line.entries.size === 0) resetWindow(line)
       line.entries.add(entry)
       this.#waiting++
+      this.#waitingBytes += bytes
       let forget = (): void => {}
       forget = speaker?.onClosing(() => entry.settle(false)) ?? forget
       this.#arm()

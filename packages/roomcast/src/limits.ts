@@ -25,6 +25,9 @@ export interface Limits {
   /** What may be said in one channel on one server, after a burst of half a MiB. Who says more waits. Default 4 MiB: a
    * line of 50 Mbit/s takes that. It is for the members on other servers, for whom nobody here can wait. */
   maxChannelBytesPerSecond: number
+  /** What waits to be said in all channels together. Over it: the error `busy`, or 503. Default 64 MiB: what 1,000
+   * speakers of large messages hold, each with one that waits. */
+  maxWaitingBytes: number
   /** How long a channel waits for members that take hardly anything. Then they are not waited for any more, and closed
    * with 4008 when too much waits for them. Default 2,000: some retransmissions on a line that loses packets. */
   memberPatienceMs: number
@@ -50,6 +53,12 @@ export const LIMITS: Readonly<Record<keyof Limits, LimitRange>> = {
     what: 'bytes said in one channel; the rest waits',
     default: 4 * 2 ** 20,
     least: 1024,
+    most: 2 ** 40,
+  },
+  maxWaitingBytes: {
+    what: 'bytes that wait to be said, in all channels together',
+    default: 64 * 2 ** 20,
+    least: 1,
     most: 2 ** 40,
   },
   memberPatienceMs: {

@@ -106,7 +106,9 @@ function say(around: Surroundings, socket: Socket, request: RequestOf<'say'>): P
     channels.broadcast(channel, frame)
     socket.write(`{"ok":${ref ?? true}}`)
   }
-  return gate.say(channel, frame.bytes.length, speak, socket)?.then(() => {})
+  const wait = gate.say(channel, frame.bytes.length, speak, socket)
+  if (wait === 'busy') return void answer(socket, { error: wait }, ref)
+  return wait?.then(() => {})
 }
 
 /** The message that every member of `channel` receives, framed; or that its data is too large as it is written here:

@@ -87,6 +87,7 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     channels,
     maxBufferedBytes,
     memberPatienceMs: limits.memberPatienceMs,
+    maxWaitingBytes: limits.maxWaitingBytes,
     rate: { perSecond: limits.maxChannelBytesPerSecond, burst: maxBufferedBytes / 2 },
   })
   const { maxDataBytes } = limits
