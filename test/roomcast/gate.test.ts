@@ -1,11 +1,13 @@
 // When something may be said in a channel: members that take what they are sent at some speed, speakers that never stop,
 // and a clock of the test.
 
-import type { Socket } from '@roomcast/core'
+import { type BrokerSink, createMemoryBus } from '@roomcast/channels'
+import { type Socket, txt } from '@roomcast/core'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Perform, paced } from '../../packages/roomcast/src/commands.ts'
 import { Gate, type GateOptions } from '../../packages/roomcast/src/gate.ts'
+import { gatedBroker } from '../../packages/roomcast/src/gated-broker.ts'
 import { Pace } from '../../packages/roomcast/src/pace.ts'
 
 const CAP = 1_048_576
@@ -230,6 +232,98 @@ describe('members that take hardly anything', () => {
     expect(member.received).toHaveLength(8)
     await room.pass(100)
     expect(member.received).toHaveLength(9)
+  })
+})
+
+describe('what other servers said', () => {
+  const pass = (room: Room, bytes: number, text: string): void =>
+    room.gate.pass('a', bytes, () => {
+      for (const member of room.members.get('a') ?? []) member.write(text, bytes)
+    })
+  const names = (count: number): string[] => Array.from({ length: count }, (_, i) => `${i}`)
+
+  test('waits for the members, in order, before what is said here, and at no rate', async () => {
+    const room = new Room({ rate: { perSecond: 1_000_000, burst: 500_000 } })
+    const member = room.join('a', LINE)
+    for (const name of names(20)) pass(room, 65_000, name)
+    void room.say('a', 10, undefined, 'here')
+    expect(member.received).toEqual(names(8))
+    await room.pass(150)
+    expect(member.received).toEqual([...names(20), 'here'])
+    expect(member.most).toBeLessThanOrEqual(CAP / 2)
+  })
+
+  test('does not wait for what is said here and owes', async () => {
+    const room = new Room({ rate: { perSecond: 1, burst: 10 } })
+    const member = room.join('a', LINE)
+    for (const name of names(3)) void room.say('a', 10, undefined, name)
+    pass(room, 10, 'there')
+    expect(member.received).toEqual(['0', 'there'])
+  })
+
+  test('members that take nothing hold it up for two seconds', async () => {
+    const room = new Room()
+    const member = room.join('a', LINE)
+    room.join('a', 0)
+    for (const name of names(12)) pass(room, 65_000, name)
+    await room.pass(1900)
+    expect(member.received).toHaveLength(8)
+    await room.pass(200)
+    expect(member.received).toEqual(names(12))
+  })
+
+  test('is never lost, nor out of order: not when too much waits, and not at the end', async () => {
+    const room = new Room({ maxWaitingBytes: 200_000 })
+    const member = room.join('a', 0)
+    for (const name of names(11)) pass(room, 65_000, name)
+    expect(member.received).toEqual(names(8))
+    pass(room, 65_000, '11')
+    expect(member.received).toEqual(names(12))
+    pass(room, 65_000, '12')
+    const said = room.say('a', 65_000, undefined, 'here')
+    expect(member.received).toHaveLength(12)
+    room.gate.close()
+    expect([await said, member.received, vi.getTimerCount()]).toEqual([false, names(13), 0])
+    pass(room, 1, '13')
+    expect(member.received).toEqual(names(14))
+  })
+
+  test('what delivering throws is a warning, and the next is delivered', async () => {
+    const room = new Room()
+    const member = room.join('a', LINE)
+    for (const name of names(8)) pass(room, 65_000, name)
+    const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    room.gate.pass('a', 65_000, () => {
+      throw new Error('no')
+    })
+    pass(room, 65_000, '8')
+    await room.pass(100)
+    expect([warned.mock.calls, member.received]).toEqual([[[new Error('no')]], names(9)])
+    warned.mockRestore()
+  })
+
+  test('a broker whose deliveries pass the gate is otherwise the same', async () => {
+    const bus = createMemoryBus()
+    const [here, there] = [bus.broker(), bus.broker()]
+    const room = new Room()
+    const passed = vi.spyOn(room.gate, 'pass')
+    const delivered: string[] = []
+    const sink: BrokerSink = { deliver: (channel, frame) => void delivered.push(channel, `${frame.bytes}`), gap() {} }
+    const gated = gatedBroker(here, () => room.gate)
+    expect(gated.status).toBe('connecting')
+    gated.start(sink)
+    there.start({ deliver() {}, gap() {} })
+    expect(gated.status).toBe('ready')
+    gated.join('a')
+    await gated.ready('a')
+    const frame = txt('hello')
+    there.publish('a', frame)
+    vi.useRealTimers()
+    await vi.waitFor(() => expect(delivered).toEqual(['a', `${frame.bytes}`]))
+    expect(passed.mock.calls.map(([channel, bytes]) => [channel, bytes])).toEqual([['a', frame.bytes.length]])
+    await gated.close()
+    expect([gated.status, here.status]).toEqual(['closed', 'closed'])
+    await there.close()
   })
 })
 

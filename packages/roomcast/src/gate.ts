@@ -7,6 +7,9 @@
 // take hardly anything, as their line is cut or they do not read, must not silence a channel: while the line moves more
 // slowly than MIN_BYTES_PER_SECOND for `memberPatienceMs`, those who are behind are not waited for any more, for a while,
 // and fare as core's limit says.
+//
+// What other servers said passes here, too. Its speakers are held to a rate by their own server and cannot be made to
+// wait: it goes before what is said here, which gives way.
 
 import type { Channels } from '@roomcast/channels'
 import type { Socket } from '@roomcast/core'
@@ -50,10 +53,14 @@ interface Entry {
 }
 
 interface Line {
+  /** What other servers said, in order. */
+  readonly arrived: Set<Entry>
+  /** What is to be said here, in order. */
   readonly entries: Set<Entry>
   readonly pace: Pace
-  /** One who was behind at the last look. */
-  behind: Socket | undefined
+  /** Somebody was behind at the last look, and the last one who was. */
+  isBehind: boolean
+  last: Socket | undefined
   /** For how long somebody has been behind, and what was said meanwhile. */
   behindMs: number
   saidBytes: number
@@ -86,49 +93,88 @@ export class Gate {
   say(channel: string, bytes: number, speak: () => void, speaker?: Speaker): Promise<boolean> | undefined | 'busy' {
     if (this.#isClosed) return Promise.resolve(false)
     const line = this.#lineOf(channel)
-    if (line.entries.size === 0 && this.#isTurn(channel, line, bytes)) {
+    if (isEmpty(line) && this.#isTurn(channel, line, bytes)) {
       speak()
       return undefined
     }
     if (this.#waitingBytes + bytes > this.#options.maxWaitingBytes) return 'busy'
     return new Promise((resolve, reject) => {
-      const entry: Entry = {
-        bytes,
-        settle: (isTurn) => {
-          line.entries.delete(entry)
-          this.#waiting--
-          this.#waitingBytes -= bytes
-          forget()
-          try {
-            if (isTurn) speak()
-            resolve(isTurn)
-          } catch (error) {
-            reject(error)
-          }
-        },
-      }
-      if (line.entries.size === 0) resetWindow(line)
-      line.entries.add(entry)
-      this.#waiting++
-      this.#waitingBytes += bytes
       let forget = (): void => {}
+      const entry = this.#enter(line, line.entries, bytes, (isTurn) => {
+        forget()
+        try {
+          if (isTurn) speak()
+          resolve(isTurn)
+        } catch (error) {
+          reject(error)
+        }
+      })
       forget = speaker?.onClosing(() => entry.settle(false)) ?? forget
-      this.#arm()
     })
   }
 
-  /** Nobody speaks any more. */
+  /** Calls `deliver`, for what another server said: at once, or when the members of the channel have room; or when too
+   * much waits, as nothing may be lost here. Of one channel in the order of the calls. */
+  pass(channel: string, bytes: number, deliver: () => void): void {
+    const line = this.#lines.get(channel)
+    const waits = line !== undefined && line.arrived.size > 0
+    if (this.#isClosed || (!waits && this.#findBehind(channel, line?.last, bytes, this.#now()) === undefined)) {
+      return deliver()
+    }
+    if (this.#waitingBytes + bytes > this.#options.maxWaitingBytes) {
+      if (waits) for (const entry of [...line.arrived]) entry.settle(true)
+      return deliver()
+    }
+    const own = this.#lineOf(channel)
+    this.#enter(own, own.arrived, bytes, () => {
+      try {
+        deliver()
+      } catch (error) {
+        process.emitWarning(error instanceof Error ? error : String(error))
+      }
+    })
+  }
+
+  #enter(line: Line, queue: Set<Entry>, bytes: number, end: (isTurn: boolean) => void): Entry {
+    const entry: Entry = {
+      bytes,
+      settle: (isTurn) => {
+        queue.delete(entry)
+        this.#waiting--
+        this.#waitingBytes -= bytes
+        end(isTurn)
+      },
+    }
+    if (isEmpty(line)) resetWindow(line)
+    queue.add(entry)
+    this.#waiting++
+    this.#waitingBytes += bytes
+    this.#arm()
+    return entry
+  }
+
+  /** Nobody here speaks any more; what others said is delivered. */
   close(): void {
     this.#isClosed = true
     clearTimeout(this.#timer)
-    for (const { entries } of this.#lines.values()) for (const entry of [...entries]) entry.settle(false)
+    for (const { arrived, entries } of this.#lines.values()) {
+      for (const entry of [...arrived, ...entries]) entry.settle(arrived.has(entry))
+    }
     this.#lines.clear()
   }
 
   #lineOf(channel: string): Line {
     let line = this.#lines.get(channel)
     if (line === undefined) {
-      line = { entries: new Set(), pace: new Pace(), behind: undefined, behindMs: 0, saidBytes: 0 }
+      line = {
+        arrived: new Set(),
+        entries: new Set(),
+        pace: new Pace(),
+        isBehind: false,
+        last: undefined,
+        behindMs: 0,
+        saidBytes: 0,
+      }
       this.#lines.set(channel, line)
       this.#arm()
     }
@@ -139,14 +185,17 @@ export class Gate {
   #isTurn(channel: string, line: Line, bytes: number): boolean {
     const { rate } = this.#options
     const now = this.#now()
-    const last = line.behind
-    line.behind = undefined
-    if (line.pace.waitMs(rate, bytes, now) > 0) return false
-    line.behind = this.#findBehind(channel, last, bytes, now)
-    if (line.behind !== undefined) return false
+    if (line.pace.waitMs(rate, bytes, now) > 0 || !this.#isFree(channel, line, bytes, now)) return false
     line.pace.take(rate, bytes, now)
-    line.saidBytes += bytes
     return true
+  }
+
+  /** Whether the members have room for so much; then they will have it. */
+  #isFree(channel: string, line: Line, bytes: number, now: number): boolean {
+    line.last = this.#findBehind(channel, line.last, bytes, now)
+    line.isBehind = line.last !== undefined
+    if (!line.isBehind) line.saidBytes += bytes
+    return !line.isBehind
   }
 
   #findBehind(channel: string, last: Socket | undefined, bytes: number, now: number): Socket | undefined {
@@ -180,19 +229,26 @@ export class Gate {
     // After a stall of our own nobody is blamed for all of it: nothing was handed to the sockets meanwhile.
     const elapsedMs = Math.min(now - this.#lookedAt, 4 * LOOK_MS)
     for (const [channel, line] of this.#lines) {
-      if (line.entries.size > 0) this.#move(channel, line, elapsedMs)
+      if (!isEmpty(line)) this.#move(channel, line, elapsedMs)
       else if (line.pace.isPaid(now)) this.#lines.delete(channel)
     }
     if (this.#lines.size > 0) this.#arm()
   }
 
   #move(channel: string, line: Line, elapsedMs: number): void {
-    for (const entry of line.entries) {
-      if (!this.#isTurn(channel, line, entry.bytes)) break
+    line.isBehind = false
+    for (const entry of line.arrived) {
+      if (!this.#isFree(channel, line, entry.bytes, this.#now())) break
       entry.settle(true)
     }
-    const [next] = line.entries
-    if (next === undefined || line.behind === undefined) return resetWindow(line)
+    if (line.arrived.size === 0) {
+      for (const entry of line.entries) {
+        if (!this.#isTurn(channel, line, entry.bytes)) break
+        entry.settle(true)
+      }
+    }
+    const [next] = line.arrived.size > 0 ? line.arrived : line.entries
+    if (next === undefined || !line.isBehind) return resetWindow(line)
     line.behindMs += elapsedMs
     const { channels, memberPatienceMs } = this.#options
     if (line.behindMs < memberPatienceMs) return
@@ -204,6 +260,10 @@ export class Gate {
     }
     resetWindow(line)
   }
+}
+
+function isEmpty({ arrived, entries }: Line): boolean {
+  return arrived.size === 0 && entries.size === 0
 }
 
 function resetWindow(line: Line): void {

@@ -8,6 +8,7 @@ import { isDecided, isLoopbackName } from './access.ts'
 import { createApi, isForAnyHost, type Status } from './api.ts'
 import { paced } from './commands.ts'
 import { Gate } from './gate.ts'
+import { gatedBroker } from './gated-broker.ts'
 import { createHttpServer } from './http-server.ts'
 import { createListener } from './listen.ts'
 import { type RoomcastOptions, settle } from './options.ts'
@@ -81,9 +82,9 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     },
   })
   // Last of all that can throw: it starts the broker.
-  const channels = createChannels<Meta>(broker === undefined ? {} : { broker })
+  const channels = createChannels<Meta>(broker === undefined ? {} : { broker: gatedBroker(broker, () => gate) })
   const { maxBufferedBytes } = DEFAULT_LIMITS
-  const gate = new Gate({
+  const gate: Gate = new Gate({
     channels,
     maxBufferedBytes,
     memberPatienceMs: limits.memberPatienceMs,
