@@ -2,10 +2,10 @@
 
 import { once } from 'node:events'
 import { request } from 'node:http'
-import { connect as connectTcp, createServer, type Server } from 'node:net'
+import { connect as connectTcp, createServer, type Server, Server as TcpServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { createRoomcast, type RoomcastOptions } from 'roomcast'
-import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { isLoopback, isLoopbackName } from '../../packages/roomcast/src/access.ts'
 import { createHttpServer } from '../../packages/roomcast/src/http-server.ts'
@@ -282,6 +282,29 @@ describe('where it listens', () => {
     expect([attempts, await reaches(port, '::1')]).toEqual([4, true])
     await listener.close()
     for (const blocker of blockers) blocker.close()
+  })
+
+  test.each([
+    [['::1'], '127.0.0.1'],
+    [['127.0.0.1'], '::1'],
+    [['127.0.0.1', '::1'], undefined],
+  ])('on a machine without %j', async (missing, there) => {
+    const { listen } = TcpServer.prototype
+    const spy = vi.spyOn(TcpServer.prototype, 'listen').mockImplementation(function (this: TcpServer, ...args) {
+      const [{ host = '' }] = args as unknown as [{ host?: string }]
+      if (!missing.includes(host)) return listen.apply(this, args)
+      process.nextTick(() => this.emit('error', Object.assign(new Error(host), { code: 'EADDRNOTAVAIL' })))
+      return this
+    })
+    const roomcast = createRoomcast({ port: 0 })
+    if (there === undefined) await expect(roomcast.listen()).rejects.toMatchObject({ code: 'EADDRNOTAVAIL' })
+    else if (hasIPv6 || there === '127.0.0.1') {
+      const { port } = await roomcast.listen()
+      expect(await reaches(port, there)).toBe(true)
+      expect(await reaches(port, missing[0]!)).toBe(false)
+    }
+    spy.mockRestore()
+    await roomcast.close()
   })
 
   test('twice is an error, and so is listening after the end', async () => {

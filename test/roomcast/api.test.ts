@@ -297,6 +297,37 @@ describe('how the server is doing', () => {
 })
 
 describe('the server', () => {
+  test('a broker that throws costs one request, not the process', async () => {
+    const broker = createMemoryBus().broker()
+    const other = createRoomcast({
+      port: 0,
+      token: TOKEN,
+      broker: Object.assign(broker, {
+        stats: () => {
+          throw new Error('no figures')
+        },
+        publish: () => {
+          throw new Error('no bus')
+        },
+      }),
+    })
+    const { port: otherPort } = await other.listen()
+    const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const url = `http://127.0.0.1:${otherPort}`
+    const post = { method: 'POST', headers: { ...HEADERS, 'idempotency-key': 'k' }, body: '1' }
+    const answers = [await fetch(`${url}/stats`), await fetch(`${url}/channels/a`, post)]
+    expect(await Promise.all(answers.map(async (one) => [one.status, await one.json()]))).toEqual([
+      [500, { error: 'internal' }],
+      [500, { error: 'internal' }],
+    ])
+    // What was not said is not remembered as said.
+    Object.assign(broker, { publish: () => {} })
+    expect((await fetch(`${url}/channels/a`, post)).status).toBe(200)
+    expect(warned.mock.calls).toEqual([[new Error('no figures')], [new Error('no bus')]])
+    warned.mockRestore()
+    await other.close()
+  })
+
   test('joined waits for the bus, not for long, and not for one that is away', async () => {
     const inner = createMemoryBus().broker()
     const waiting: (() => void)[] = []

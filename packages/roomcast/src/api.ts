@@ -9,6 +9,7 @@ import { readJson } from './body.ts'
 import type { Gate } from './gate.ts'
 import { type Meta, said } from './protocol.ts'
 import { isRead, sendJson } from './reply.ts'
+import { fail } from './requests.ts'
 import { bearerCheck } from './token.ts'
 
 /** How ready the server is for new clients. `'connecting'`: its broker has not reached the bus yet; `'degraded'`: has
@@ -104,12 +105,7 @@ export function createApi(options: ApiOptions): Route {
 
   return (req, res, path) => {
     if (path.startsWith(PREFIX) && !path.includes('/', PREFIX.length)) {
-      post(req, res, path.slice(PREFIX.length)).catch((error: unknown) => {
-        // Nothing above is known to throw; a defect must cost one request, not the process.
-        process.emitWarning(error instanceof Error ? error : String(error))
-        if (res.headersSent) res.destroy()
-        else sendJson(res, 500, { error: 'internal' })
-      })
+      post(req, res, path.slice(PREFIX.length)).catch((error: unknown) => fail(res, error))
     } else if (path === '/healthz') {
       if (isRead(req, res)) sendJson(res, 200, { status: 'alive' })
     } else if (path === '/readyz') {

@@ -16,6 +16,13 @@ export interface Requests {
   end(): Promise<void>
 }
 
+/** A defect, or a broker whose figures cannot be had: it costs one request, not the process. */
+export function fail(res: ServerResponse, error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : String(error))
+  if (res.headersSent) res.destroy()
+  else sendJson(res, 500, { error: 'internal' })
+}
+
 const BUSY = 'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'
 
 /** How long the end waits for such an answer to be on its way. */
@@ -43,8 +50,12 @@ export function takeRequests(http: Server, answer: Answer): Requests {
       if (marks.has(socket)) marks.set(socket, socket.bytesRead)
       for (const check of waiting) check()
     })
-    if (isExpected) answer(req, res, readTarget(req))
-    else sendJson(res, 417, { error: 'expectation_failed' })
+    if (!isExpected) return sendJson(res, 417, { error: 'expectation_failed' })
+    try {
+      answer(req, res, readTarget(req))
+    } catch (error) {
+      fail(res, error)
+    }
   }
   http.on('request', (req, res) => take(req, res, true))
   // With a listener node leaves the 100 to us: it is for those who may send their body (body.ts).

@@ -101,7 +101,7 @@ function readVariable(flag: string, env: Environment, warnings: string[]): Value
     const text = env[variable]
     // An empty variable is how many tools write "not set"; an empty flag is a mistake.
     if (!text) continue
-    if (!isServiceLink(text)) return readValue(flag, text, variable)
+    if (flag !== 'port' || !isServiceLink(text)) return readValue(flag, text, variable)
     warnings.push(`${variable} is ignored: ${quote(text)} is what Kubernetes or Docker tells of a service of that name`)
   }
   return {}
