@@ -49,8 +49,7 @@ async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
 /** Makes the program write, and checks that it lived through it and ends in order. */
 async function writeAndEnd(child: ChildProcess, mark: string, port: number, exit: Promise<unknown>): Promise<void> {
   child.kill('SIGUSR2')
-  await until(() => existsSync(mark))
-  expect(readFileSync(mark, 'utf8')).toBe('written')
+  await until(() => existsSync(mark) && readFileSync(mark, 'utf8') === 'written')
   const client = await connect(port)
   expect(await client.ask({ join: 'lobby' })).toEqual({ joined: 'lobby' })
   child.kill('SIGTERM')
