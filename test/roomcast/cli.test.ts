@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { flagOf, LIMIT_NAMES, LIMITS } from '../../packages/roomcast/src/limits.ts'
 import { readSettings } from '../../packages/roomcast/src/settings.ts'
 import { connect } from './client.ts'
 import { build, killAll, ROOT, run, start } from './program.ts'
@@ -12,9 +13,11 @@ afterEach(killAll)
 describe('settings', () => {
   const read = (args: string[], env: Record<string, string> = {}): unknown => {
     const settings = readSettings(args, env)
-    return settings.kind === 'run' && settings.redis === undefined ? settings.options : settings
+    if (settings.kind !== 'run') return settings
+    expect(settings.warnings).toEqual([])
+    return settings.redis === undefined ? settings.options : { options: settings.options, redis: settings.redis }
   }
-  const redis = (url: string, prefix = 'roomcast'): unknown => ({ kind: 'run', options: {}, redis: { url, prefix } })
+  const redis = (url: string, prefix = 'roomcast'): unknown => ({ options: {}, redis: { url, prefix } })
 
   const cases: [args: string, env: Record<string, string>, options: unknown][] = [
     ['', {}, {}],
@@ -27,6 +30,7 @@ describe('settings', () => {
     ['', { ROOMCAST_HOST: 'localhost' }, { host: 'localhost' }],
     ['--token abc', { ROOMCAST_TOKEN: 'def' }, { token: 'abc' }],
     ['', { ROOMCAST_TOKEN: 'def' }, { token: 'def' }],
+    ['', { ROOMCAST_TOKEN: 'tcp://secret' }, { token: 'tcp://secret' }],
     ['--origin any', { ROOMCAST_ORIGIN: 'same' }, { origin: 'any' }],
     ['--origin same', {}, { origin: 'same' }],
     [
@@ -43,6 +47,34 @@ describe('settings', () => {
     ['', { ROOMCAST_MAX_MESSAGE_BYTES: '65' }, { maxMessageBytes: 65 }],
     ['--max-connections 9', {}, { maxConnections: 9 }],
     ['', { ROOMCAST_MAX_CONNECTIONS: '8' }, { maxConnections: 8 }],
+    ['--origin null', {}, { origin: ['null'] }],
+    [
+      '--origin capacitor://localhost,tauri://localhost,Ionic://LocalHost/,app://obsidian.md',
+      {},
+      { origin: ['capacitor://localhost', 'tauri://localhost', 'ionic://localhost', 'app://obsidian.md'] },
+    ],
+    [
+      '',
+      { ROOMCAST_ORIGIN: 'chrome-extension://abcdefghijklmnop, moz-extension://0b1c-2d, null, https://a.example' },
+      { origin: ['chrome-extension://abcdefghijklmnop', 'moz-extension://0b1c-2d', 'null', 'https://a.example'] },
+    ],
+    ['--origin tauri://localhost:1430', {}, { origin: ['tauri://localhost:1430'] }],
+    ['--origin http://[::1]:4545', {}, { origin: ['http://[::1]:4545'] }],
+    ['--origin https://bücher.example', {}, { origin: ['https://xn--bcher-kva.example'] }],
+    ['--insecure', { ROOMCAST_INSECURE: 'false' }, { insecure: true }],
+    ['', { ROOMCAST_INSECURE: 'TRUE' }, { insecure: true }],
+    ['', { ROOMCAST_INSECURE: '0' }, { insecure: false }],
+    ['--host 10.0.0.1 --insecure', {}, { host: '10.0.0.1', insecure: true }],
+    ['--allow-anonymous-connect-without-token', {}, { allowAnonymousConnectWithoutToken: true }],
+    ...LIMIT_NAMES.flatMap((name): [string, Record<string, string>, unknown][] => {
+      const flag = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+      const { least, most } = LIMITS[name]
+      const variable = `ROOMCAST_${flag.replaceAll('-', '_').toUpperCase()}`
+      return [
+        [`--${flag} ${least}`, { [variable]: 'x' }, { [name]: least }],
+        ['', { [variable]: `${most}` }, { [name]: most }],
+      ]
+    }),
     ['--drain-ms 100', { ROOMCAST_DRAIN_MS: '200' }, { drainMs: 100 }],
     ['', { ROOMCAST_DRAIN_MS: '200' }, { drainMs: 200 }],
     ['', { REDIS_URL: 'redis://localhost' }, redis('redis://localhost')],
@@ -84,11 +116,39 @@ describe('settings', () => {
     [['--host', 'http://x'], {}, /^--host must be/],
     [['--token', ''], {}, /^--token must be visible ASCII characters without spaces$/],
     [['--token', 'two words'], {}, /^--token must be/],
-    [['--origin', 'example.com'], {}, /^--origin must be same, any, or origins such as .*, not "example.com"$/],
+    [['--origin', 'example.com'], {}, /^--origin must be same, any, null, or origins such as .*, not "example.com"$/],
     [['--origin', 'https://a.example/path'], {}, /^--origin must be/],
     [['--origin', 'https://a.example', '--origin', 'any'], {}, /^--origin must be .*, not "any"$/],
     [['--origin', ''], {}, /^--origin must be/],
     [['--origin', 'a. b'], {}, /, not "a\. b"$/],
+    ...[
+      'https://*.example.com',
+      '*',
+      'https://*',
+      'wss://a.example',
+      'ws://a.example',
+      'https://a.example:99999',
+      'https://a.example:x',
+      'https://me@a.example',
+      'https://a.example?x',
+      'https://a.example/#',
+      'https://[::g]',
+      'https://',
+      'capacitor:localhost',
+      'capacitor://',
+      'capacitor://localhost/path',
+      'Null',
+      'https://a.example,,https://b.example',
+      'https://a.example\nhttps://b.example',
+    ].map((origin): [string[], Record<string, string>, RegExp] => [
+      ['--origin', origin],
+      {},
+      /^--origin must be [^\n]+$/,
+    ]),
+    [[], { ROOMCAST_INSECURE: 'yes' }, /^ROOMCAST_INSECURE must be true or false, not "yes"$/],
+    [['--insecure=true'], {}, /^Option '--insecure' does not take an argument$/],
+    [['--host', '0.0.0.0'], {}, /^host "0\.0\.0\.0" is open to others: .*--insecure/],
+    [[], { ROOMCAST_HOST: '::' }, /^host "::" is open to others/],
     ...[
       's3cret',
       's3cret:6379',
@@ -119,6 +179,30 @@ describe('settings', () => {
     expect((read(args, env) as { message: string }).message).not.toContain('s3cret')
   })
 
+  test.each([
+    [{ ROOMCAST_PORT: 'tcp://10.96.12.7:4545' }, {}],
+    [{ ROOMCAST_PORT: 'udp://10.96.12.7:4545' }, {}],
+    [{ ROOMCAST_PORT: 'tcp://[fd00::1]:4545', PORT: '8080' }, { port: 8080 }],
+    [{ PORT: 'tcp://10.96.12.7:80' }, {}],
+  ])('%j is what Kubernetes tells of a service: passed over, with one line', (env, options) => {
+    const siblings = {
+      ROOMCAST_SERVICE_HOST: '10.96.12.7',
+      ROOMCAST_SERVICE_PORT: '4545',
+      ROOMCAST_SERVICE_PORT_HTTP: '4545',
+      ROOMCAST_PORT_4545_TCP: 'tcp://10.96.12.7:4545',
+      ROOMCAST_PORT_4545_TCP_PROTO: 'tcp',
+      ROOMCAST_PORT_4545_TCP_PORT: '4545',
+      ROOMCAST_PORT_4545_TCP_ADDR: '10.96.12.7',
+    }
+    const [name] = Object.keys(env)
+    expect(readSettings([], { ...siblings, ...env })).toEqual({
+      kind: 'run',
+      options,
+      warnings: [expect.stringMatching(new RegExp(`^${name} is ignored: "[^\n]+" is what Kubernetes`))],
+    })
+    expect(readSettings(['--port=1'], env)).toMatchObject({ warnings: [] })
+  })
+
   test('a token that cannot be used is not repeated', () => {
     expect(JSON.stringify(read(['--token', 's3cret word']))).not.toContain('s3cret')
   })
@@ -128,19 +212,9 @@ describe('the program', () => {
   test('--help names every flag, on stdout, exit 0', async () => {
     const { stdout, stderr, exit } = run(['--help'])
     const help = await stdout
-    for (const flag of [
-      'port',
-      'host',
-      'token',
-      'origin',
-      'max-message-bytes',
-      'max-connections',
-      'drain-ms',
-      'redis-url',
-      'prefix',
-      'version',
-    ]) {
-      expect(help).toContain(`--${flag}`)
+    const flags = ['port', 'host', 'insecure', 'allow-anonymous-connect-without-token', 'token', 'origin', 'redis-url']
+    for (const flag of [...flags, 'prefix', 'version', ...LIMIT_NAMES.map(flagOf)]) {
+      expect(help).toContain(`--${flag} `.trimEnd())
     }
     expect([await stderr, await exit]).toEqual(['', 0])
   })
@@ -154,11 +228,27 @@ describe('the program', () => {
   test.each([
     ['a wrong value', ['--port', 'x']],
     ['an unknown flag', ['--nonsense']],
+    ['a wrong origin', ['--origin', 'https://*.example.com']],
     ['an ambiguous flag', ['--port', '--host', 'x']],
   ])('%s: one line on stderr, exit 2', async (_, args) => {
     const { stdout, stderr, exit } = run(args)
     expect(await stderr).toMatch(/^roomcast: [^\n]+ \(see roomcast --help\)\n$/)
     expect([await stdout, await exit]).toEqual(['', 2])
+  })
+
+  test('a variable of Kubernetes does not stop the start: one line on stderr', async () => {
+    const { child, stdout, stderr, exit } = run([], { PORT: '0', ROOMCAST_PORT: 'tcp://10.96.12.7:4545' })
+    await once(child.stdout!, 'data')
+    child.kill('SIGTERM')
+    expect(await exit).toBe(0)
+    expect(await stdout).toMatch(/^roomcast: open http:/)
+    expect(await stderr).toMatch(/^roomcast: ROOMCAST_PORT is ignored: [^\n]+\nroomcast: SIGTERM[^\n]+\n$/)
+  })
+
+  test('an address of others is not said to be localhost', async () => {
+    const { said, child } = await start(['--host', '127.0.0.2'])
+    expect(said).toMatch(/^roomcast: open http:\/\/127\.0\.0\.2:\d+\/\n/)
+    child.kill('SIGTERM')
   })
 
   test('a taken port: one line on stderr, exit 1', async () => {
@@ -172,7 +262,7 @@ describe('the program', () => {
   })
 
   test('an address that is not of this machine: one line on stderr, exit 1', async () => {
-    const { stderr, exit } = run(['--port', '0', '--host', '192.0.2.1'])
+    const { stderr, exit } = run(['--port', '0', '--host', '192.0.2.1', '--insecure'])
     expect([await stderr, await exit]).toEqual([
       'roomcast: this machine has no such address; choose another with --host\n',
       1,

@@ -190,7 +190,7 @@ describe('asking', () => {
 
 test('every error and close code has a sentence of its own', () => {
   const sentences = [
-    ...['not_a_member', 'full', 'bad_name', 'bad_request'].map(errorText),
+    ...['not_a_member', 'full', 'bad_name', 'busy', 'too_large', 'bad_request'].map(errorText),
     ...[1000, 1001, 1002, 1003, 1006, 1007, 1008, 1009, 1011, 1012, 1013, 3000, 4002, 4008].map(closeText),
   ]
   expect(new Set(sentences).size).toBe(sentences.length)

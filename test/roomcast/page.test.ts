@@ -97,7 +97,7 @@ test.each([
   '/package.json',
   '/__proto__',
   '/constructor',
-  'http://x/app.js',
+  'ftp://x/app.js',
   '*',
 ])('%s is not found', async (path) => {
   const response = await new Promise<{ status: number | undefined; body: string }>((resolve, reject) => {

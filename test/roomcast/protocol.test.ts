@@ -1,7 +1,7 @@
 import { createRoomcast, type Roomcast } from 'roomcast'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { isFlat, MAX_DEPTH } from '../../packages/roomcast/src/depth.ts'
 import { MAX_META_BYTES, readRequest } from '../../packages/roomcast/src/protocol.ts'
+import { flawOf, MAX_DEPTH } from '../../packages/roomcast/src/value.ts'
 import { connect } from './client.ts'
 
 function nested(levels: number): string {
@@ -17,11 +17,11 @@ describe('reading a message', () => {
   const bad = { kind: 'bad', ref: undefined }
   const cases: [text: string, request: unknown][] = [
     ['{"join":"lobby"}', { kind: 'join', channel: 'lobby', meta: undefined, ref: undefined }],
-    ['{"join":"lobby","meta":{"a":[1]},"ref":1}', { kind: 'join', channel: 'lobby', meta: { a: [1] }, ref: 1 }],
-    ['{"join":"","ref":"x"}', { kind: 'join', channel: '', meta: undefined, ref: 'x' }],
-    ['{"leave":"lobby","ref":0}', { kind: 'leave', channel: 'lobby', ref: 0 }],
+    ['{"join":"lobby","meta":{"a":[1]},"ref":1}', { kind: 'join', channel: 'lobby', meta: { a: [1] }, ref: '1' }],
+    ['{"join":"","ref":"x"}', { kind: 'join', channel: '', meta: undefined, ref: '"x"' }],
+    ['{"leave":"lobby","ref":0}', { kind: 'leave', channel: 'lobby', ref: '0' }],
     ['{"say":null,"to":"lobby"}', { kind: 'say', channel: 'lobby', value: null, ref: undefined }],
-    ['{"to":"lobby","ref":"","say":{"x":[]}}', { kind: 'say', channel: 'lobby', value: { x: [] }, ref: '' }],
+    ['{"to":"lobby","ref":"","say":{"x":[]}}', { kind: 'say', channel: 'lobby', value: { x: [] }, ref: '""' }],
     [` { "say" : ${nested(32)} , "to" : "l" } `, { kind: 'say', channel: 'l', value: JSON.parse(nested(32)) }],
     [`{"join":"l","meta":${JSON.stringify(metaOf(2048))}}`, { kind: 'join', channel: 'l', meta: metaOf(2048) }],
     // Not JSON at all.
@@ -39,8 +39,8 @@ describe('reading a message', () => {
     ['[]', bad],
     ['[{"join":"lobby"}]', bad],
     ['{}', bad],
-    ['{"ref":7}', { kind: 'bad', ref: 7 }],
-    ['{"join":1,"ref":7}', { kind: 'bad', ref: 7 }],
+    ['{"ref":7}', { kind: 'bad', ref: '7' }],
+    ['{"join":1,"ref":7}', { kind: 'bad', ref: '7' }],
     ['{"join":null}', bad],
     ['{"join":["lobby"]}', bad],
     ['{"join":"lobby","leave":"lobby"}', bad],
@@ -49,19 +49,22 @@ describe('reading a message', () => {
     ['{"join":"lobby","meta":null}', bad],
     ['{"join":"lobby","meta":[]}', bad],
     ['{"join":"lobby","meta":"x"}', bad],
-    [`{"join":"l","meta":${JSON.stringify(metaOf(2049))},"ref":7}`, { kind: 'bad', ref: 7 }],
+    [`{"join":"l","meta":${JSON.stringify(metaOf(2049))},"ref":7}`, { kind: 'bad', ref: '7' }],
     [`{"join":"l","meta":{"a":${nested(32)}}}`, bad],
     ['{"leave":{}}', bad],
     ['{"leave":"lobby","meta":{}}', bad],
     ['{"say":1}', bad],
     ['{"to":"lobby"}', bad],
-    ['{"say":1,"to":2,"ref":"r"}', { kind: 'bad', ref: 'r' }],
-    [`{"say":${nested(33)},"to":"lobby","ref":7}`, { kind: 'bad', ref: 7 }],
+    ['{"say":1,"to":2,"ref":"r"}', { kind: 'bad', ref: '"r"' }],
+    [`{"say":${nested(33)},"to":"lobby","ref":7}`, { kind: 'bad', ref: '7' }],
     [`{"say":${nested(100_000)},"to":"lobby"}`, bad],
     ['{"join":"lobby","ref":null}', bad],
     ['{"join":"lobby","ref":{}}', bad],
     ['{"join":"lobby","ref":true}', bad],
     ['{"join":"lobby","ref":1e999}', bad],
+    ['{"say":1e999,"to":"lobby","ref":1}', { kind: 'bad', ref: '1' }],
+    ['{"say":[{"a":-1e999}],"to":"lobby"}', bad],
+    ['{"join":"lobby","meta":{"a":1e999}}', bad],
   ]
   test.each(cases)('%.60s', (text, request) => {
     expect(readRequest(text)).toEqual(request)
@@ -69,11 +72,11 @@ describe('reading a message', () => {
 
   test('the limits are those of the documentation', () => {
     expect([MAX_META_BYTES, MAX_DEPTH]).toEqual([2048, 32])
-    expect([isFlat(1, 0), isFlat([], 0), isFlat({ a: [] }, 2), isFlat({ a: [] }, 1)]).toEqual([
-      true,
-      false,
-      true,
-      false,
+    expect([flawOf(1, 0), flawOf([], 0), flawOf({ a: [] }, 2), flawOf({ a: [] }, 1)]).toEqual([
+      undefined,
+      'too_deep',
+      undefined,
+      'too_deep',
     ])
   })
 

@@ -69,10 +69,14 @@ export async function inTime<T>(promise: Promise<T>, what: string, deadlineMs = 
 }
 
 /** Waits until `holds`, asking again in every turn of the event loop: for what no event tells of. */
-export async function eventually(holds: () => boolean, what = 'the condition'): Promise<void> {
-  const end = performance.now() + DEADLINE_MS
+export async function eventually(
+  holds: () => boolean,
+  what = 'the condition',
+  deadlineMs: number = DEADLINE_MS,
+): Promise<void> {
+  const end = performance.now() + deadlineMs
   while (!holds()) {
-    if (performance.now() > end) throw new Error(`${what} did not come to hold in ${DEADLINE_MS} ms`)
+    if (performance.now() > end) throw new Error(`${what} did not come to hold in ${deadlineMs} ms`)
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
 }

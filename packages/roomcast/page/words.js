@@ -4,6 +4,8 @@ const ERRORS = {
   not_a_member: 'You are not in this channel any more. Join it again.',
   full: 'You are in as many channels as this server allows. Leave one, then try again.',
   bad_name: 'This name cannot be used: a channel name has 1 to 200 bytes and no control characters.',
+  busy: 'The server has too much to pass on at the moment. Try again later.',
+  too_large: 'This is longer than the server allows in one message.',
   bad_request: 'The server did not understand this page. Reload it, as it may be out of date.',
 }
 

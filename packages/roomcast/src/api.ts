@@ -3,10 +3,13 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Channels, isChannelName } from '@roomcast/channels'
+import type { Framed } from '@roomcast/core'
 import { LRUCache } from 'lru-cache'
 import { readJson } from './body.ts'
+import type { Gate } from './gate.ts'
 import { type Meta, said } from './protocol.ts'
 import { isRead, sendJson } from './reply.ts'
+import { fail } from './requests.ts'
 import { bearerCheck } from './token.ts'
 
 /** How ready the server is for new clients. `'connecting'`: its broker has not reached the bus yet; `'degraded'`: has
@@ -19,6 +22,14 @@ export interface ApiOptions {
   token: string
   status: () => Status
   stats: () => object
+  /** When something may be said. */
+  gate: Gate
+  /** The largest body, and the largest thing that may be said, in bytes of JSON. */
+  maxDataBytes: number
+  /** Aborts when the server is about to end: nothing is said any more. */
+  ending: AbortSignal
+  /** Whether the channels have been closed. */
+  isClosed: () => boolean
 }
 
 /** Answers one request, or returns false when the path is not the API's. */
@@ -29,10 +40,24 @@ const REPEATS = { ttl: 5 * 60_000, max: 10_000 }
 const MAX_KEY_LENGTH = 256
 const PREFIX = '/channels/'
 
+interface Answer {
+  delivered: number
+}
+
+/** Whether a path may be asked for by any name of this server: it tells nothing, or asks for a key of its own, which no
+ * foreign page has. */
+export function isForAnyHost(path: string): boolean {
+  return path === '/healthz' || path === '/readyz' || path.startsWith(PREFIX)
+}
+
 /** Makes the API. */
-export function createApi({ channels, token, status, stats }: ApiOptions): Route {
+export function createApi(options: ApiOptions): Route {
+  const { channels, gate, token, status, stats, maxDataBytes: maxBytes, ending: signal, isClosed } = options
   const isAuthorized = bearerCheck(token)
-  const answers = new LRUCache<string, { delivered: number }>(REPEATS)
+  const answers = new LRUCache<string, Promise<Answer | 'busy' | undefined>>(REPEATS)
+
+  /** Why nobody hears what is said, if so: an answer of 200 means that somebody could have heard it. */
+  const silence = (): string | undefined => (isClosed() ? 'closed' : signal.aborted ? 'draining' : undefined)
 
   async function post(req: IncomingMessage, res: ServerResponse, encodedName: string): Promise<void> {
     const fail = (code: number, error: string, headers = {}): void => sendJson(res, code, { error }, headers)
@@ -43,25 +68,44 @@ export function createApi({ channels, token, status, stats }: ApiOptions): Route
     if (!isJsonType(req.headers['content-type'])) return fail(415, 'unsupported_media_type')
     const key = req.headers['idempotency-key']?.toString()
     if (key !== undefined && (key === '' || key.length > MAX_KEY_LENGTH)) return fail(400, 'bad_idempotency_key')
-    const body = await readJson(req)
+    const unavailable = (error: string): void => fail(503, error, { 'Retry-After': '2' })
+    const before = silence()
+    if (before !== undefined) return unavailable(before)
+    const body = await readJson(req, res, { maxBytes, signal })
     if (body === 'gone') return
+    if (body === 'stopped') return unavailable('draining')
     if ('error' in body) return fail(body.status, body.error)
-    // From here to the answer nothing waits: of two requests with one key, the second finds the answer of the first.
+    const frame = said(channel, body.value, maxBytes)
+    if (frame === 'too_large') return fail(413, frame)
+    // From here to the end of this function nothing waits but for the answer: of two requests with one key, the second
+    // finds that of the first.
     const repeat = JSON.stringify([channel, key])
     const known = key === undefined ? undefined : answers.get(repeat)
-    const answer = known ?? { delivered: channels.broadcast(channel, said(channel, body.value)) }
-    if (key !== undefined && known === undefined) answers.set(repeat, answer)
-    sendJson(res, 200, answer)
+    const promise = known ?? publish(channel, frame)
+    if (key !== undefined && known === undefined) answers.set(repeat, promise)
+    let answer: Answer | 'busy' | undefined
+    try {
+      answer = await promise
+    } finally {
+      // It was not said: a repeat has to say it.
+      if (typeof answer !== 'object' && answers.peek(repeat) === promise) answers.delete(repeat)
+    }
+    if (typeof answer === 'object') sendJson(res, 200, answer)
+    else unavailable(silence() ?? answer ?? 'draining')
+  }
+
+  /** Says it when it is its turn; `undefined`: nobody hears any more; `'busy'`: too much waits. */
+  async function publish(channel: string, frame: Framed): Promise<Answer | 'busy' | undefined> {
+    let answer: Answer | undefined
+    const speak = (): void => {
+      if (silence() === undefined) answer = { delivered: channels.broadcast(channel, frame) }
+    }
+    return (await gate.say(channel, frame.bytes.length, speak)) === 'busy' ? 'busy' : answer
   }
 
   return (req, res, path) => {
     if (path.startsWith(PREFIX) && !path.includes('/', PREFIX.length)) {
-      post(req, res, path.slice(PREFIX.length)).catch((error: unknown) => {
-        // Nothing above is known to throw; a defect must cost one request, not the process.
-        process.emitWarning(error instanceof Error ? error : String(error))
-        if (res.headersSent) res.destroy()
-        else sendJson(res, 500, { error: 'internal' })
-      })
+      post(req, res, path.slice(PREFIX.length)).catch((error: unknown) => fail(res, error))
     } else if (path === '/healthz') {
       if (isRead(req, res)) sendJson(res, 200, { status: 'alive' })
     } else if (path === '/readyz') {

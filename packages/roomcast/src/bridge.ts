@@ -3,7 +3,7 @@
 
 import type { Channels, GapEvent } from '@roomcast/channels'
 import { boundLines } from './lines.ts'
-import type { CountingBroker } from './roomcast.ts'
+import type { CountingBroker } from './options.ts'
 import type { RedisSettings } from './settings.ts'
 
 /** How often the status is looked at, in ms: no event tells that Redis is back. It bounds the lines, too. */

@@ -4,15 +4,19 @@
 
 import { readFileSync } from 'node:fs'
 import { openBridge } from './bridge.ts'
-import { createRoomcast, type Roomcast, type RoomcastOptions } from './roomcast.ts'
-import { HELP, type RedisSettings, readSettings } from './settings.ts'
+import { HELP } from './help.ts'
+import type { RoomcastOptions } from './options.ts'
+import { complain, print, surviveLostReaders } from './output.ts'
+import { createRoomcast, type Roomcast } from './roomcast.ts'
+import { type RedisSettings, readSettings } from './settings.ts'
 
 /** Exit codes of a second signal: 128 + its number, as a shell reports a process that a signal ended. */
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const
 
 async function run(options: RoomcastOptions, redis: RedisSettings | undefined): Promise<void> {
   const bridge = redis && (await openBridge(redis, complain))
-  const roomcast = createRoomcast(bridge === undefined ? options : { ...options, broker: bridge.broker })
+  const roomcast = create(bridge === undefined ? options : { ...options, broker: bridge.broker })
+  if (roomcast === undefined) return bridge?.broker.close()
   if (bridge !== undefined) {
     bridge.watch(roomcast.channels)
     process.on('exit', () => bridge.flush())
@@ -22,12 +26,28 @@ async function run(options: RoomcastOptions, redis: RedisSettings | undefined): 
     const { port } = await roomcast.listen()
     const lines = [`roomcast: open ${address(options.host, port)}`]
     if (options.token === undefined) lines.push(`roomcast: token of the HTTP API: ${roomcast.token}`)
-    process.stdout.write(`${lines.join('\n')}\n`)
+    print(`${lines.join('\n')}\n`)
   } catch (error) {
     await roomcast.close()
     complain(explain(error as NodeJS.ErrnoException))
     process.exitCode = 1
   }
+}
+
+/** Makes the server; a value that only it can judge is told in one line as well. */
+function create(options: RoomcastOptions): Roomcast | undefined {
+  try {
+    return createRoomcast(options)
+  } catch (error) {
+    if (!(error instanceof TypeError || error instanceof RangeError)) throw error
+    refuse(error.message)
+    return undefined
+  }
+}
+
+function refuse(message: string): void {
+  complain(`${message.replaceAll(/\s+/g, ' ')} (see roomcast --help)`)
+  process.exitCode = 2
 }
 
 function endOnSignals(roomcast: Roomcast): void {
@@ -51,10 +71,6 @@ function endOnSignals(roomcast: Roomcast): void {
   }
 }
 
-function complain(line: string): void {
-  process.stderr.write(`roomcast: ${line}\n`)
-}
-
 /** Where to open the server in a browser on this machine. */
 function address(host: string | undefined, port: number): string {
   const everywhere = host === undefined || host === '0.0.0.0' || host === '::'
@@ -76,11 +92,12 @@ function version(): string {
   return (manifest as { version: string }).version
 }
 
+surviveLostReaders()
 const settings = readSettings(process.argv.slice(2), process.env)
-if (settings.kind === 'help') process.stdout.write(HELP)
-else if (settings.kind === 'version') process.stdout.write(`${version()}\n`)
-else if (settings.kind === 'run') await run(settings.options, settings.redis)
+if (settings.kind === 'help') print(HELP)
+else if (settings.kind === 'version') print(`${version()}\n`)
+else if (settings.kind === 'wrong') refuse(settings.message)
 else {
-  complain(`${settings.message} (see roomcast --help)`)
-  process.exitCode = 2
+  for (const warning of settings.warnings) complain(warning)
+  await run(settings.options, settings.redis)
 }

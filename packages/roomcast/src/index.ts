@@ -1,12 +1,7 @@
 // The public surface, for tests and for programs that embed the server. The program itself is cli.ts.
 
 export type { Status } from './api.ts'
+export type { Limits } from './limits.ts'
+export { type CountingBroker, DEFAULT_PORT, type RoomcastOptions } from './options.ts'
 export type { Meta } from './protocol.ts'
-export {
-  type CountingBroker,
-  createRoomcast,
-  DEFAULT_PORT,
-  type Roomcast,
-  type RoomcastOptions,
-  type RoomcastStats,
-} from './roomcast.ts'
+export { createRoomcast, type Roomcast, type RoomcastStats } from './roomcast.ts'

@@ -2,8 +2,10 @@
 // exactly one of three shapes, and everything else is `bad_request`. Only what is not JSON at all closes the socket.
 
 import type { Channels } from '@roomcast/channels'
-import type { Opcode, Socket } from '@roomcast/core'
-import { isFlat } from './depth.ts'
+import { type Framed, type Opcode, type Socket, txt } from '@roomcast/core'
+import type { Gate } from './gate.ts'
+import { numberRef } from './ref.ts'
+import { flawOf } from './value.ts'
 
 /** The largest `meta` of a join, in bytes of JSON. Every member keeps one. */
 export const MAX_META_BYTES = 2048
@@ -14,8 +16,8 @@ const INVALID_PAYLOAD: readonly [code: number, reason: string] = [3000, 'invalid
 /** What a member of a channel said about itself when it joined. */
 export type Meta = Record<string, unknown>
 
-/** A client's mark on a request, given back with the answer. */
-type Ref = string | number
+/** A client's mark on a request, given back with the answer: the JSON of a string or a number, as it goes out. */
+type Ref = string
 
 /** One message, understood. */
 export type Request =
@@ -35,8 +37,8 @@ export function readRequest(text: string): Request | undefined {
   }
   if (!isObject(message)) return { kind: 'bad', ref: undefined }
   const { ref: mark, ...rest } = message
-  if (mark !== undefined && !isRef(mark)) return { kind: 'bad', ref: undefined }
-  const ref = mark
+  if (mark !== undefined && !isMark(mark)) return { kind: 'bad', ref: undefined }
+  const ref = typeof mark === 'number' ? numberRef(text) : mark === undefined ? undefined : JSON.stringify(mark)
   if (hasKeys(rest, ['join'], ['meta'])) {
     const { join: channel, meta } = rest
     if (typeof channel === 'string' && (meta === undefined || isMeta(meta))) return { kind: 'join', channel, meta, ref }
@@ -45,58 +47,80 @@ export function readRequest(text: string): Request | undefined {
     if (typeof channel === 'string') return { kind: 'leave', channel, ref }
   } else if (hasKeys(rest, ['say', 'to'])) {
     const { say: value, to: channel } = rest
-    if (typeof channel === 'string' && isFlat(value)) return { kind: 'say', channel, value, ref }
+    if (typeof channel === 'string' && flawOf(value) === undefined) return { kind: 'say', channel, value, ref }
   }
   return { kind: 'bad', ref }
 }
 
-/** What the answer to a join has to wait for, if anything: until other servers are heard in the channel. */
-export type Confirmation = (channel: string) => Promise<void> | undefined
+/** What answering takes. */
+export interface Surroundings {
+  channels: Channels<Meta>
+  /** When something may be said. */
+  gate: Gate
+  /** The largest thing that may be said, in bytes of JSON. */
+  maxDataBytes: number
+  /** What the answer to a join has to wait for, if anything: until other servers are heard in the channel. */
+  confirm?: ((channel: string) => Promise<void> | undefined) | undefined
+}
 
-/** Does what one message of `socket` asks for and answers it. While an answer waits, so do the socket's next messages.
- * @param confirm without one, nothing waits. */
-export function respond(
-  channels: Channels<Meta>,
-  socket: Socket,
-  data: Buffer,
-  opcode: Opcode,
-  confirm?: Confirmation,
-): Promise<void> | undefined {
+/** Does what one message of `socket` asks for and answers it. While the promise it may return is pending, the socket's
+ * next messages wait. */
+export function respond(around: Surroundings, socket: Socket, data: Buffer, opcode: Opcode): Promise<void> | undefined {
   const request = opcode === 'text' ? readRequest(data.toString()) : undefined
   if (request === undefined) {
     socket.close(...INVALID_PAYLOAD)
     return undefined
   }
-  const answer = perform(channels, socket, request)
-  if (answer === undefined) return undefined
-  const text = JSON.stringify(answer)
-  const wait = request.kind === 'join' ? confirm?.(request.channel) : undefined
-  if (wait !== undefined) return wait.then(() => void socket.write(text))
-  socket.write(text)
+  const { ref } = request
+  if (request.kind === 'bad') answer(socket, { error: 'bad_request' }, ref)
+  else if (request.kind === 'join') return join(around, socket, request)
+  else if (request.kind === 'say') return say(around, socket, request)
+  else {
+    around.channels.leave(request.channel, socket)
+    answer(socket, { left: request.channel }, ref)
+  }
   return undefined
 }
 
-/** The message that every member of `channel` receives. */
-export function said(channel: string, value: unknown): string {
-  return JSON.stringify({ said: value, in: channel })
+type RequestOf<K extends Request['kind']> = Extract<Request, { kind: K }>
+
+function join(around: Surroundings, socket: Socket, request: RequestOf<'join'>): Promise<void> | undefined {
+  const { channel, meta = {}, ref } = request
+  const result = around.channels.join(channel, socket, meta)
+  if (result === 'closed') return undefined
+  const isIn = result === 'joined' || result === 'member'
+  const done = (): void => answer(socket, isIn ? { joined: channel } : { error: result }, ref)
+  const wait = isIn ? around.confirm?.(channel) : undefined
+  if (wait !== undefined) return wait.then(done)
+  done()
+  return undefined
 }
 
-function perform(channels: Channels<Meta>, socket: Socket, request: Request): object | undefined {
-  const { kind, ref } = request
-  if (kind === 'bad') return { error: 'bad_request', ref }
-  const { channel } = request
-  if (kind === 'leave') {
-    channels.leave(channel, socket)
-    return { left: channel, ref }
+function say(around: Surroundings, socket: Socket, request: RequestOf<'say'>): Promise<void> | undefined {
+  const { channel, value, ref } = request
+  const { channels, gate, maxDataBytes } = around
+  if (!channels.isMember(channel, socket)) return void answer(socket, { error: 'not_a_member' }, ref)
+  const frame = said(channel, value, maxDataBytes)
+  if (frame === 'too_large') return void answer(socket, { error: frame }, ref)
+  const speak = (): void => {
+    channels.broadcast(channel, frame)
+    socket.write(`{"ok":${ref ?? true}}`)
   }
-  if (kind === 'say') {
-    if (!channels.isMember(channel, socket)) return { error: 'not_a_member', ref }
-    channels.broadcast(channel, said(channel, request.value))
-    return { ok: ref ?? true }
-  }
-  const result = channels.join(channel, socket, request.meta ?? {})
-  if (result === 'closed') return undefined
-  return result === 'joined' || result === 'member' ? { joined: channel, ref } : { error: result, ref }
+  const wait = gate.say(channel, frame.bytes.length, speak, socket)
+  if (wait === 'busy') return void answer(socket, { error: wait }, ref)
+  return wait?.then(() => {})
+}
+
+/** The message that every member of `channel` receives, framed; or that its data is too large as it is written here:
+ * `1e20` becomes 21 digits. */
+export function said(channel: string, value: unknown, maxDataBytes: number): Framed | 'too_large' {
+  const data = JSON.stringify(value)
+  return Buffer.byteLength(data) > maxDataBytes ? 'too_large' : txt(`{"said":${data},"in":${JSON.stringify(channel)}}`)
+}
+
+function answer(socket: Socket, fields: object, ref: Ref | undefined): void {
+  const text = JSON.stringify(fields)
+  socket.write(ref === undefined ? text : `${text.slice(0, -1)},"ref":${ref}}`)
 }
 
 /** `required` all there, and nothing but them and `optional`. */
@@ -109,11 +133,11 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function isRef(value: unknown): value is Ref {
-  // JSON can write numbers that a double cannot hold (1e999); they would be echoed as null.
+function isMark(value: unknown): value is string | number {
+  // 1e999 is a number in JSON and none in any other place.
   return typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value))
 }
 
 function isMeta(value: unknown): value is Meta {
-  return isObject(value) && isFlat(value) && Buffer.byteLength(JSON.stringify(value)) <= MAX_META_BYTES
+  return isObject(value) && flawOf(value) === undefined && Buffer.byteLength(JSON.stringify(value)) <= MAX_META_BYTES
 }

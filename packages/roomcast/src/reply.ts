@@ -1,9 +1,24 @@
-// HTTP answers in one place: JSON bodies, and the headers that every answer of this server carries.
+// HTTP answers in one place: JSON bodies, the headers that every answer of this server carries, and what becomes of a
+// request's body that was not read: the connection ends after the answer, or a client whom nobody believes could go on
+// sending for ever.
 
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 
 /** On every answer: no guessing of types, and no address of ours in anybody's log. */
 const ALWAYS: OutgoingHttpHeaders = { 'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer' }
+
+/** What is still read of a body after the answer, and for how long. A connection that is closed while bytes of the client
+ * are on their way is reset, and a reset can overtake the answer (RFC 9112 §9.6). */
+const LINGER_BYTES = 256 * 1024
+const LINGER_MS = 1000
+
+const leaving = new WeakSet<Socket>()
+
+/** Whether this connection ends with an answer that was given: what comes after it is not for us (RFC 9112 §9.6). */
+export function isLeaving(socket: Socket): boolean {
+  return leaving.has(socket)
+}
 
 /** Answers with `body` as it is; HEAD gets the same headers and no body. */
 export function send(
@@ -13,7 +28,9 @@ export function send(
   body: string | Buffer = '',
 ): void {
   const length = status === 304 ? {} : { 'Content-Length': Buffer.byteLength(body) }
-  res.writeHead(status, { ...ALWAYS, ...length, ...headers }).end(body)
+  const last = isUnread(res.req) ? { Connection: 'close' } : {}
+  if ('Connection' in last) leave(res.req)
+  res.writeHead(status, { ...ALWAYS, ...length, ...headers, ...last }).end(body)
 }
 
 /** Answers with JSON that nobody may keep. */
@@ -27,4 +44,29 @@ export function isRead(req: IncomingMessage, res: ServerResponse): boolean {
   if (req.method === 'GET' || req.method === 'HEAD') return true
   sendJson(res, 405, { error: 'method_not_allowed' }, { Allow: 'GET, HEAD' })
   return false
+}
+
+/** Whether some of the body is still to come. */
+function isUnread(req: IncomingMessage): boolean {
+  const { 'content-length': length, 'transfer-encoding': coding } = req.headers
+  return !req.complete && (coding !== undefined || Number(length) > 0)
+}
+
+/** Makes the answer to this request the last one of its connection: our side ends with it, and the rest of the body is
+ * read past, within bounds. */
+function leave(req: IncomingMessage): void {
+  const { socket } = req
+  if (leaving.has(socket)) return
+  leaving.add(socket)
+  let bytes = 0
+  req.on('data', (chunk: Buffer) => {
+    bytes += chunk.length
+    if (bytes > LINGER_BYTES) socket.destroy()
+  })
+  // Node calls this when the last answer is out, and would close both sides.
+  socket.destroySoon = () => {
+    socket.end()
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS)
+    socket.once('close', () => clearTimeout(timer))
+  }
 }

@@ -1,43 +1,22 @@
 // The server as a whole: one node http server, core attached to it, channels on top, the API and the page beside. It
 // owns their lifetimes; it handles no signals and writes nothing to the terminal (cli.ts does).
 
-import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { setMaxListeners } from 'node:events'
 import { type Broker, type BrokerStatus, type Channels, createChannels } from '@roomcast/channels'
-import { createServer, type OriginPolicy, type Stats } from '@roomcast/core'
-import { createApi, type Status } from './api.ts'
+import { createServer, DEFAULT_LIMITS, reject, type Stats } from '@roomcast/core'
+import { isDecided, isLoopbackName } from './access.ts'
+import { createApi, isForAnyHost, type Status } from './api.ts'
+import { paced } from './commands.ts'
+import { Gate } from './gate.ts'
+import { gatedBroker } from './gated-broker.ts'
+import { createHttpServer } from './http-server.ts'
+import { createListener } from './listen.ts'
+import { type RoomcastOptions, settle } from './options.ts'
+import { Pace } from './pace.ts'
 import { createPage } from './page.ts'
 import { type Meta, respond } from './protocol.ts'
 import { sendJson } from './reply.ts'
-import { isToken, randomToken } from './token.ts'
-
-/** The port unless another is given. */
-export const DEFAULT_PORT = 4545
-
-/** Options of `createRoomcast`; every one may be left out. */
-export interface RoomcastOptions {
-  /** TCP port; 0 takes a free one. Default 4545. */
-  port?: number
-  /** Address to listen on. Default: all. */
-  host?: string
-  /** The secret of the HTTP API, visible ASCII. Default: a new random one, see `Roomcast.token`. */
-  token?: string
-  /** Who may connect from a browser. Default `'same'`: the page this server serves. */
-  origin?: OriginPolicy
-  /** Largest message in bytes. Default 1 MiB. */
-  maxMessageBytes?: number
-  /** Most WebSockets at a time. Default: no limit. */
-  maxConnections?: number
-  /** How long `drain` waits before it cuts what is left, in ms. Default 10,000. */
-  drainMs?: number
-  /** Carries broadcasts between several servers. Default: this one stands alone. */
-  broker?: CountingBroker
-}
-
-/** A broker; `/stats` shows what it counts. */
-export interface CountingBroker extends Broker {
-  stats?(): object
-}
+import { takeRequests } from './requests.ts'
 
 /** What GET /stats answers: core's figures, and those of the rooms. */
 export interface RoomcastStats extends Stats {
@@ -57,7 +36,8 @@ export interface Roomcast {
   readonly channels: Channels<Meta>
   /** Starts listening. Rejects with the system's error, such as EADDRINUSE. */
   listen(): Promise<{ port: number }>
-  /** Refuses new sockets with 503 and closes the open ones with 1012, what was said first. HTTP goes on. */
+  /** Refuses new sockets with 503 and closes the open ones with 1012, what was said first. HTTP goes on, but nothing can
+   * be said by it any more; requests under way are answered. */
   drain(): Promise<{ closed: number; terminated: number }>
   /** Closes everything: sockets with 1001, then the http server. Again: the same promise. */
   close(): Promise<void>
@@ -68,12 +48,16 @@ export interface Roomcast {
 /** An answer to a join waits so long for the bus: longer than a healthy one ever takes. */
 const CONFIRM_MS = 1000
 
+/** `close` waits so long for clients that take their answers slowly. */
+const LAST_ANSWERS_MS = 1000
+
 /** Makes a server; `listen()` starts it.
- * @throws TypeError for an option of the wrong type, RangeError for a wrong value (a wrong port: from `listen`). */
+ * @throws TypeError for an unknown option or one of the wrong type, RangeError for a wrong value, and for an address that needs
+ * a decision over who may connect. */
 export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
-  const { port = DEFAULT_PORT, host, token = randomToken(), drainMs: deadlineMs = 10_000, broker, ...limits } = options
-  if (typeof token !== 'string') throw new TypeError('token must be a string')
-  if (!isToken(token)) throw new RangeError('token must be visible ASCII without spaces')
+  const { decision, port, host, token, origin, broker, limits } = settle(options)
+  const isDemo = !isDecided(decision)
+  const { maxMessageBytes, maxConnections, drainMs: deadlineMs } = limits
 
   const page = createPage()
   const http = createHttpServer({
@@ -83,20 +67,41 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     connectionsCheckingInterval: 1000,
   })
   const core = createServer({
-    ...limits,
     server: http,
-    handler: { message: (socket, data, opcode) => respond(channels, socket, data, opcode, heard) },
+    maxMessageBytes,
+    maxConnections,
+    ...(origin === undefined ? {} : { origin }),
+    handler: {
+      init: () => new Pace(),
+      handshake: ({ headers: { host: name } }, pace) =>
+        isDemo && !isLoopbackName(name) ? reject(403, 'host_not_allowed') : pace,
+      message: paced(
+        { perSecond: limits.maxCommandsPerSecond, burst: limits.maxCommandBurst },
+        (socket, data, opcode) => respond(around, socket, data, opcode),
+      ),
+    },
   })
   // Last of all that can throw: it starts the broker.
-  const channels = createChannels<Meta>(broker === undefined ? {} : { broker })
-  const heard = broker && confirmation(broker, channels)
+  const channels = createChannels<Meta>(broker === undefined ? {} : { broker: gatedBroker(broker, () => gate) })
+  const { maxBufferedBytes } = DEFAULT_LIMITS
+  const gate: Gate = new Gate({
+    channels,
+    maxBufferedBytes,
+    memberPatienceMs: limits.memberPatienceMs,
+    maxWaitingBytes: limits.maxWaitingBytes,
+    rate: { perSecond: limits.maxChannelBytesPerSecond, burst: maxBufferedBytes / 2 },
+  })
+  const { maxDataBytes } = limits
+  const around = { channels, gate, maxDataBytes, confirm: broker && confirmation(broker, channels) }
 
   const started = performance.now()
-  let isDraining = false
+  /** Aborted at the beginning of the end. */
+  const ending = new AbortController()
+  setMaxListeners(0, ending.signal)
   let closing: Promise<void> | undefined
 
   const status = (): Status => {
-    if (isDraining) return 'draining'
+    if (ending.signal.aborted) return 'draining'
     if (broker === undefined) return 'ready'
     return broker.status === 'closed' ? 'degraded' : broker.status
   }
@@ -107,37 +112,47 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     ...core.stats(),
     ...(broker && { bridge: { status: broker.status, ...broker.stats?.() } }),
   })
-  const routes = [createApi({ channels, token, status, stats }), page]
-  http.on('request', (req: IncomingMessage, res: ServerResponse) => {
-    const path = (req.url ?? '').split('?', 1)[0] ?? ''
-    if (!routes.some((route) => route(req, res, path))) sendJson(res, 404, { error: 'not_found' })
+  // A program that embeds the server may close the channels itself.
+  let isClosed = false
+  const closeChannels = channels.close.bind(channels)
+  channels.close = () => {
+    isClosed = true
+    return closeChannels()
+  }
+  const api = createApi({
+    channels,
+    token,
+    status,
+    stats,
+    gate,
+    maxDataBytes,
+    ending: ending.signal,
+    isClosed: () => isClosed,
+  })
+  const requests = takeRequests(http, (req, res, { path, host: name }) => {
+    if (isDemo && !isForAnyHost(path) && !isLoopbackName(name)) return sendJson(res, 403, { error: 'host_not_allowed' })
+    if (![api, page].some((route) => route(req, res, path))) sendJson(res, 404, { error: 'not_found' })
   })
 
+  const listener = createListener(http, { port, host })
+
   async function shut(): Promise<void> {
-    isDraining = true
-    const gone = new Promise<void>((resolve) => http.close(() => resolve()))
-    await core.close()
-    // Kept-alive and half-sent HTTP requests would hold the server open for seconds.
-    http.closeAllConnections()
+    ending.abort()
+    gate.close()
+    const gone = listener.close()
+    await Promise.all([core.close(), requests.answered(LAST_ANSWERS_MS)])
+    await requests.end()
     await Promise.all([gone, channels.close()])
   }
 
   const roomcast: Roomcast = {
     token,
     channels,
-    listen: () =>
-      new Promise((resolve, reject) => {
-        http.once('error', reject)
-        http.listen({ port, host }, () => {
-          http.off('error', reject)
-          // Such as no file descriptor left for one more connection: no reason to end the process.
-          http.on('error', (error) => process.emitWarning(error))
-          resolve({ port: (http.address() as AddressInfo).port })
-        })
-      }),
-    drain() {
-      isDraining = true
-      return core.drain({ deadlineMs })
+    listen: listener.listen,
+    async drain() {
+      ending.abort()
+      const [drained] = await Promise.all([core.drain({ deadlineMs }), requests.answered(deadlineMs)])
+      return drained
     },
     close: () => (closing ??= shut()),
     stats,

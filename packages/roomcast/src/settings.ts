@@ -2,7 +2,10 @@
 // wrong value is told in one line. Pure: cli.ts hands in both and prints what comes out.
 
 import { parseArgs } from 'node:util'
-import { DEFAULT_PORT, type RoomcastOptions } from './roomcast.ts'
+import { whyNot } from './access.ts'
+import { DEFAULT_PREFIX } from './help.ts'
+import { flagOf, LIMIT_NAMES, LIMITS } from './limits.ts'
+import type { RoomcastOptions } from './options.ts'
 import { isToken } from './token.ts'
 
 /** What the program is to do. */
@@ -10,7 +13,7 @@ export type Settings =
   | { kind: 'help' }
   | { kind: 'version' }
   | { kind: 'wrong'; message: string }
-  | { kind: 'run'; options: RoomcastOptions; redis?: RedisSettings }
+  | { kind: 'run'; options: RoomcastOptions; redis?: RedisSettings; warnings: readonly string[] }
 
 /** Which Redis joins this server with others, and under which name. */
 export interface RedisSettings {
@@ -18,48 +21,13 @@ export interface RedisSettings {
   prefix: string
 }
 
-/** Servers with one prefix on one Redis share their rooms. */
-const DEFAULT_PREFIX = 'roomcast'
-
-/** What --help prints. */
-export const HELP: string = `Usage: roomcast [options]
-
-Rooms over WebSockets: a JSON protocol, an HTTP API, and a page to try them in a browser.
-
-  --port <number>               port to listen on; 0 takes a free one (default ${DEFAULT_PORT})
-  --host <address>              address to listen on (default: all)
-  --token <secret>              secret of POST /channels/<name> (default: a random one, printed at start)
-  --origin <origin>             who may connect from a browser: same (default), any, or an origin such as
-                                https://chat.example; may be repeated, or a list with commas
-  --max-message-bytes <number>  largest message in bytes (default 1048576)
-  --max-connections <number>    most WebSockets at a time (default: no limit)
-  --drain-ms <number>           how long to wait for clients at the end, in ms (default 10000)
-  --redis-url <url>             Redis that carries messages to other servers, redis:// or rediss:// or the path of a
-                                Unix socket (variable: REDIS_URL; default: this server stands alone)
-  --prefix <name>               what the names of its Redis channels begin with; servers with the same one share
-                                their rooms (default ${DEFAULT_PREFIX})
-  --version                     print the version
-  --help                        print this
-
-Every option can be given as a variable too: ROOMCAST_PORT (or PORT), ROOMCAST_HOST, ROOMCAST_TOKEN and so on.
-A flag wins over its variable. SIGTERM and SIGINT drain and exit with 0; a second one exits at once.
-`
-
-const FLAGS = [
-  'port',
-  'host',
-  'token',
-  'origin',
-  'max-message-bytes',
-  'max-connections',
-  'drain-ms',
-  'redis-url',
-  'prefix',
-] as const
-type Flag = (typeof FLAGS)[number]
+const SWITCHES = ['insecure', 'allow-anonymous-connect-without-token'] as const
+const TEXTS = ['port', 'host', 'token', 'origin', 'redis-url', 'prefix'] as const
+const LIMIT_FLAGS = new Map(LIMIT_NAMES.map((name) => [flagOf(name), name]))
+const FLAGS: readonly string[] = [...SWITCHES, ...TEXTS, ...LIMIT_FLAGS.keys()]
 
 /** Variables with a name of their own; those of the others begin with ROOMCAST_. */
-const VARIABLES: Partial<Record<Flag, string[]>> = { port: ['ROOMCAST_PORT', 'PORT'], 'redis-url': ['REDIS_URL'] }
+const VARIABLES: Readonly<Record<string, string[]>> = { port: ['ROOMCAST_PORT', 'PORT'], 'redis-url': ['REDIS_URL'] }
 
 /** What flags and variables come to, each checked. */
 interface Values extends RoomcastOptions {
@@ -67,18 +35,26 @@ interface Values extends RoomcastOptions {
   prefix?: string
 }
 
+type Environment = Readonly<Record<string, string | undefined>>
+
 class WrongSetting extends Error {}
 
 /** Reads the settings.
  * @param args the arguments after the program's name.
  * @param env the environment. */
-export function readSettings(args: readonly string[], env: Readonly<Record<string, string | undefined>>): Settings {
+export function readSettings(args: readonly string[], env: Environment): Settings {
   try {
     const flags = readFlags(args)
     if (flags.help) return { kind: 'help' }
     if (flags.version) return { kind: 'version' }
-    const { redisUrl: url, prefix = DEFAULT_PREFIX, ...options } = readOptions(flags, env)
-    return url === undefined ? { kind: 'run', options } : { kind: 'run', options, redis: { url, prefix } }
+    const warnings: string[] = []
+    const { redisUrl: url, prefix = DEFAULT_PREFIX, ...options } = readValues(flags.given, env, warnings)
+    const why = whyNot(options.host, options, {
+      anonymous: '--allow-anonymous-connect-without-token (allow_anonymous_connect_without_token)',
+      insecure: '--insecure',
+    })
+    if (why !== undefined) throw new WrongSetting(why)
+    return { kind: 'run', options, ...(url !== undefined && { redis: { url, prefix } }), warnings }
   } catch (error) {
     if (error instanceof WrongSetting) return { kind: 'wrong', message: error.message }
     if (!(error instanceof TypeError && 'code' in error && `${error.code}`.startsWith('ERR_PARSE_ARGS'))) throw error
@@ -87,51 +63,74 @@ export function readSettings(args: readonly string[], env: Readonly<Record<strin
   }
 }
 
-interface Flags extends Partial<Record<Exclude<Flag, 'origin'>, string>> {
-  origin?: string[]
-  help?: boolean
-  version?: boolean
+interface Flags {
+  /** As text: several of --origin are a list with commas, a switch is 'true'. */
+  given: ReadonlyMap<string, string>
+  help: boolean
+  version: boolean
 }
 
 function readFlags(args: readonly string[]): Flags {
-  const one = { type: 'string' } as const
+  const all = (flags: readonly string[], type: 'string' | 'boolean') =>
+    Object.fromEntries(flags.map((flag) => [flag, { type }]))
   const options = {
-    port: one,
-    host: one,
-    token: one,
+    ...all(SWITCHES, 'boolean'),
+    ...all([...TEXTS, ...LIMIT_FLAGS.keys()], 'string'),
     origin: { type: 'string', multiple: true },
-    'max-message-bytes': one,
-    'max-connections': one,
-    'drain-ms': one,
-    'redis-url': one,
-    prefix: one,
     help: { type: 'boolean', short: 'h' },
     version: { type: 'boolean', short: 'v' },
   } as const
-  return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values
+  const { values } = parseArgs({ args: [...args], options, strict: true, allowPositionals: false })
+  const { help, version, ...rest } = values
+  const given = new Map(Object.entries(rest).map(([flag, value]) => [flag, `${value}`]))
+  return { given, help: help === true, version: version === true }
 }
 
-function readOptions(flags: Flags, env: Readonly<Record<string, string | undefined>>): Values {
-  const options: Values = {}
+function readValues(given: ReadonlyMap<string, string>, env: Environment, warnings: string[]): Values {
+  const values: Values = {}
   for (const flag of FLAGS) {
-    // An empty variable is how many tools write "not set"; an empty flag is a mistake.
-    const variables = VARIABLES[flag] ?? [`ROOMCAST_${flag.replaceAll('-', '_').toUpperCase()}`]
-    const variable = variables.find((name) => env[name])
-    const given = flags[flag] ?? (variable && env[variable])
-    if (given === undefined) continue
-    Object.assign(options, readValue(flag, given, flags[flag] === undefined ? `${variable}` : `--${flag}`))
+    const text = given.get(flag)
+    if (text !== undefined) Object.assign(values, readValue(flag, text, `--${flag}`))
+    else Object.assign(values, readVariable(flag, env, warnings))
   }
-  return options
+  return values
 }
 
-function readValue(flag: Flag, given: string | string[], source: string): Values {
-  const text = given.toString()
+function readVariable(flag: string, env: Environment, warnings: string[]): Values {
+  for (const variable of VARIABLES[flag] ?? [`ROOMCAST_${flag.replaceAll('-', '_').toUpperCase()}`]) {
+    const text = env[variable]
+    // An empty variable is how many tools write "not set"; an empty flag is a mistake.
+    if (!text) continue
+    if (flag !== 'port' || !isServiceLink(text)) return readValue(flag, text, variable)
+    warnings.push(`${variable} is ignored: ${quote(text)} is what Kubernetes or Docker tells of a service of that name`)
+  }
+  return {}
+}
+
+/** Kubernetes and Docker tell every container of every service: one that is called `roomcast` appears as
+ * ROOMCAST_PORT=tcp://10.96.12.7:4545, beside ROOMCAST_SERVICE_HOST, ROOMCAST_PORT_4545_TCP and more that nobody reads. */
+function isServiceLink(text: string): boolean {
+  return /^(?:tcp|udp|sctp):\/\//i.test(text)
+}
+
+function readValue(flag: string, text: string, source: string): Values {
   const number = (least: number, most: number): number => {
     const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
     if (value >= least && value <= most) return value
     throw wrong(source, `a whole number from ${least} to ${most}`, text)
   }
-  switch (flag) {
+  const isOn = (): boolean => {
+    if (/^(?:true|1)$/i.test(text)) return true
+    if (/^(?:false|0)$/i.test(text)) return false
+    throw wrong(source, 'true or false', text)
+  }
+  const limit = LIMIT_FLAGS.get(flag)
+  if (limit !== undefined) return { [limit]: number(LIMITS[limit].least, LIMITS[limit].most) }
+  switch (flag as (typeof SWITCHES)[number] | (typeof TEXTS)[number]) {
+    case 'insecure':
+      return { insecure: isOn() }
+    case 'allow-anonymous-connect-without-token':
+      return { allowAnonymousConnectWithoutToken: isOn() }
     case 'port':
       return { port: number(0, 65_535) }
     case 'host':
@@ -142,12 +141,6 @@ function readValue(flag: Flag, given: string | string[], source: string): Values
       return { token: text }
     case 'origin':
       return { origin: readOrigin(text.split(','), source) }
-    case 'max-message-bytes':
-      return { maxMessageBytes: number(1, 2 ** 30) }
-    case 'max-connections':
-      return { maxConnections: number(1, 10 ** 7) }
-    case 'drain-ms':
-      return { drainMs: number(1, 10 * 60_000) }
     case 'redis-url':
       // Not quoted: it may hold a password.
       if (!isRedisUrl(text)) {
@@ -165,10 +158,23 @@ function readOrigin(entries: readonly string[], source: string): 'same' | 'any' 
   if (list.every((entry) => entry === 'any')) return 'any'
   if (list.every((entry) => entry === 'same')) return 'same'
   return list.map((entry) => {
-    const origin = /^https?:\/\/[^/]+\/?$/i.test(entry) && URL.canParse(entry) ? new URL(entry).origin : undefined
-    if (origin === undefined) throw wrong(source, 'same, any, or origins such as https://chat.example', entry)
+    const origin = originOf(entry)
+    if (origin === undefined) throw wrong(source, 'same, any, null, or origins such as https://chat.example', entry)
     return origin
   })
+}
+
+// A scheme, a host without wildcards, perhaps a port. RFC 6454 §6.2.
+const ORIGIN = /^([a-z][a-z\d+.-]*):\/\/((?:[-\w.~\u{80}-\u{10ffff}]+|\[[\da-f:.]+\])(?::\d{1,5})?)\/?$/iu
+
+/** An origin as browsers send it: of a site, of an app (`capacitor://localhost`), or `null` (sandboxed frames, files). */
+function originOf(entry: string): string | undefined {
+  if (entry === 'null') return entry
+  const [, scheme = '', authority = ''] = ORIGIN.exec(entry) ?? []
+  // A page whose socket is at wss:// has an origin with https://.
+  if (authority === '' || /^wss?$/i.test(scheme) || !URL.canParse(entry)) return undefined
+  const { protocol, origin } = new URL(entry)
+  return /^https?:$/.test(protocol) ? origin : `${protocol}//${authority.toLowerCase()}`
 }
 
 /** ioredis takes nearly anything for an address, and `REDISS://` for one without TLS. */
@@ -184,7 +190,12 @@ function isRedisUrl(text: string): boolean {
   return hostname !== '' && /^(\/\d*)?$/.test(pathname)
 }
 
-/** A setting that cannot be used. The value is quoted, so that a line break in it stays one line. */
+/** A setting that cannot be used. */
 function wrong(source: string, expected: string, value: string): WrongSetting {
-  return new WrongSetting(`${source} must be ${expected}, not ${JSON.stringify(value.slice(0, 100))}`)
+  return new WrongSetting(`${source} must be ${expected}, not ${quote(value)}`)
+}
+
+/** Quoted, so that a line break in it stays one line, and not longer than a line. */
+function quote(value: string): string {
+  return JSON.stringify(value.slice(0, 100))
 }

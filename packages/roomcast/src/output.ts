@@ -1,0 +1,36 @@
+// What the program writes to its terminal or log. Whoever reads that may go away (a log collector that restarts, a pipe
+// that is closed, a terminal that hangs up) or have no room (a full disk): then lines are lost, and nothing else.
+
+import { closeSync } from 'node:fs'
+import { isatty } from 'node:tty'
+
+/** Keeps the process alive when a write to stdout or stderr fails, now or later, by whomever it was made: without a
+ * listener node ends the process at the first failed write. */
+export function surviveLostReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+  // At its end node sets terminals back to how it found them, and aborts when one has hung up meanwhile. It passes over
+  // those that are closed.
+  const terminals = [0, 1, 2].filter((fd) => isatty(fd))
+  process.on('exit', () => {
+    for (const fd of terminals) if (!isatty(fd)) closeSync(fd)
+  })
+}
+
+/** Writes to stdout. */
+export function print(text: string): void {
+  write(process.stdout, text)
+}
+
+/** Writes one line of the program to stderr. */
+export function complain(line: string): void {
+  write(process.stderr, `roomcast: ${line}\n`)
+}
+
+/** A file is written within the call, and some versions of node throw there when its disk is full. */
+function write(stream: NodeJS.WritableStream, text: string): void {
+  try {
+    stream.write(text)
+  } catch {
+    // There is nobody to tell.
+  }
+}

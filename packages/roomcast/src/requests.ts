@@ -1,0 +1,94 @@
+// Every HTTP request of the server: where it goes, and that it gets an answer, also when the server is about to end.
+
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { isLeaving, sendJson } from './reply.ts'
+import { readTarget, type Target } from './target.ts'
+
+/** Answers one request. */
+export type Answer = (req: IncomingMessage, res: ServerResponse, target: Target) => void
+
+/** The requests of one server. */
+export interface Requests {
+  /** Resolves when every request under way is answered, or after so many ms. */
+  answered(deadlineMs: number): Promise<void>
+  /** Answers 503 to those of which not even the head is here in full, and ends every connection. */
+  end(): Promise<void>
+}
+
+/** A defect, or a broker whose figures cannot be had: it costs one request, not the process. */
+export function fail(res: ServerResponse, error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : String(error))
+  if (res.headersSent) res.destroy()
+  else sendJson(res, 500, { error: 'internal' })
+}
+
+const BUSY = 'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'
+
+/** How long the end waits for such an answer to be on its way. */
+const LAST_WORDS_MS = 500
+
+/** Takes the requests of an http server. */
+export function takeRequests(http: Server, answer: Answer): Requests {
+  const underWay = new Set<ServerResponse>()
+  /** How many bytes each connection had brought when its last request was answered. */
+  const marks = new Map<Socket, number>()
+  const waiting = new Set<() => void>()
+
+  http.on('connection', (socket) => {
+    marks.set(socket, 0)
+    socket.once('close', () => marks.delete(socket))
+  })
+  http.on('upgrade', (_, socket) => marks.delete(socket as Socket))
+
+  const take = (req: IncomingMessage, res: ServerResponse, isExpected: boolean): void => {
+    const { socket } = req
+    if (isLeaving(socket)) return void socket.destroy()
+    underWay.add(res)
+    res.once('close', () => {
+      underWay.delete(res)
+      if (marks.has(socket)) marks.set(socket, socket.bytesRead)
+      for (const check of waiting) check()
+    })
+    if (!isExpected) return sendJson(res, 417, { error: 'expectation_failed' })
+    try {
+      answer(req, res, readTarget(req))
+    } catch (error) {
+      fail(res, error)
+    }
+  }
+  http.on('request', (req, res) => take(req, res, true))
+  // With a listener node leaves the 100 to us: it is for those who may send their body (body.ts).
+  http.on('checkContinue', (req, res) => take(req, res, true))
+  http.on('checkExpectation', (req, res) => take(req, res, false))
+
+  const isHalfSent = (socket: Socket, mark: number): boolean => socket.bytesRead > mark && !isLeaving(socket)
+
+  return {
+    answered: (deadlineMs) =>
+      new Promise((resolve) => {
+        const done = (): void => {
+          clearTimeout(timer)
+          waiting.delete(check)
+          resolve()
+        }
+        const check = (): void => {
+          if (underWay.size === 0) done()
+        }
+        const timer = setTimeout(done, deadlineMs)
+        waiting.add(check)
+        check()
+      }),
+    async end() {
+      const halves = [...marks].filter(([socket, mark]) => isHalfSent(socket, mark)).map(([socket]) => socket)
+      const told = halves.map((socket) => new Promise<void>((resolve) => socket.end(BUSY, () => resolve())))
+      let timer: NodeJS.Timeout | undefined
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, LAST_WORDS_MS)
+      })
+      await Promise.race([Promise.all(told), late])
+      clearTimeout(timer)
+      http.closeAllConnections()
+    },
+  }
+}
