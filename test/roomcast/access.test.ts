@@ -1,14 +1,13 @@
 // Nothing is open by accident: where the server listens, whom it serves as a demo, and the decisions that open it.
 
 import { once } from 'node:events'
-import { request } from 'node:http'
+import { createServer as createHttpServer, request } from 'node:http'
 import { connect as connectTcp, createServer, type Server, Server as TcpServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { createRoomcast, type RoomcastOptions } from 'roomcast'
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { isLoopback, isLoopbackName } from '../../packages/roomcast/src/access.ts'
-import { createHttpServer } from '../../packages/roomcast/src/http-server.ts'
 import { createListener } from '../../packages/roomcast/src/listen.ts'
 import { build, killAll, run, start } from './program.ts'
 
@@ -268,7 +267,7 @@ describe('where it listens', () => {
   )
 
   test.runIf(hasIPv6)('port 0: a port that is free on both is looked for', async () => {
-    const http = createHttpServer({})
+    const http = createHttpServer()
     const listener = createListener(http, { port: 0, host: undefined })
     // The first ports that 127.0.0.1 gives are taken on ::1 before they are tried there.
     const blockers: Server[] = []

@@ -31,7 +31,7 @@ const LAST_WORDS_MS = 500
 /** Takes the requests of an http server. */
 export function takeRequests(http: Server, answer: Answer): Requests {
   const underWay = new Set<ServerResponse>()
-  /** How many bytes each connection had brought when its last request was answered. */
+  /** How many bytes each connection had brought when its last request was answered. WebSockets are closed before `end`. */
   const marks = new Map<Socket, number>()
   const waiting = new Set<() => void>()
 
@@ -39,7 +39,6 @@ export function takeRequests(http: Server, answer: Answer): Requests {
     marks.set(socket, 0)
     socket.once('close', () => marks.delete(socket))
   })
-  http.on('upgrade', (_, socket) => marks.delete(socket as Socket))
 
   const take = (req: IncomingMessage, res: ServerResponse, isExpected: boolean): void => {
     const { socket } = req

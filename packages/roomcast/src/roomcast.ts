@@ -2,6 +2,7 @@
 // owns their lifetimes; it handles no signals and writes nothing to the terminal (cli.ts does).
 
 import { setMaxListeners } from 'node:events'
+import { createServer as createHttpServer } from 'node:http'
 import { type Broker, type BrokerStatus, type Channels, createChannels } from '@roomcast/channels'
 import { createServer, DEFAULT_LIMITS, reject, type Stats } from '@roomcast/core'
 import { isDecided, isLoopbackName } from './access.ts'
@@ -9,7 +10,6 @@ import { createApi, isForAnyHost, type Status } from './api.ts'
 import { paced } from './commands.ts'
 import { Gate } from './gate.ts'
 import { gatedBroker } from './gated-broker.ts'
-import { createHttpServer } from './http-server.ts'
 import { createListener } from './listen.ts'
 import { type RoomcastOptions, settle } from './options.ts'
 import { Pace } from './pace.ts'

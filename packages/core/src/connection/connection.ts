@@ -1,6 +1,5 @@
 // Edge: one TCP connection with its Protocol. Its reading half is reader.ts, its writing half send-queue.ts, what users
-// hold of it socket.ts; here are its clocks and its end: whatever ends it comes to `onStreamClose`, which calls `closed`
-// exactly once.
+// hold of it socket.ts; whatever ends it comes to `onStreamClose`, which calls `closed` exactly once.
 
 import type { AsyncResource } from 'node:async_hooks'
 import type { Buffer } from 'node:buffer'
@@ -25,13 +24,12 @@ import { ConnectionSocket, type SocketOwner } from './socket.ts'
 import type { Sink } from './wire.ts'
 
 type ClosingListener = { readonly listener: () => void }
-
 const NONE: readonly ClosingListener[] = []
 const IDLE_PING = pingFrame('')
 const LOST: Cause = { code: CloseCode.ABNORMAL, reason: '', by: 'network' }
 const TERMINATED: Cause = { ...LOST, by: 'server' }
 
-/** After so long without a byte a connection keeps no parser, in ms. */
+/** After so many ms without a byte a connection keeps no parser. */
 const QUIET_MS = 1000
 
 export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sink, Beating, Holder {
@@ -116,7 +114,7 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
     return this.#accepted()
   }
 
-  close(code: number = CloseCode.NORMAL, reason = ''): void {
+  close(code: number, reason = ''): void {
     assertClose(code, reason)
     if (this.#readyState !== 'open') return
     this.#end({ code, reason, by: 'server' }).closeSent = true
@@ -152,8 +150,7 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
     }
   }
 
-  /** Closes with 1013 and lets go of everything held: the server is short of memory. One that was told before and still
-   * holds, as its peer takes nothing, is ended. */
+  /** Closes with 1013 and lets go of everything held. One that was told before and still holds, is ended. */
   shed(): void {
     if (this.#readyState !== 'open') return void this.#stream.destroy()
     this.#queue.discard()
@@ -197,8 +194,7 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
     if (this.#ending === null || this.#ending.awaitsClose) this.#stream.destroy()
   }
 
-  /** The one way out: TCP is gone.
-   * @param error why, when the system said so. */
+  /** The one way out: TCP is gone. */
   onStreamClose(error?: Error): void {
     if (this.#readyState === 'closed') return
     const ending = this.#end(error === undefined ? LOST : { ...LOST, cause: error })

@@ -66,7 +66,8 @@ export class Reader<S> implements TurnTask {
   resting = false
   #peerEnded = false
   #drainedDue = false
-  #heldBytes = 0
+  /** Bytes of unfinished input in memory. */
+  heldBytes = 0
   /** When the message under way began, in the heartbeat's time; 0: none is. */
   #messageSince = 0
   /** The last turn in which a message was handled, and its share of that turn from the second message on. */
@@ -84,11 +85,6 @@ export class Reader<S> implements TurnTask {
   /** Does what comes wait here, by our doing, while the peer may still be there? Then its clocks stand still. */
   get holding(): boolean {
     return (this.#held !== null || this.#streamPaused) && !this.#peerEnded
-  }
-
-  /** Bytes of unfinished input in memory. */
-  get heldBytes(): number {
-    return this.#heldBytes
   }
 
   receive(chunk: Buffer): void {
@@ -280,7 +276,7 @@ export class Reader<S> implements TurnTask {
 
   /** Reads, or stops reading, as the state wants it. */
   #steer(): void {
-    const full = this.#held !== null && this.#heldBytes >= READ_AHEAD_BYTES
+    const full = this.#held !== null && this.heldBytes >= READ_AHEAD_BYTES
     const stop = (this.#paused || full) && this.#owner.isOpen
     if (stop === this.#streamPaused) return
     this.#streamPaused = stop
@@ -292,8 +288,8 @@ export class Reader<S> implements TurnTask {
   #account(): void {
     const message = this.#held?.type === 'message' ? this.#held.data.length : 0
     const held = (this.#protocol?.heldBytes ?? 0) + message
-    if (held === this.#heldBytes) return
-    this.#context.pressure.input(held - this.#heldBytes)
-    this.#heldBytes = held
+    if (held === this.heldBytes) return
+    this.#context.pressure.input(held - this.heldBytes)
+    this.heldBytes = held
   }
 }

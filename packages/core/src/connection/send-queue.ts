@@ -2,8 +2,7 @@
 // frame's way has three steps: it is appended to the list, written to the stream, and taken by the kernel.
 //
 // Back-pressure is what the kernel refused, not what is in the list: a healthy peer that is sent 2 MiB in one turn is not
-// slow. While bytes are refused nothing more is written to the stream, so what waits can still be discarded, and at most
-// one write is in flight.
+// slow. While bytes are refused nothing more is written, so what waits can be discarded; one write at most is in flight.
 
 import { Buffer } from 'node:buffer'
 import { Socket as TcpSocket } from 'node:net'
@@ -27,7 +26,7 @@ const TURNS_TO_TELL = 2
 
 const NONE: Buffer[] = []
 
-/** What a stream's `_write` is told of bytes; node's types know only those of text. */
+/** What `_write` is told of bytes; node's types know only text. */
 const AS_BYTES = 'buffer' as BufferEncoding
 
 /** Whose queue it is. */
@@ -51,7 +50,7 @@ export class SendQueue implements Queue, TurnTask {
   #from = 0
   #to = 0
   dirty = false
-  /** The kernel has refused bytes, and has not taken them yet. */
+  /** The kernel has refused bytes. */
   refused = false
   /** When the kernel last took bytes that it had refused, in the heartbeat's time; 0: never. */
   takenAt = 0
@@ -69,7 +68,8 @@ export class SendQueue implements Queue, TurnTask {
   #pings = 0
   /** How many at the beginning of the list are joined already. */
   #packed = 0
-  #accounted = 0
+  /** Bytes held for a peer that does not take them. */
+  heldBytes = 0
   #ending = false
   #ended = false
 
@@ -92,11 +92,6 @@ export class SendQueue implements Queue, TurnTask {
   /** Bytes accepted that the kernel has not taken. */
   get bufferedBytes(): number {
     return this.#inFlight + this.listBytes
-  }
-
-  /** Bytes held for a peer that does not take them. */
-  get heldBytes(): number {
-    return this.#accounted
   }
 
   /** May a data frame be appended? Not when more than `maxBufferedBytes` would wait behind the frame that is being sent. */
@@ -195,7 +190,6 @@ export class SendQueue implements Queue, TurnTask {
     this.#account()
   }
 
-  /** The stream is gone. */
   abandon(): void {
     this.#ended = true
     this.#cut = false
@@ -299,8 +293,8 @@ export class SendQueue implements Queue, TurnTask {
   /** Keeps the server's account of bytes that peers do not take. */
   #account(): void {
     const held = this.#inFlight > 0 ? this.bufferedBytes : 0
-    if (held === this.#accounted) return
-    this.#context.pressure.output(held - this.#accounted)
-    this.#accounted = held
+    if (held === this.heldBytes) return
+    this.#context.pressure.output(held - this.heldBytes)
+    this.heldBytes = held
   }
 }
