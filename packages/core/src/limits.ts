@@ -4,8 +4,8 @@
 const DEFAULTS = {
   /** A message: the sum of its fragments. Over it: 1009. Default 1 MiB: chat and game messages are far below. */
   maxMessageBytes: 1_048_576,
-  /** Per socket: what the kernel refused and what waits behind it. Over it: `slowConsumer`. Default 1 MiB: some seconds
-   * of a busy room, and 1,000 stalled peers stay under a GiB. */
+  /** Per socket: what waits behind the frame that the kernel is taking. Over it: `slowConsumer`. Default 1 MiB: some
+   * seconds of a busy room, and 1,000 stalled peers stay under a GiB. */
   maxBufferedBytes: 1_048_576,
   /** Over `maxBufferedBytes`: `'close'` with 4008 (default: a peer that reconnects can resynchronise, one with a hole
    * cannot know) or `'drop'` that frame, counted. */
@@ -19,11 +19,13 @@ const DEFAULTS = {
   maxHeaders: 100,
   /** Silence after which a ping goes out. Default 25 s: under the 30 s and 60 s after which proxies cut idle streams. */
   idleTimeoutMs: 25_000,
-  /** For any byte to come back after that ping. Over it: 1006 by `'network'`. Default 10 s: several retransmissions. */
+  /** For any byte to come back after that ping, or for the kernel to take some that it had refused. Over it: 1006 by
+   * `'network'`. Default 10 s: several retransmissions. */
   pongTimeoutMs: 10_000,
   /** From a message's first byte to its last. Over it: 1008. Default 30 s: 1 MiB at 35 KiB/s. */
   messageTimeoutMs: 30_000,
-  /** For the peer's Close after ours. Over it: the TCP connection ends. Default 5 s: a peer that lives answers at once. */
+  /** For the peer's Close after ours, and for what was accepted to go out; each time the kernel takes some of it anew, up
+   * to four times in all. Over it: the TCP connection ends. Default 5 s: a peer that lives answers at once. */
   closeTimeoutMs: 5_000,
   /** Open sockets and pending handshakes. Over it: 503 before anything is allocated. Default none: yours to size. */
   maxConnections: Number.POSITIVE_INFINITY as number,
@@ -32,12 +34,14 @@ const DEFAULTS = {
   maxConnectionsPerAddress: Number.POSITIVE_INFINITY as number,
   /** Handshakes waiting for `handshake` to decide. Over it: 503. Default 1,024: a stalled database must not hold more. */
   maxPendingHandshakes: 1_024,
-  /** Unfinished input and unsent output of all sockets of a server. Over it: new upgrades get 503, and the largest
+  /** Unfinished input, kept compression contexts and unsent output of all sockets of a server. Over it: new upgrades get 503, and the largest
    * holders are closed with 1013. Default 256 MiB: acts well before the heap limit of a small machine. */
   maxTotalBytes: 268_435_456,
-  /** Ping, pong and close frames per second and socket. Over it: 1008. Default 256: a client pings once in seconds. */
+  /** Ping and pong frames per second and socket, but for answers to our own pings. Over it: 1008. Default 256: a client
+   * pings once in seconds. */
   maxControlFramesPerSecond: 256,
-  /** Work of one flush before it goes on in the next turn. Default 8 ms: half of a frame at 60 Hz. */
+  /** Work of one flush, and of one socket's messages, before it goes on in the next turn. Default 8 ms: half of a frame at
+   * 60 Hz. */
   sliceMs: 8,
 }
 
