@@ -154,10 +154,11 @@ describe.each(EVERYWHERE)('$name: a peer that is there', (place: Place) => {
       pongTimeoutMs: 30,
       handler: {
         message(socket, data) {
-          if (`${data}` !== 'first') return
+          if (`${data}` !== 'first') return undefined
           if (how === 'held') return new Promise<void>((resolve) => (release = resolve))
           socket.pause()
           release = () => socket.resume()
+          return undefined
         },
       },
     })

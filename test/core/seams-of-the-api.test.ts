@@ -28,8 +28,11 @@ test('routes: each path has its handler and its state, other paths are 404', asy
       port: 0,
       host: '127.0.0.1',
       routes: {
-        '/chat': { handshake: () => ({ room: 'lobby' }), message: ({ state }) => void texts.push(state.room) },
-        '/count': { init: () => 41, message: ({ state }) => void texts.push(`${state + 1}`) },
+        '/chat': {
+          handshake: () => ({ room: 'lobby' }),
+          message: ({ state }) => void texts.push(JSON.stringify(state)),
+        },
+        '/count': { init: () => 42, message: ({ state }) => void texts.push(JSON.stringify(state)) },
         '/plain': { message: ({ path, state }) => void texts.push(`${path} ${state}`) },
       },
     }),
@@ -42,7 +45,7 @@ test('routes: each path has its handler and its state, other paths are 404', asy
     client.sendClose(1000)
     await client.ended()
   }
-  expect(texts).toEqual(['lobby', '42', '/plain undefined', '/plain undefined'])
+  expect(texts).toEqual(['{"room":"lobby"}', '42', '/plain undefined', '/plain undefined'])
   for (const path of ['/', '/chat/', '/Chat', '/constructor', '/__proto__', '/chat/x']) {
     const client = await RawClient.connect(target)
     expect((await client.upgrade({ url: path })).status, path).toBe(404)
@@ -101,7 +104,7 @@ describe('a response without a body', () => {
     const client = await server.tcp()
     await client.upgrade()
     await client.ended()
-    expect(client.text).toMatch(/^HTTP\/1\.1 304 [^]*\r\n\r\n$/)
+    expect(client.text).toMatch(/^HTTP\/1\.1 304 [\s\S]*\r\n\r\n$/)
     expect(client.text).not.toMatch(/content-length/i)
   })
 
@@ -110,7 +113,7 @@ describe('a response without a body', () => {
     const client = await server.tcp()
     client.write('HEAD / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n')
     await client.ended()
-    expect(client.text).toMatch(/^HTTP\/1\.1 405 [^]*\r\n\r\n$/)
+    expect(client.text).toMatch(/^HTTP\/1\.1 405 [\s\S]*\r\n\r\n$/)
     expect(client.text).toMatch(/content-length: [1-9]/i)
   })
 })
@@ -178,7 +181,7 @@ test.each([
     })
   })
   vi.useRealTimers()
-  expect(Buffer.concat(received).subarray(first.length).toString('latin1')).toBe('\x81\x02hi\x89\x00')
+  expect(Buffer.concat(received).subarray(first.length).toString('latin1')).toBe('\x82\x02hi\x89\x00')
 })
 
 test.each(PLACES)('$name: a socket shows what handler.ts promises, and nothing else', async (place) => {
@@ -201,12 +204,12 @@ describe('a unix socket', () => {
     expect((await lstat(path)).isSocket()).toBe(true)
   }
 
-  test('stale, taken by several servers at once: one of them listens, and it is the one that is there', async () => {
+  test('stale, taken by two servers at once: one of them listens, and it is the one that is there', async () => {
     const folder = await temporaryFolder()
-    for (let round = 0; round < 10; round++) {
+    for (let round = 0; round < 20; round++) {
       const unix = join(folder, `${round}`)
       await stale(unix)
-      const all = Array.from({ length: 4 }, () => track(createServer({ unix, handler: { message() {} } })))
+      const all = Array.from({ length: 2 }, () => track(createServer({ unix, handler: { message() {} } })))
       const results = await Promise.allSettled(all.map((server) => server.listen()))
       const listening = results.filter(({ status }) => status === 'fulfilled')
       expect(listening).toHaveLength(1)
@@ -220,16 +223,19 @@ describe('a unix socket', () => {
     }
   })
 
-  test.runIf(process.platform === 'linux')('an abstract name: listens, in use is EADDRINUSE, closed is free', async () => {
-    const unix = `\0roomcast-${process.pid}-${Date.now()}`
-    const make = () => track(createServer({ unix, handler: { message() {} } }))
-    const [first, second] = [make(), make()]
-    expect((await first.listen()).path).toBe(unix)
-    const client = await RawClient.connect({ path: unix })
-    expect((await client.upgrade()).status).toBe(101)
-    client.socket.destroy()
-    await expect(second.listen()).rejects.toMatchObject({ code: 'EADDRINUSE' })
-    await first.close()
-    await second.listen()
-  })
+  test.runIf(process.platform === 'linux')(
+    'an abstract name: listens, in use is EADDRINUSE, closed is free',
+    async () => {
+      const unix = `\0roomcast-${process.pid}-${Date.now()}`
+      const make = () => track(createServer({ unix, handler: { message() {} } }))
+      const [first, second] = [make(), make()]
+      expect((await first.listen()).path).toBe(unix)
+      const client = await RawClient.connect({ path: unix })
+      expect((await client.upgrade()).status).toBe(101)
+      client.socket.destroy()
+      await expect(second.listen()).rejects.toMatchObject({ code: 'EADDRINUSE' })
+      await first.close()
+      await second.listen()
+    },
+  )
 })
