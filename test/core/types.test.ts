@@ -86,6 +86,16 @@ describe('state', () => {
   })
 })
 
+test('how a socket ended', () => {
+  expectTypeOf<CloseInfo['clean']>().toEqualTypeOf<boolean>()
+  expectTypeOf<CloseInfo['cause']>().toEqualTypeOf<Error | undefined>()
+})
+
+test('headers may have several lines', () => {
+  expectTypeOf(reject).toBeCallableWith(401, 'no', { headers: { 'Set-Cookie': ['a=1', 'b=2'], 'X-One': 'x' } })
+  expectTypeOf(accept<number>).toBeCallableWith(1, { headers: { 'Set-Cookie': ['a=1'] } })
+})
+
 test('what may be written', () => {
   const socket = {} as Socket
   type Data = Parameters<typeof socket.write>[0]
