@@ -1,6 +1,6 @@
 // Time that passes only when it is told to, and chance that a seed decides.
 
-import type { Clock } from '../../../packages/redis-bridge/src/clock.ts'
+import type { Clock } from '../../../packages/redis-bridge/src/bus/clock.ts'
 
 /** More than this in one stretch is a loop without end. */
 const MAX_EVENTS = 1_000_000

@@ -1,10 +1,9 @@
 // One schedule: three nodes, a Redis and a seed that decides who says what, who comes and goes, and what breaks.
 
 import { txt } from '@roomcast/core'
-import { decode, Kind } from '../../../packages/redis-bridge/src/envelope.ts'
-import type { OpenLink } from '../../../packages/redis-bridge/src/link.ts'
-import { plainNames } from '../../../packages/redis-bridge/src/names.ts'
-import { Node } from '../../../packages/redis-bridge/src/node.ts'
+import { BusNode } from '../../../packages/redis-bridge/src/bus/bus-node.ts'
+import { decode, Kind } from '../../../packages/redis-bridge/src/bus/envelope.ts'
+import { plainRoutes } from '../../../packages/redis-bridge/src/redis/routes.ts'
 import { messageOf } from '../../support/fake-socket.ts'
 import { History } from './history.ts'
 import { RedisModel } from './redis-model.ts'
@@ -13,6 +12,7 @@ import { VirtualClock } from './virtual-clock.ts'
 const CHANNELS = ['a', 'b', 'c', 'd']
 const NODES = 3
 const MAX_QUEUED = 40
+const MAX_QUEUED_BYTES = MAX_QUEUED * 500
 
 /** Nothing may be left to find out after so long. */
 const SETTLE_MS = 150_000
@@ -24,6 +24,7 @@ export interface Outcome {
   faults: string[]
   lost: number
   tooEarly: number
+  tooLate: number
   gaps: number
   deliveries: number
 }
@@ -33,8 +34,8 @@ class World {
   readonly redis: RedisModel
   readonly history: History
   readonly lingerMs: number
-  readonly names = plainNames('p')
-  readonly nodes: { id: string; node: Node; joined: Set<string> }[] = []
+  readonly routes = plainRoutes('p')
+  readonly nodes: { id: string; node: BusNode; joined: Set<string> }[] = []
   #made = 0
 
   constructor(seed: number) {
@@ -53,9 +54,16 @@ class World {
     const bytes = Buffer.alloc(8)
     bytes.writeUInt32BE(++this.#made, 4)
     const id = bytes.toString('hex')
-    const { clock, names, lingerMs, history } = this
-    const options = { clock, names, lingerMs, id: bytes, openLink: this.#watched(id), onLost: () => {} }
-    const node = new Node({ ...options, maxQueuedMessages: MAX_QUEUED, maxPositions: 1000 })
+    const { clock, lingerMs, history, redis } = this
+    const node = new BusNode({
+      clock,
+      lingerMs,
+      newId: () => bytes,
+      transport: redis.transport(id, (route, envelope) => this.#heard(id, route, envelope)),
+      onLost: () => {},
+      maxQueuedBytes: MAX_QUEUED_BYTES,
+      maxPositions: 1000,
+    })
     this.nodes[i] = { id, node, joined: new Set() }
     node.start({
       deliver: (channel, frame) => history.delivered(id, channel, String(messageOf(frame))),
@@ -63,29 +71,21 @@ class World {
     })
   }
 
-  /** Links that tell the history what arrived. */
-  #watched(id: string): OpenLink {
-    const open = this.redis.opener(id)
-    return (events) =>
-      open({
-        ...events,
-        message: (redisChannel, bytes) => {
-          events.message(redisChannel, bytes)
-          const envelope = decode(bytes)
-          if (envelope === undefined || envelope.node === id) return
-          const { kind, node, number, frames } = envelope
-          if (kind === Kind.PROBE || kind === Kind.ASK) return
-          const before = kind === Kind.TAIL_MARK ? number : number - 1
-          this.history.arrived(id, node, this.names.parse(redisChannel).channel, before, before + frames.length)
-        },
-      })
+  /** The history is told what arrived. */
+  #heard(id: string, route: string, bytes: Buffer): void {
+    const envelope = decode(bytes)
+    if (envelope === undefined || envelope.node === id) return
+    const { kind, node, number, age, frames } = envelope
+    if (kind === Kind.PROBE || kind === Kind.ASK) return
+    const before = kind === Kind.TAIL_MARK ? number : number - 1
+    this.history.arrived(id, node, this.routes.parse(route).channel, before, before + frames.length, age)
   }
 
   join(i: number, channel: string): void {
     const { id, node, joined } = this.nodes[i]!
     if (joined.has(channel)) return
     joined.add(channel)
-    const membership = this.history.joined(id, channel)
+    const membership = this.history.joined(id, channel, this.redis.links.get(id))
     node.join(channel)
     void node.ready(channel).then(() => this.history.ready(membership))
   }
@@ -93,7 +93,7 @@ class World {
   leave(i: number, channel: string): void {
     const { id, node, joined } = this.nodes[i]!
     if (!joined.delete(channel)) return
-    this.history.left(id, channel)
+    this.history.left(id, channel, this.redis.links.get(id))
     node.leave(channel)
   }
 
@@ -108,7 +108,7 @@ class World {
   /** A node dies, or ends well, and another takes its place. */
   replace(i: number, well: boolean): void {
     const { id, node, joined } = this.nodes[i]!
-    for (const channel of joined) this.history.left(id, channel)
+    for (const channel of joined) this.history.left(id, channel, this.redis.links.get(id))
     this.history.gone.add(id)
     const hearing = this.#hearing()
     const untold = new Set(this.nodes.map((other) => other.id).filter((other) => !well || !hearing.has(other)))
@@ -127,8 +127,8 @@ class World {
 
   /** The nodes to which everything gets through at the moment, with their links. */
   #hearing(): Map<string, unknown> {
-    const { down, dropRate, frozenUntil, links } = this.redis
-    if (down || dropRate > 0 || frozenUntil > this.clock.now()) return new Map()
+    const { down, frozenUntil, links } = this.redis
+    if (down || frozenUntil > this.clock.now()) return new Map()
     const hearing = this.nodes.filter(({ id, node }) => node.status === 'ready' && links.get(id)!.flows)
     return new Map(hearing.map(({ id }) => [id, links.get(id)]))
   }
@@ -155,11 +155,7 @@ class World {
       case 6:
         return this.redis.freeze(10 + this.clock.random() * 1500)
       case 7:
-        this.redis.dropRate = 0.3
-        this.clock.after(this.clock.random() * 1000, () => {
-          this.redis.dropRate = 0
-        })
-        return
+        return link.overflow(this.clock.random() * 1000)
       case 8:
         return this.replace(this.pick(NODES), this.clock.random() < 0.5)
     }
@@ -191,9 +187,10 @@ class World {
   checkSubscriptions(): void {
     for (const { id, node, joined } of this.nodes) {
       if (node.status !== 'ready') this.history.faults.push(`${id} is ${node.status} at the end`)
-      const expected = [...joined, ''].map(this.names.of).sort()
+      const expected = [...joined.values()].map((name) => this.routes.of(name, 0))
+      expected.push(this.routes.shared(0), this.routes.direct(0, id))
       const actual = this.redis.subscriptions(id).sort()
-      if (String(expected) !== String(actual)) {
+      if (String(expected.sort()) !== String(actual)) {
         this.history.faults.push(`subscriptions of ${id}: ${actual}; members in ${expected}`)
       }
     }
@@ -219,12 +216,11 @@ export async function runSchedule(seed: number, actions = 300): Promise<Outcome>
     await Promise.resolve()
   }
   world.redis.up()
-  world.redis.dropRate = 0
   world.clock.advance(SETTLE_MS)
   await Promise.resolve()
   world.checkSubscriptions()
   const faults = world.history.judge()
-  const { lost, tooEarly, gaps, deliveries } = world.history
+  const { lost, tooEarly, tooLate, gaps, deliveries } = world.history
   for (const { node } of world.nodes) void node.close()
-  return { faults, lost, tooEarly, gaps, deliveries }
+  return { faults, lost, tooEarly, tooLate, gaps, deliveries }
 }
