@@ -12,8 +12,8 @@ interface Membership {
   since: number
   readyAt: number | undefined
   leftAt: number | undefined
-  /** The link there was when it was left. */
-  link: unknown
+  /** Which link there was, or which outage it was, when it was left. */
+  turn: unknown
 }
 
 /** What one node saw of one publisher's messages in one channel. */
@@ -52,6 +52,8 @@ export class History {
   tooLate = 0
   deliveries = 0
   gaps = 0
+  /** When a node said of a channel that it lost something of somebody: there everything begins anew. */
+  readonly #vagueGaps = new Map<string, number[]>()
   #someGaps: { receiver: string; channel: string; publisher: string }[] = []
 
   constructor(now: () => number, lingerMs: number) {
@@ -64,13 +66,13 @@ export class History {
     return list.push({ at: this.#now() })
   }
 
-  /** @param link what the node has at the moment: without it nothing lingers, and a membership begins anew. */
-  joined(receiver: string, channel: string, link: unknown): Membership {
+  /** @param turn which link or outage the node has at the moment: over the end of a link nothing lingers. */
+  joined(receiver: string, channel: string, turn: unknown): Membership {
     const list = getOr(this.#memberships, `${receiver} ${channel}`, () => [])
     const before = list.at(-1)
     const now = this.#now()
-    const unbroken = before?.leftAt !== undefined && now - before.leftAt < this.#lingerMs && before.link === link
-    const membership = { since: unbroken ? before.since : now, readyAt: undefined, leftAt: undefined, link }
+    const unbroken = before?.leftAt !== undefined && now - before.leftAt < this.#lingerMs && before.turn === turn
+    const membership = { since: unbroken ? before.since : now, readyAt: undefined, leftAt: undefined, turn }
     list.push(membership)
     return membership
   }
@@ -79,11 +81,11 @@ export class History {
     if (membership.leftAt === undefined) membership.readyAt ??= this.#now()
   }
 
-  left(receiver: string, channel: string, link: unknown): void {
+  left(receiver: string, channel: string, turn: unknown): void {
     const last = this.#memberships.get(`${receiver} ${channel}`)?.at(-1)
     if (last === undefined || last.leftAt !== undefined) return
     last.leftAt = this.#now()
-    last.link = link
+    last.turn = turn
   }
 
   delivered(receiver: string, channel: string, message: string): void {
@@ -124,6 +126,7 @@ export class History {
     if (this.#membership(receiver, channel) === undefined) this.#fault(`a gap for nobody at ${receiver} in ${channel}`)
     if (node === undefined) {
       // Deaf for too long: it may or may not have lost something.
+      getOr(this.#vagueGaps, `${receiver} ${channel}`, () => []).push(this.#now())
       for (const [key, list] of this.#published) {
         const [publisher, spokenIn] = key.split(' ') as [string, string]
         if (spokenIn !== channel || publisher === receiver) continue
@@ -167,16 +170,19 @@ export class History {
     const { since } = membership
     const readyAt = membership.readyAt!
     const view = this.#view(receiver, publisher, channel)
+    const vague = this.#vagueGaps.get(`${receiver} ${channel}`) ?? []
     list.forEach(({ at }, i) => {
       const n = i + 1
       if (at < readyAt || view.delivered.has(n)) return
       this.lost++
       if (view.claimed.has(n)) return
       if (this.untold.get(publisher)?.has(receiver) && n > view.position) return
-      if (
-        at <= readyAt + TRANSIT_MS &&
-        !list.some((other, k) => k < i && other.at >= since && view.arrived.has(k + 1))
-      ) {
+      const begins = [{ since, at: readyAt }, ...vague.map((gapAt) => ({ since: gapAt, at: gapAt }))]
+      const isTooEarly = begins.some((begin) => {
+        if (at < begin.since || at > begin.at + TRANSIT_MS) return false
+        return !list.some((other, k) => k < i && other.at >= begin.since && view.arrived.has(k + 1))
+      })
+      if (isTooEarly) {
         this.tooEarly++
         return
       }

@@ -74,6 +74,8 @@ class ModelLink implements Link {
   readonly #events: LinkEvents
   #over = false
   #overflows = false
+  /** Called when it is over, if it was up. */
+  onOver: () => void = () => {}
 
   constructor(redis: RedisModel, events: LinkEvents) {
     this.#redis = redis
@@ -128,6 +130,8 @@ class ModelLink implements Link {
 
   close(): void {
     this.#over = true
+    this.onOver()
+    this.onOver = () => {}
     this.command.toClient.break()
     this.subscriber.toClient.break()
     // What the kernel had taken may still arrive, in part.
@@ -190,6 +194,8 @@ export class RedisModel {
   readonly clock: VirtualClock
   readonly #subscribers = new Map<string, Set<ModelLink>>()
   readonly links = new Map<string, ModelLink>()
+  /** How often a node's link came up or was over. */
+  readonly turns = new Map<string, number>()
   down = false
   frozenUntil = 0
   /** What it does not take: the answer to that, or the end of the connection. */
@@ -212,7 +218,13 @@ export class RedisModel {
           events.message(route, bytes)
           heard(route, bytes)
         }
-        const link = new ModelLink(this, { ...events, message })
+        const turn = (): void => void this.turns.set(node, (this.turns.get(node) ?? 0) + 1)
+        const up = (): void => {
+          turn()
+          link.onOver = turn
+          events.up()
+        }
+        const link = new ModelLink(this, { ...events, up, message })
         this.links.set(node, link)
         return link
       },

@@ -85,7 +85,7 @@ class World {
     const { id, node, joined } = this.nodes[i]!
     if (joined.has(channel)) return
     joined.add(channel)
-    const membership = this.history.joined(id, channel, this.redis.links.get(id))
+    const membership = this.history.joined(id, channel, this.redis.turns.get(id))
     node.join(channel)
     void node.ready(channel).then(() => this.history.ready(membership))
   }
@@ -93,7 +93,7 @@ class World {
   leave(i: number, channel: string): void {
     const { id, node, joined } = this.nodes[i]!
     if (!joined.delete(channel)) return
-    this.history.left(id, channel, this.redis.links.get(id))
+    this.history.left(id, channel, this.redis.turns.get(id))
     node.leave(channel)
   }
 
@@ -108,7 +108,7 @@ class World {
   /** A node dies, or ends well, and another takes its place. */
   replace(i: number, well: boolean): void {
     const { id, node, joined } = this.nodes[i]!
-    for (const channel of joined) this.history.left(id, channel, this.redis.links.get(id))
+    for (const channel of joined) this.history.left(id, channel, this.redis.turns.get(id))
     this.history.gone.add(id)
     const hearing = this.#hearing()
     const untold = new Set(this.nodes.map((other) => other.id).filter((other) => !well || !hearing.has(other)))
