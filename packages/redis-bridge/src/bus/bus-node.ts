@@ -156,12 +156,16 @@ export class BusNode implements Broker {
     if (this.#sender.isOwn(envelope.node)) {
       this.#echoes += envelope.frames.length
       line.heard()
-    } else if (envelope.kind === Kind.ASK) {
-      if (route === this.#options.transport.routes.shared(partition)) listener.asked(envelope)
-      else listener.askedBack(envelope)
     } else if (channel !== '') {
       this.#onForeign(listener, channel, envelope)
+    } else {
+      this.#onNotice(listener, route === this.#options.transport.routes.shared(partition), envelope)
     }
+  }
+
+  #onNotice(listener: Listener, toAll: boolean, envelope: Envelope): void {
+    if (envelope.kind === Kind.ASK) toAll ? listener.asked(envelope) : listener.askedBack(envelope)
+    else if (toAll && envelope.age > 0) listener.returned(envelope)
   }
 
   #onForeign(listener: Listener, channel: string, { node, number, age, frames }: Envelope): void {

@@ -48,6 +48,8 @@ export class Counter {
   slot: number | undefined
   /** A mark waits in the queue. */
   isMarkQueued = false
+  /** Subscribers besides us that the last message reached, as far as it was answered. */
+  reached: number | undefined
   /** Answers in a row that told of no subscriber but us. */
   unheard = 0
 

@@ -18,8 +18,8 @@ const MARKS_COVER_MS = 60_000
 /** What was published before an asker went deaf may have been on its way. */
 const ASK_MARGIN_MS = 2000
 
-/** Marks that are owed unasked are out after so long. */
-const OUT_MS = 5000
+/** What is asked for, or owed unasked, has come after so long. */
+const ANSWERED_MS = 5000
 
 export interface ListenerOptions {
   clock: Clock
@@ -47,6 +47,8 @@ export class Listener {
   /** Since when it may have missed something that nobody was told of: it heard itself then, or said that it may have lost
    * something, or had a subscription confirmed for the first time. */
   #deafSince: number | undefined
+  /** Until then the answers to what it asked may be on their way. Deaf again before, it asks for the same again. */
+  #answeredAt = Number.NEGATIVE_INFINITY
   /** What begins anew after too long a silence, and is told so when it is confirmed, be it many attempts later. */
   #renewed = new Set<Interest>()
   /** When every channel was last said to have lost something. */
@@ -108,7 +110,7 @@ export class Listener {
   heard(): void {
     if (!this.#isListening) return
     this.#heardAt = this.#options.clock.now()
-    this.#deafSince = this.#heardAt
+    if (this.#heardAt >= this.#answeredAt) this.#deafSince = this.#heardAt
     this.#options.sender.establish(this.#options.lane)
   }
 
@@ -120,23 +122,23 @@ export class Listener {
     return true
   }
 
-  /** Another node was away, and asks. */
-  asked({ node, age }: Envelope): void {
-    const { clock, routes, lane, sender } = this.#options
-    const now = clock.now()
-    if (age <= MARKS_COVER_MS) {
-      const deafSince = now - age
-      sender.tellSince(
-        lane.partition,
-        Math.min(deafSince - ASK_MARGIN_MS, deafSince <= this.#owedAt ? this.#owedSince : now),
-      )
-    } else if (this.#toldAt < now - MARKS_COVER_MS && this.#isListening) {
-      // It says itself that it may have lost something. But what it had to say meanwhile may be lost to us.
-      this.#notice(Kind.ASK, routes.direct(lane.partition, node), age)
-    }
+  /** Another node was deaf, and asks. */
+  asked({ age }: Envelope): void {
+    const { clock, lane, sender } = this.#options
+    const deafSince = clock.now() - age
+    const owedSince = deafSince <= this.#owedAt ? this.#owedSince : deafSince
+    sender.tellSince(lane.partition, Math.min(deafSince - ASK_MARGIN_MS, owedSince))
   }
 
-  /** This node alone was asked, by one that needs to know what was lost while we were away. */
+  /** Another node was away for longer than its marks reach back, and is there again. What it had to say meanwhile may be
+   * lost: who has not told its members so asks it. */
+  returned({ node, age }: Envelope): void {
+    const { clock, routes, lane } = this.#options
+    if (this.#toldAt >= clock.now() - MARKS_COVER_MS || !this.#isListening) return
+    this.#notice(Kind.ASK, routes.direct(lane.partition, node), age)
+  }
+
+  /** This node alone was asked, by one that was there while it was away. */
   askedBack({ age }: Envelope): void {
     const { clock, lane, sender } = this.#options
     sender.tellSince(lane.partition, clock.now() - age - TOLD_MS)
@@ -158,12 +160,12 @@ export class Listener {
     const unasked = awayMs <= MARKS_COVER_MS
     const stillOwed = awaySince <= this.#owedUntil ? this.#owedSince : now
     this.#owedSince = Math.min(stillOwed, awaySince - TOLD_MS)
-    this.#owedAt = now + (unasked ? OUT_MS : 0)
-    this.#owedUntil = now + (unasked ? OUT_MS : TOLD_MS)
+    this.#owedAt = now + (unasked ? ANSWERED_MS : 0)
+    this.#owedUntil = now + (unasked ? ANSWERED_MS : TOLD_MS)
+    if (deafMs > 0) this.#answeredAt = now + ANSWERED_MS
     if (deafMs > 0) this.#notice(Kind.ASK, routes.shared(lane.partition), deafMs)
-    // Away for longer, it is asked back by those who were not: the others have said that they missed something.
     if (unasked) sender.tellSince(lane.partition, this.#owedSince)
-    else this.#notice(Kind.ASK, routes.shared(lane.partition), awayMs)
+    else this.#notice(Kind.PROBE, routes.shared(lane.partition), awayMs)
     line.verify()
   }
 

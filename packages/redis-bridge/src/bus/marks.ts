@@ -39,6 +39,7 @@ export class Marks {
   /** A message was published. */
   burst(counter: Counter): void {
     counter.unheard = 0
+    counter.reached = undefined
     // What waits for its first mark stays where it is: it is looked at again when that is due.
     if (counter.marks === 0 && counter.slot !== undefined) return
     this.again(counter)
@@ -48,13 +49,23 @@ export class Marks {
   again(counter: Counter): void {
     counter.marks = 0
     counter.unheard = 0
+    counter.reached = undefined
     this.#place(counter, this.#options.clock.now() + this.#options.delaysMs[0]!)
   }
 
-  /** A message or a mark reached so many subscribers besides us. */
-  answered(counter: Counter, others: number): void {
-    counter.unheard = others === 0 ? counter.unheard + 1 : 0
-    if (this.#options.hearsAsks && counter.unheard >= MAX_UNHEARD) this.drop(counter)
+  /** A message reached so many subscribers besides us. @param number the last of those that had one answer. */
+  published(counter: Counter, number: number, others: number): void {
+    // What is said of an earlier one says nothing of the last.
+    if (number !== counter.last) return
+    counter.reached = others
+    this.#answered(counter, others)
+  }
+
+  /** A mark did. As many as had the message have the mark: who is missing will ask. */
+  told(counter: Counter, number: number, others: number): void {
+    if (number !== counter.last) return
+    if (this.#options.hearsAsks && others > 0 && others === counter.reached) this.drop(counter)
+    else this.#answered(counter, others)
   }
 
   /** Somebody asked, and is told now: that does for what was still to come. */
@@ -76,6 +87,11 @@ export class Marks {
     this.#cancel?.()
     this.#cancel = undefined
     this.#slots.clear()
+  }
+
+  #answered(counter: Counter, others: number): void {
+    counter.unheard = others === 0 ? counter.unheard + 1 : 0
+    if (this.#options.hearsAsks && counter.unheard >= MAX_UNHEARD) this.drop(counter)
   }
 
   #place(counter: Counter, dueAt: number): void {

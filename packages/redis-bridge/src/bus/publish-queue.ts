@@ -24,8 +24,10 @@ export interface PublishQueueOptions {
   markOf(counter: Counter, now: number): Uint8Array
   /** A batch came to its end: the bus has it, or it is lost. */
   settled(batch: Batch, error?: Error): void
-  /** The bus has a message or a mark of a channel. */
-  answered(counter: Counter, receivers: number): void
+  /** The bus has messages of a channel, up to a number. */
+  published(counter: Counter, number: number, receivers: number): void
+  /** The bus has a mark of a channel, with that number. */
+  told(counter: Counter, number: number, receivers: number): void
   /** Nothing waits and nothing is on its way. */
   idle(): void
 }
@@ -152,7 +154,10 @@ export class PublishQueue {
         item.isMarkQueued = false
         // A message that waits behind it tells more, and a mark before it would tell of one that nobody could have.
         if (item.waiting > 0) continue
-        return this.#command(line, item, this.#options.markOf(item, now), (reply) => this.#replied(item, reply))
+        const { last } = item
+        return this.#command(line, item, this.#options.markOf(item, now), (reply) => {
+          if ('receivers' in reply) this.#options.told(item, last, reply.receivers)
+        })
       }
       // What may have ended a connection is written alone: if it does so again, nothing else is lost with it.
       if (this.#suspectInFlight || (item.strikes > 0 && this.#inFlight.size > 0)) return undefined
@@ -186,17 +191,13 @@ export class PublishQueue {
     return false
   }
 
-  #replied(counter: Counter, reply: PublishReply): void {
-    if ('receivers' in reply) this.#options.answered(counter, reply.receivers)
-  }
-
   #settled(batch: Batch, reply: PublishReply): void {
     this.#inFlight.delete(batch)
     if ('refused' in reply) {
       this.#refused(batch, reply.refused, reply.divisible)
     } else {
       this.#options.settled(batch)
-      this.#options.answered(batch.counter, reply.receivers)
+      this.#options.published(batch.counter, batch.first + batch.count - 1, reply.receivers)
     }
     if (batch.strikes > 0) this.schedule()
   }

@@ -222,14 +222,20 @@ export class Sender {
     const { clock } = this.#options
     const { routes } = this.#options.transport
     const receiver = this.#receiver
+    /** Ourselves among the receivers. */
+    const own = (counter: Counter): number => (receiver?.isSubscribed(counter) ? 1 : 0)
     const queue = new PublishQueue({
       clock,
       routeOf: ({ channel }) => routes.of(channel, partition),
       markOf: ({ numbering, last, lastAt }, now) => encodeNotice(Kind.TAIL_MARK, numbering.node, last, now - lastAt),
       settled: (batch, error) => this.#settled(batch, error),
-      answered: (counter, receivers) => {
+      published: (counter, number, receivers) => {
         if (receiver === undefined) this.establish(lane)
-        this.#marks.answered(counter, receivers - (receiver?.isSubscribed(counter) ? 1 : 0))
+        this.#marks.published(counter, number, receivers - own(counter))
+      },
+      told: (counter, number, receivers) => {
+        if (receiver === undefined) this.establish(lane)
+        this.#marks.told(counter, number, receivers - own(counter))
       },
       idle: () => this.#tellIdle(),
     })
