@@ -29,14 +29,26 @@ interface View {
 /** Envelopes are taken to be on their way for up to so long. */
 const TRANSIT_MS = 2000
 
+/** Nothing that waited for longer is written; and what a virtual loop takes. */
+const MAX_WAIT_MS = 60_000 + 300
+
 /** The same where the connection was lost right after the subscription. An envelope that was on its way for longer, behind
  * a stall, may make an alarm that is false. */
 const CUT_TRANSIT_MS = 300
+
+const NEVER_SAID = { publisher: 'nobody', channel: 'nowhere', number: 0 }
+
+/** Whose id it is: the ids of one node begin alike. */
+export function ownerOf(id: string): string {
+  return id.slice(0, 8)
+}
 
 /** A record of everything. Numbers count per publisher and channel, as the bridge does. */
 export class History {
   readonly #now: () => number
   readonly #published = new Map<string, Published[]>()
+  /** Which message a text is. */
+  readonly #messages = new Map<string, { publisher: string; channel: string; number: number }>()
   readonly #views = new Map<string, View>()
   readonly #memberships = new Map<string, Membership[]>()
   readonly #lingerMs: number
@@ -61,9 +73,9 @@ export class History {
     this.#lingerMs = lingerMs
   }
 
-  publish(publisher: string, channel: string): number {
+  publish(publisher: string, channel: string, key: string): void {
     const list = getOr(this.#published, `${publisher} ${channel}`, () => [])
-    return list.push({ at: this.#now() })
+    this.#messages.set(key, { publisher, channel, number: list.push({ at: this.#now() }) })
   }
 
   /** @param turn which link or outage the node has at the moment: over the end of a link nothing lingers. */
@@ -88,21 +100,25 @@ export class History {
     last.turn = turn
   }
 
-  delivered(receiver: string, channel: string, message: string): void {
+  delivered(receiver: string, channel: string, key: string): void {
     this.deliveries++
-    const [publisher, spokenIn, number] = message.split('|') as [string, string, string]
-    const n = Number(number)
-    const what = `${message} at ${receiver}`
-    if (spokenIn !== channel || !(n <= (this.#published.get(`${publisher} ${channel}`)?.length ?? 0))) {
-      this.#fault(`phantom ${what}`)
-    }
-    if (publisher === receiver) this.#fault(`echo ${what}`)
+    const { publisher, channel: spokenIn, number: n } = this.#messages.get(key) ?? NEVER_SAID
+    const what = `${publisher} ${n} in ${spokenIn} at ${receiver}`
+    if (spokenIn !== channel) this.#fault(`phantom ${what} in ${channel}`)
+    if (ownerOf(publisher) === ownerOf(receiver)) this.#fault(`echo ${what}`)
     if (this.#membership(receiver, channel) === undefined) this.#fault(`delivered to nobody ${what}`)
     const view = this.#view(receiver, publisher, channel)
     if (view.delivered.has(n)) this.#fault(`duplicate ${what}`)
     else if (n < view.lastDelivered) this.#fault(`reordered ${what} after ${view.lastDelivered}`)
     view.lastDelivered = Math.max(view.lastDelivered, n)
     view.delivered.add(n)
+  }
+
+  /** An envelope is written: nothing is, that waited too long. */
+  written(publisher: string, channel: string, first: number): void {
+    const said = this.#published.get(`${publisher} ${channel}`)?.[first - 1]
+    if (said !== undefined && this.#now() - said.at > MAX_WAIT_MS)
+      this.#fault(`late: ${publisher} ${first} in ${channel}`)
   }
 
   /** An envelope was handled: called after everything it brought about. */
@@ -129,7 +145,7 @@ export class History {
       getOr(this.#vagueGaps, `${receiver} ${channel}`, () => []).push(this.#now())
       for (const [key, list] of this.#published) {
         const [publisher, spokenIn] = key.split(' ') as [string, string]
-        if (spokenIn !== channel || publisher === receiver) continue
+        if (spokenIn !== channel || ownerOf(publisher) === ownerOf(receiver)) continue
         this.#claim(receiver, publisher, channel, this.#view(receiver, publisher, channel), list.length)
       }
     } else if (missed === undefined) {
@@ -154,7 +170,8 @@ export class History {
       if (this.gone.has(receiver) || last.readyAt === undefined || last.leftAt !== undefined) continue
       for (const [source, list] of this.#published) {
         const [publisher, spokenIn] = source.split(' ') as [string, string]
-        if (spokenIn === channel && publisher !== receiver) this.#judge(receiver, publisher, channel, last, list)
+        if (spokenIn === channel && ownerOf(publisher) !== ownerOf(receiver))
+          this.#judge(receiver, publisher, channel, last, list)
       }
     }
     return this.faults
@@ -176,7 +193,7 @@ export class History {
       if (at < readyAt || view.delivered.has(n)) return
       this.lost++
       if (view.claimed.has(n)) return
-      if (this.untold.get(publisher)?.has(receiver) && n > view.position) return
+      if (this.untold.get(ownerOf(publisher))?.has(receiver) && n > view.position) return
       const begins = [{ since, at: readyAt }, ...vague.map((gapAt) => ({ since: gapAt, at: gapAt }))]
       const isTooEarly = begins.some((begin) => {
         if (at < begin.since || at > begin.at + TRANSIT_MS) return false

@@ -68,24 +68,28 @@ class Connection {
 
 /** A link of a bridge to the model. */
 class ModelLink implements Link {
+  readonly node: string
   readonly command: Connection
   readonly subscriber: Connection
   readonly #redis: RedisModel
   readonly #events: LinkEvents
+  readonly #written: (route: string, bytes: Buffer) => void
   #over = false
   #overflows = false
   /** Called when it is over, if it was up. */
   onOver: () => void = () => {}
 
-  constructor(redis: RedisModel, events: LinkEvents) {
+  constructor(redis: RedisModel, node: string, events: LinkEvents, written: (route: string, bytes: Buffer) => void) {
     this.#redis = redis
+    this.node = node
+    this.#written = written
     this.#events = events
     this.command = new Connection(redis.clock)
     this.subscriber = new Connection(redis.clock)
     let missing = 2
     for (const connection of [this.command, this.subscriber]) {
       connection.toRedis.send(() => {
-        if (redis.down) return this.cut()
+        if (redis.down || redis.clock.now() < (redis.bannedUntil.get(node) ?? 0)) return this.cut()
         connection.toClient.send(() => {
           if (--missing === 0) this.#events.up()
         })
@@ -98,9 +102,16 @@ class ModelLink implements Link {
     messages.forEach(({ route, bytes }, i) => {
       // As the bridge may write the age anew, what is on its way must be a copy.
       const sent = Buffer.from(bytes)
+      this.#written(route, sent)
       this.command.toRedis.send(() => {
         const reply = this.#redis.handle(route, sent, this)
-        if (reply !== undefined) this.command.toClient.send(() => replied(i, reply))
+        if (reply === undefined) return
+        this.command.toClient.send(() => replied(i, reply))
+        // As Redis does with a size it does not take: what is behind it is not read any more.
+        if ('refused' in reply && reply.divisible) {
+          this.command.toRedis.break()
+          this.command.toClient.send(() => this.cut())
+        }
       })
     })
   }
@@ -194,6 +205,9 @@ export class RedisModel {
   readonly clock: VirtualClock
   readonly #subscribers = new Map<string, Set<ModelLink>>()
   readonly links = new Map<string, ModelLink>()
+  /** Who may not connect, and who may not publish, until when. */
+  readonly bannedUntil = new Map<string, number>()
+  readonly mutedUntil = new Map<string, number>()
   /** How often a node's link came up or was over. */
   readonly turns = new Map<string, number>()
   down = false
@@ -205,8 +219,13 @@ export class RedisModel {
     this.clock = clock
   }
 
-  /** How a node opens its links. @param heard hears every message after the node has. */
-  transport(node: string, heard: (route: string, bytes: Buffer) => void = () => {}): Transport {
+  /** How a node opens its links. @param heard hears every message after the node has.
+   * @param written hears of every message when it is written. */
+  transport(
+    node: string,
+    heard: (route: string, bytes: Buffer) => void = () => {},
+    written: (route: string, bytes: Buffer) => void = () => {},
+  ): Transport {
     return {
       routes: plainRoutes('p'),
       locate(_partition, found) {
@@ -224,7 +243,7 @@ export class RedisModel {
           link.onOver = turn
           events.up()
         }
-        const link = new ModelLink(this, { ...events, up, message })
+        const link = new ModelLink(this, node, { ...events, up, message }, written)
         this.links.set(node, link)
         return link
       },
@@ -233,6 +252,9 @@ export class RedisModel {
 
   /** A PUBLISH arrived: what Redis answers, or undefined when it ends the connection instead. */
   handle(route: string, bytes: Buffer, from: ModelLink): PublishReply | undefined {
+    if (this.clock.now() < (this.mutedUntil.get(from.node) ?? 0)) {
+      return { refused: new Error('NOPERM'), divisible: false }
+    }
     const fate = this.refuses?.(route, bytes)
     if (fate === 'close') {
       from.cut()

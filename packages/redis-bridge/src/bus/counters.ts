@@ -14,10 +14,7 @@ const SWEEP_MS = 600_000
 /** Receivers that were deaf for up to a minute are told of what was published in it, and a little longer. */
 export const TOLD_MS = 64_000
 
-/** Counters of the id before are kept until their marks are out. */
-const RETIRED_MS = TOLD_MS + 6000
-
-/** An echo of an id that was left is our own for so long: nothing that waited 60 s is written. */
+/** An echo of an id whose counters are gone is our own for so long: nothing that waited 60 s is written. */
 const OWN_MS = 120_000
 
 /** Counters under one node id. */
@@ -66,6 +63,8 @@ export interface CountersOptions {
   /** Makes 8 random bytes. */
   newId(): Uint8Array
   partitionOf(channel: string): number
+  /** When a partition last was known to work: now, unless it does not. */
+  workedAt(partition: number): number
   /** Told of in vain: nothing is to be sent for it any more. */
   forgotten(counter: Counter): void
   /** Its id is left, and it was used lately: it is to be told of twice more. */
@@ -77,14 +76,17 @@ export class Counters {
   readonly #options: CountersOptions
   /** Ids that are ours, with the time until which; the first one and the current one for good. */
   readonly #own = new Map<string, number>()
+  /** The first id stays ours: the routes of this node are called by it. */
+  readonly #home: Numbering
   #current: Numbering
-  #retired: Numbering | undefined
-  #cancelRetired: (() => void) | undefined
+  /** The one before: what was said under it may have to be told when the bus is back, whenever that is. */
+  #retired: { numbering: Numbering; at: number } | undefined
   #cancelSweep: (() => void) | undefined
 
   constructor(options: CountersOptions) {
     this.#options = options
-    this.#current = this.#begin()
+    this.#home = this.#begin()
+    this.#current = this.#home
   }
 
   /** The id that messages have now. */
@@ -111,13 +113,12 @@ export class Counters {
 
   /** All there are, those of the id before too. */
   *all(): Iterable<Counter> {
-    if (this.#retired !== undefined) yield* this.#retired.counters.values()
+    if (this.#retired !== undefined) yield* this.#retired.numbering.counters.values()
     yield* this.#current.counters.values()
   }
 
   close(): void {
     this.#cancelSweep?.()
-    this.#cancelRetired?.()
     this.#current.counters.clear()
     this.#retired = undefined
   }
@@ -129,35 +130,35 @@ export class Counters {
   }
 
   #retire(): void {
-    const { clock, forgotten, retired } = this.#options
+    const { clock, forgotten, retired, workedAt } = this.#options
     const now = clock.now()
     for (const [node, until] of this.#own) if (until < now) this.#own.delete(node)
     this.#dropRetired()
     const old = this.#current
-    this.#own.set(hexOf(old.node), now + OWN_MS)
-    this.#retired = old
+    this.#retired = { numbering: old, at: now }
     this.#current = this.#begin()
     for (const [channel, counter] of old.counters) {
       counter.open = undefined
-      if (counter.touchedAt >= now - TOLD_MS) {
+      if (counter.touchedAt >= workedAt(counter.partition) - TOLD_MS) {
         retired(counter)
       } else {
         old.counters.delete(channel)
         forgotten(counter)
       }
     }
-    this.#cancelRetired = clock.after(RETIRED_MS, () => this.#dropRetired())
   }
 
   #dropRetired(): void {
-    this.#cancelRetired?.()
-    this.#cancelRetired = undefined
-    for (const counter of this.#retired?.counters.values() ?? []) this.#options.forgotten(counter)
+    if (this.#retired === undefined) return
+    const { numbering } = this.#retired
     this.#retired = undefined
+    for (const counter of numbering.counters.values()) this.#options.forgotten(counter)
+    if (numbering !== this.#home) this.#own.set(hexOf(numbering.node), this.#options.clock.now() + OWN_MS)
   }
 
   readonly #sweep = (): void => {
     const before = this.#options.clock.now() - KEEP_MS
+    if (this.#retired !== undefined && this.#retired.at < before) this.#dropRetired()
     for (const [channel, counter] of this.#current.counters) {
       if (counter.touchedAt >= before || counter.waiting > 0) continue
       this.#current.counters.delete(channel)

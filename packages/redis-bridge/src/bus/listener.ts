@@ -131,17 +131,18 @@ export class Listener {
   }
 
   /** Another node was away for longer than its marks reach back, and is there again. What it had to say meanwhile may be
-   * lost: who has not told its members so asks it. */
+   * lost, so it is asked: for what was said since we told our members last that they may have lost something. */
   returned({ node, age }: Envelope): void {
     const { clock, routes, lane } = this.#options
-    if (this.#toldAt >= clock.now() - MARKS_COVER_MS || !this.#isListening) return
-    this.#notice(Kind.ASK, routes.direct(lane.partition, node), age)
+    if (!this.#isListening) return
+    const untoldMs = clock.now() - this.#toldAt + ASK_MARGIN_MS
+    this.#notice(Kind.ASK, routes.direct(lane.partition, node), Math.min(age + TOLD_MS, untoldMs))
   }
 
   /** This node alone was asked, by one that was there while it was away. */
   askedBack({ age }: Envelope): void {
     const { clock, lane, sender } = this.#options
-    sender.tellSince(lane.partition, clock.now() - age - TOLD_MS)
+    sender.tellSince(lane.partition, clock.now() - age)
   }
 
   close(): void {

@@ -3,13 +3,16 @@
 // two for a burst; whoever was deaf for both asks.
 
 import type { Clock } from './clock.ts'
-import type { Counter } from './counters.ts'
+import { type Counter, TOLD_MS } from './counters.ts'
 
 /** Of a node: marks go out so long after the last message, and then after one another. */
 export const NODE_MARKS_MS: readonly number[] = [1000, 3000]
 
 /** Of a publisher, which hears nobody ask: the second comes when nobody can be deaf any more without having told so. */
 export const PUBLISHER_MARKS_MS: readonly number[] = [1000, 63_000]
+
+/** A mark that was refused is tried again after so long. */
+const REFUSED_MS = 8000
 
 /** Answers in a row without a subscriber but us, after which nobody is there to be told. */
 const MAX_UNHEARD = 2
@@ -66,6 +69,12 @@ export class Marks {
     if (number !== counter.last) return
     if (this.#options.hearsAsks && others > 0 && others === counter.reached) this.drop(counter)
     else this.#answered(counter, others)
+  }
+
+  /** A mark was refused, and may be taken later: whoever should have had it does not know that there is anything to ask. */
+  refused(counter: Counter): void {
+    const now = this.#options.clock.now()
+    if (counter.slot === undefined && now - counter.touchedAt < TOLD_MS) this.#place(counter, now + REFUSED_MS)
   }
 
   /** Somebody asked, and is told now: that does for what was still to come. */

@@ -26,8 +26,8 @@ export interface PublishQueueOptions {
   settled(batch: Batch, error?: Error): void
   /** The bus has messages of a channel, up to a number. */
   published(counter: Counter, number: number, receivers: number): void
-  /** The bus has a mark of a channel, with that number. */
-  told(counter: Counter, number: number, receivers: number): void
+  /** The bus has a mark of a channel, with that number; undefined: it refused it. */
+  told(counter: Counter, number: number, receivers: number | undefined): void
   /** Nothing waits and nothing is on its way. */
   idle(): void
 }
@@ -96,9 +96,7 @@ export class PublishQueue {
     for (;;) {
       const head = this.#waiting[this.#gone]
       if (head === undefined || isMark(head) || head.since >= before) break
-      this.#shift()
-      head.counter.waiting--
-      this.#lose(head, new Error('the message waited too long'))
+      this.#giveUp(head)
     }
     this.#tellIdle()
   }
@@ -127,7 +125,6 @@ export class PublishQueue {
   flush(): void {
     const line = this.#line
     if (line === undefined) return
-    this.expire()
     const now = this.#options.clock.now()
     while (line.room) {
       const commands: Command[] = []
@@ -156,8 +153,12 @@ export class PublishQueue {
         if (item.waiting > 0) continue
         const { last } = item
         return this.#command(line, item, this.#options.markOf(item, now), (reply) => {
-          if ('receivers' in reply) this.#options.told(item, last, reply.receivers)
+          this.#options.told(item, last, 'receivers' in reply ? reply.receivers : undefined)
         })
+      }
+      if (item.since < now - MAX_WAIT_MS) {
+        this.#giveUp(item)
+        continue
       }
       // What may have ended a connection is written alone: if it does so again, nothing else is lost with it.
       if (this.#suspectInFlight || (item.strikes > 0 && this.#inFlight.size > 0)) return undefined
@@ -209,6 +210,12 @@ export class PublishQueue {
     batch.counter.waiting += parts.length
     this.#replace([...parts, ...this.#rest()])
     this.schedule()
+  }
+
+  #giveUp(head: Batch): void {
+    this.#shift()
+    head.counter.waiting--
+    this.#lose(head, new Error('the message waited too long'))
   }
 
   /** @param batch neither waits nor is on its way. */

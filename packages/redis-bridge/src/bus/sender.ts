@@ -95,6 +95,7 @@ export class Sender {
       maxCounters,
       newId,
       partitionOf: routes.partitionOf,
+      workedAt: (partition) => (this.lanes[partition]!.established ? clock.now() : this.#workedAt[partition]!),
       forgotten: (counter) => this.#marks.drop(counter),
       retired: (counter) => this.#marks.again(counter),
     })
@@ -234,6 +235,7 @@ export class Sender {
         this.#marks.published(counter, number, receivers - own(counter))
       },
       told: (counter, number, receivers) => {
+        if (receivers === undefined) return this.#marks.refused(counter)
         if (receiver === undefined) this.establish(lane)
         this.#marks.told(counter, number, receivers - own(counter))
       },
