@@ -96,7 +96,7 @@ export class Batch {
     for (const settled of this.#settled ?? []) settled?.(error)
   }
 
-  /** A batch for each of its messages, with the numbers they have. */
+  /** A batch for each of its messages, with the numbers they have. Each may be what was wrong with the whole. */
   split(): Batch[] {
     let at = HEADER_BYTES
     return this.#lengths.map((length, i) => {
@@ -105,6 +105,7 @@ export class Batch {
       const frame = this.#envelope === undefined ? this.#frames[i]! : this.#envelope.subarray(at, at + length)
       at += length
       one.add(frame, this.#publishedAt[i]!, this.#settled?.[i])
+      one.strikes = 1
       return one
     })
   }

@@ -157,10 +157,12 @@ export class Counters {
   }
 
   readonly #sweep = (): void => {
-    const before = this.#options.clock.now() - KEEP_MS
+    const { clock, workedAt } = this.#options
+    const before = clock.now() - KEEP_MS
     if (this.#retired !== undefined && this.#retired.at < before) this.#dropRetired()
     for (const [channel, counter] of this.#current.counters) {
-      if (counter.touchedAt >= before || counter.waiting > 0) continue
+      // What could not be told yet is told when the bus is back, be it days later.
+      if (counter.touchedAt >= Math.min(before, workedAt(counter.partition) - TOLD_MS)) continue
       this.#current.counters.delete(channel)
       this.#options.forgotten(counter)
     }
