@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import type { Broker } from '@roomcast/channels'
 import { BusNode } from './bus/bus-node.ts'
 import { type BridgeOptions, readLimits, readTarget } from './options.ts'
-import { realClock } from './real-clock.ts'
+import { realClock, settled } from './real-clock.ts'
 import type { BridgeStats } from './stats.ts'
 
 /** Carries broadcasts between nodes through Redis. For one `createChannels`. */
@@ -18,6 +18,7 @@ export interface RedisBridge extends Broker {
 export function createRedisBridge(options: BridgeOptions): RedisBridge {
   const target = readTarget(options, true)
   const node = new BusNode({ ...target, ...readLimits(options), clock: realClock, newId: () => randomBytes(8) })
+  let closing: Promise<void> | undefined
   return {
     start: (sink) => node.start(sink),
     join: (channel) => node.join(channel),
@@ -27,7 +28,7 @@ export function createRedisBridge(options: BridgeOptions): RedisBridge {
     get status() {
       return node.status
     },
-    close: () => node.close(),
+    close: () => (closing ??= node.close().then(settled)),
     stats: () => node.stats,
   }
 }

@@ -6,7 +6,7 @@ import { isChannelName } from '@roomcast/channels'
 import { type Framed, frame, type Opcode, type Payload } from '@roomcast/core'
 import { Sender } from './bus/sender.ts'
 import { type PublisherOptions, readQueueLimits, readTarget } from './options.ts'
-import { realClock } from './real-clock.ts'
+import { realClock, settled } from './real-clock.ts'
 
 /** Publishes to the members on every node. */
 export interface Publisher {
@@ -33,10 +33,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
       const { bytes } = frame(data, opcode)
       return new Promise((resolve, reject) => {
         if (closing !== undefined) return reject(new Error('the publisher is closed'))
-        const settled = (error?: Error): void => (error === undefined ? resolve() : reject(error))
-        if (!sender.publish(channel, bytes, settled)) reject(new Error('too much waits for Redis already'))
+        const heard = (error?: Error): void => (error === undefined ? resolve() : reject(error))
+        if (!sender.publish(channel, bytes, heard)) reject(new Error('too much waits for Redis already'))
       })
     },
-    close: () => (closing ??= sender.close()),
+    close: () => (closing ??= sender.close().then(settled)),
   }
 }

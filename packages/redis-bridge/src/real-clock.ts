@@ -13,3 +13,8 @@ export const realClock: Clock = {
   soon: (run) => void setImmediate(run),
   random: () => Math.random(),
 }
+
+/** Resolves when what was ended in this turn is gone: sockets close when the loop comes around. */
+export async function settled(): Promise<void> {
+  for (let turn = 0; turn < 2; turn++) await new Promise<void>((resolve) => setImmediate(resolve))
+}

@@ -46,10 +46,15 @@ export class VirtualClock implements Clock {
     for (let events = 0; this.#heap.length > 0 && this.#heap[0]!.at <= end; events++) {
       if (events > MAX_EVENTS) throw new Error(`more than ${MAX_EVENTS} events in ${ms} ms`)
       const event = this.#pop()
-      this.#now = event.at
+      this.#now = Math.max(this.#now, event.at)
       event.run?.()
     }
     this.#now = end
+  }
+
+  /** The process stands still: time passes, and nothing runs. */
+  stall(ms: number): void {
+    this.#now += ms
   }
 
   #push(event: Event): void {
