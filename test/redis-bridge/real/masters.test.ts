@@ -113,6 +113,9 @@ describeRedis('masters', () => {
     const roomsAt = (i: number): string[] => there[i]!.map((name) => name.slice(name.lastIndexOf(':') + 1))
     const lost = new Set(roomsAt(1))
     expect(lost.size).toBeGreaterThan(2)
+    // Each knows the other's position.
+    for (const room of rooms) a.channels.broadcast(room, `hello, ${room}`)
+    await Promise.all(rooms.map((room) => members.get(room)!.got(`hello, ${room}`)))
     await nodes[1]!.kill()
     await Promise.all([a.toBe('degraded'), b.toBe('degraded')])
     const others = rooms.filter((room) => !lost.has(room))
