@@ -1,7 +1,16 @@
 // How the cost grows with the nodes, as counts. `pnpm simulate` prints the table for up to a hundred nodes.
 
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { txt } from '@roomcast/core'
+import { createRedisBridge } from '@roomcast/redis-bridge'
 import { describe, expect, test } from 'vitest'
+import { BusNode } from '../../packages/redis-bridge/src/bus/bus-node.ts'
+import { Positions } from '../../packages/redis-bridge/src/bus/positions.ts'
+import { anyRedis, describeRedis, until } from '../support/redis.ts'
+import { CountingRedis } from './sim/counting-redis.ts'
 import { IDLE_MS, type Phase, runScale, type ScaleResult } from './sim/scale.ts'
+import { VirtualClock } from './sim/virtual-clock.ts'
 
 const isFull = process.env.SIMULATE === 'full'
 const NODES = isFull ? [1, 10, 30, 100] : [1, 3, 30]
@@ -85,4 +94,83 @@ test.runIf(isFull)('the table', () => {
   ]
   const line = (cells: readonly unknown[]): string => `| ${cells.join(' | ')} |`
   console.log([line(head), line(head.map(() => '---:')), ...rows.map(line)].join('\n'))
+})
+
+/** Bytes of the heap that `make` leaves, for each of `count`. */
+function bytesEach(count: number, make: () => unknown): number {
+  setFlagsFromString('--expose-gc')
+  const gc: () => void = runInNewContext('gc')
+  gc()
+  const before = process.memoryUsage().heapUsed
+  const made = make()
+  gc()
+  const bytes = (process.memoryUsage().heapUsed - before) / count
+  return made === undefined ? Number.NaN : bytes
+}
+
+test.runIf(isFull)('memory of a node', () => {
+  const count = 100_000
+  const names = Array.from({ length: count }, (_, i) => `room ${i}`)
+  const clock = new VirtualClock(1)
+  const node = new BusNode({
+    ...{ clock, lingerMs: 5000, newId: () => Buffer.alloc(8, 1), onLost: () => {} },
+    transport: new CountingRedis(clock).transport({ frozenUntil: 0 }),
+  })
+  node.start({ deliver: () => {}, gap: () => {} })
+  clock.advance(1000)
+  const joined = bytesEach(count, () => {
+    for (const name of names) node.join(name)
+    clock.advance(20_000)
+    return node
+  })
+  const hello = txt('hello')
+  const published = bytesEach(count, () => {
+    for (const name of names) node.publish(name, hello)
+    clock.advance(100_000)
+    return node
+  })
+  const positions = bytesEach(count, () => {
+    const kept = new Positions(clock)
+    const interest = { since: 0, cutEarly: false, ended: false }
+    for (const name of names) kept.see(interest, name, '0123456789abcdef', 0, 1, 0)
+    return kept
+  })
+  const each = [joined, published, positions].map((bytes) => Math.round(bytes))
+  console.log(
+    `bytes of heap: ${each[0]} for a joined channel, ${each[1]} for a published one, ${each[2]} for a position`,
+  )
+  // No more than is said of a full one.
+  expect(Math.max(...each)).toBeLessThan(500)
+  void node.close()
+})
+
+describeRedis('a real Redis on this machine', () => {
+  test.runIf(isFull)(
+    'messages per second from one node to another',
+    async () => {
+      const redis = await anyRedis()
+      const options = { url: redis.url, prefix: `rate${Date.now()}` }
+      const [from, to] = [createRedisBridge(options), createRedisBridge(options)]
+      let got = 0
+      from.start({ deliver: () => {}, gap: () => {} })
+      to.start({ deliver: () => got++, gap: () => expect.fail('nothing may be lost') })
+      const rooms = Array.from({ length: 100 }, (_, i) => `room ${i}`)
+      for (const room of rooms) to.join(room)
+      await until('both to be ready', () => from.status === 'ready' && to.status === 'ready')
+      const message = txt('x'.repeat(100))
+      const total = 200_000
+      const began = performance.now()
+      for (let sent = 0; sent < total; ) {
+        // As many in a turn as a busy node has.
+        for (let i = 0; i < 200; i++) expect(from.publish(rooms[sent++ % 100]!, message)).toBe(true)
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      await until('all to be there', () => got === total)
+      const perSecond = total / ((performance.now() - began) / 1000)
+      console.log(`${Math.round(perSecond / 1000)},000 messages of 100 bytes a second, both nodes in one process`)
+      await Promise.all([from.close(), to.close()])
+      await redis.stop()
+    },
+    60_000,
+  )
 })
