@@ -184,6 +184,12 @@ describe.each(['node', 'publisher'] as const)('a %s', (kind) => {
     expect(await many.at(-1)).toBe('dropped')
   })
 
+  test('64 MiB wait by default', () => {
+    const one = speaker(kind)
+    for (let i = 0; i < 80; i++) void one.say('a', 'x'.repeat(1 << 20))
+    expect(one.dropped).toBe(17)
+  })
+
   test('what is on its way is bounded: a flood is paced', () => {
     const one = speaker(kind)
     clock.advance(1000)

@@ -101,6 +101,7 @@ export class Listener {
   }
 
   down(): void {
+    if (this.#line === undefined) return
     this.#line = undefined
     this.#isListening = false
     this.subscriptions.down(this.#heardAt ?? this.#deafSince)
