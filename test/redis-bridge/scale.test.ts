@@ -62,6 +62,13 @@ describe.each(NODES)('%i nodes', (nodes) => {
     expect(failover.overflows).toBe(0)
   })
 
+  test('after more than a minute everybody says that it may have lost something, and nobody tells it again', () => {
+    const { long } = resultOf(nodes)
+    expect(long.reconnects).toBe(nodes)
+    expect(long.gaps).toBe(pairs)
+    expect(long.marks).toBe(0)
+  })
+
   test('a node that freezes for 20 s costs the others nothing, and comes back without a gap', () => {
     const { freeze } = resultOf(nodes)
     expect(freeze).toMatchObject({ reconnects: 0, gaps: 0, overflows: 0, asks: 0 })

@@ -78,12 +78,15 @@ export interface ScaleResult {
   restart: Phase
   idle: Phase
   failover: Phase
+  /** Redis is away for longer than marks reach back. */
+  long: Phase
   freeze: Phase
 }
 
 /** How long each fault lasts, and what it is followed by until all is quiet. */
 const RESTART_MS = 1000
 const FAILOVER_MS = 8000
+const LONG_MS = 65_000
 const FREEZE_MS = 20_000
 const QUIET_MS = 20_000
 export const IDLE_MS = 60_000
@@ -137,11 +140,13 @@ export function runScale({ nodes: count, channelsPerNode }: ScaleOptions): Scale
   const idle = measure(IDLE_MS)
   measure(MINUTE_MS, publishAll)
   const failover = measure(FAILOVER_MS + QUIET_MS, outage(FAILOVER_MS))
+  measure(MINUTE_MS, publishAll)
+  const long = measure(LONG_MS + QUIET_MS, outage(LONG_MS))
   measure(MINUTE_MS)
   const freeze = measure(MINUTE_MS, (passedMs) => {
     if (passedMs === MINUTE_MS / 4) nodes[0]!.frozenUntil = clock.now() + FREEZE_MS
     publishAll(passedMs)
   })
   for (const { bus } of nodes) void bus.close()
-  return { joining, minute, restart, idle, failover, freeze }
+  return { joining, minute, restart, idle, failover, long, freeze }
 }
