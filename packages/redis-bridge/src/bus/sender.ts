@@ -9,11 +9,11 @@ import type { Clock } from './clock.ts'
 import { type Counter, Counters, TOLD_MS } from './counters.ts'
 import { encodeNotice, Kind } from './envelope.ts'
 import { Lane } from './lane.ts'
-import type { Line } from './line.ts'
 import { Lines } from './lines.ts'
 import type { PublishReply, Transport } from './link.ts'
 import { Marks, NODE_MARKS_MS, PUBLISHER_MARKS_MS } from './marks.ts'
 import { MAX_WAIT_MS, PublishQueue } from './publish-queue.ts'
+import type { Receiver } from './receiver.ts'
 
 /** What may wait, in bytes: over it messages are lost, and counted. Their numbers are used, so receivers learn it. */
 const MAX_QUEUED_BYTES = 64 * 1_048_576
@@ -33,19 +33,6 @@ export interface SenderOptions {
   onLost(error: Error): void
   maxQueuedBytes?: number | undefined
   maxCounters?: number | undefined
-}
-
-/** What a node has beside it; a publisher has nothing. */
-export interface Receiver {
-  up(lane: Lane, line: Line): void
-  down(lane: Lane): void
-  heard(lane: Lane): void
-  probe(lane: Lane): boolean
-  message(line: Line, route: string, bytes: Buffer): void
-  /** Every lane is established. */
-  complete(): void
-  /** Whether the bus surely counts this node among a channel's subscribers. */
-  isSubscribed(counter: Counter): boolean
 }
 
 export class Sender {

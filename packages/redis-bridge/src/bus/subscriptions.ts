@@ -5,6 +5,7 @@
 
 import { backOff, type Clock } from './clock.ts'
 import { type Interest, TRANSIT_MS } from './positions.ts'
+import { isOn, newInterest, type Operation, release, type Subscription } from './subscription.ts'
 
 /** How the other side is told. `done` is called later, or never when the line is lost. */
 export interface SubscriptionsPort {
@@ -13,23 +14,6 @@ export interface SubscriptionsPort {
   /** A channel is confirmed: `interest` is what it was confirmed for. */
   confirmed(channel: string, interest: Interest): void
 }
-
-/** What is known of one channel. */
-interface Subscription {
-  readonly channel: string
-  wanted: boolean
-  /** The latest that is known of the bus. `'unsure'`: an operation failed. */
-  state: 'off' | 'on' | 'unsure'
-  busy: Operation | 'retry' | undefined
-  interest: Interest
-  /** Calls off what waits: an end of lingering, another try. */
-  cancelLinger: (() => void) | undefined
-  cancelRetry: (() => void) | undefined
-  failures: number
-  waiters: (() => void)[]
-}
-
-type Operation = 'subscribe' | 'unsubscribe'
 
 const RETRY_MS = 50
 const MAX_RETRY_MS = 10_000
@@ -292,18 +276,4 @@ export class Subscriptions {
     this.#onComplete = undefined
     complete?.()
   }
-}
-
-function newInterest(): Interest {
-  return { since: undefined, cutEarly: false, ended: false }
-}
-
-function isOn(one: Subscription): boolean {
-  return one.state === 'on' && one.busy === undefined
-}
-
-function release(one: Subscription): void {
-  const { waiters } = one
-  one.waiters = []
-  for (const waiter of waiters) waiter()
 }
