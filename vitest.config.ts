@@ -1,10 +1,12 @@
 // Tests run on the TypeScript sources of every package (the '@roomcast/source' export condition), so a red line points
 // at the line that was written. What users install, the built and packed packages, has tests of its own in test/e2e.
 import { defineConfig } from 'vitest/config'
+import { mutants } from './test/support/mutants.ts'
 
 const conditions = ['@roomcast/source', 'module', 'node', 'development|production']
 
 export default defineConfig({
+  plugins: [mutants()],
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
     include: ['test/**/*.test.ts'],

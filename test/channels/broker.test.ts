@@ -32,9 +32,10 @@ class RecordingBroker implements Broker {
     return Promise.resolve()
   }
 
-  publish(channel: string, frame: Framed): void {
+  publish(channel: string, frame: Framed): boolean {
     this.calls.push(`publish ${channel} ${messageOf(frame)}`)
     this.published.push(frame)
+    return true
   }
 
   close(): Promise<void> {

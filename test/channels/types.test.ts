@@ -77,7 +77,7 @@ test('options', () => {
 
 test('the port', () => {
   expectTypeOf<Broker['status']>().toEqualTypeOf<'connecting' | 'ready' | 'degraded' | 'closed'>()
-  expectTypeOf<Broker['publish']>().toEqualTypeOf<(channel: string, frame: Framed) => void>()
+  expectTypeOf<Broker['publish']>().toEqualTypeOf<(channel: string, frame: Framed) => boolean>()
   expectTypeOf<BrokerSink['deliver']>().toEqualTypeOf<(channel: string, frame: Framed) => void>()
   expectTypeOf<BrokerSink['gap']>().toEqualTypeOf<(channel: string, info: { node?: string; missed?: number }) => void>()
 })

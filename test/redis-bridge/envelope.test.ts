@@ -11,7 +11,7 @@ import {
   HEADER_BYTES,
   Kind,
   unpinned,
-} from '../../packages/redis-bridge/src/envelope.ts'
+} from '../../packages/redis-bridge/src/bus/envelope.ts'
 
 const NODE = Buffer.from('0123456789abcdef', 'hex')
 const README = readFileSync(new URL('../../packages/redis-bridge/README.md', import.meta.url), 'utf8')

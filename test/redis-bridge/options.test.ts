@@ -1,10 +1,11 @@
 // What a user gives the bridge: his mistakes do not end the process, his client is used as it must be.
 
 import { once } from 'node:events'
+import { createRedisBridge } from '@roomcast/redis-bridge'
+import { createPublisher } from '@roomcast/redis-bridge/publisher'
 import { Redis } from 'ioredis'
 import { expect, test } from 'vitest'
 import { readTarget } from '../../packages/redis-bridge/src/options.ts'
-import type { ConnectionOptions } from '../../packages/redis-bridge/src/redis-link.ts'
 
 test.for([
   ['throws', (): void => raise()],
@@ -17,25 +18,6 @@ test.for([
   expect(warning.message).toContain('onError failed: Error: a mistake')
 })
 
-const CLIENTS: [whose: string, options: ConnectionOptions, asked: boolean][] = [
-  ['of Sentinels', { sentinels: [{ host: '127.0.0.1', port: 1 }], name: 'm' }, true],
-  ['of one Redis', { path: '/nowhere' }, false],
-]
-
-test.for(CLIENTS)('a client %s: whether it is the master still is asked', ([, options, asked]) => {
-  const checks: (boolean | undefined)[] = []
-  class Client extends Redis {
-    override duplicate(override: Parameters<Redis['duplicate']>[0]): Redis {
-      checks.push(override?.enableReadyCheck)
-      return super.duplicate(override)
-    }
-  }
-  const client: Redis = new Client({ ...options, lazyConnect: true })
-  const { openLink } = readTarget({ client, prefix: 'p' }, false)
-  openLink({ up() {}, down() {}, message() {} }).close()
-  expect(checks).toEqual([asked])
-})
-
 test.each([
   ['', RangeError],
   ['redis://u:%zz@h', URIError],
@@ -43,20 +25,33 @@ test.each([
   expect(() => readTarget({ url, prefix: 'p' }, true)).toThrow(error)
 })
 
-test('a replica is never asked for', () => {
-  const roles: unknown[] = []
-  class Client extends Redis {
-    override duplicate(override: Parameters<Redis['duplicate']>[0]): Redis {
-      roles.push(override?.role)
-      return super.duplicate(override)
-    }
+/** What the clients of other libraries have of what ioredis has. */
+const STRANGERS: [whose: string, client: object][] = [
+  ['nothing at all', {}],
+  ['node-redis', { duplicate() {}, connect() {}, publish() {}, subscribe() {}, options: {}, isOpen: false }],
+  ['node-redis, a cluster', { duplicate() {}, connect() {}, masters: [], slots: [] }],
+  ['a class', Redis],
+  ['null', null as unknown as object],
+]
+
+test.each(STRANGERS)('a client of another library throws at the call: %s', (_, client) => {
+  for (const subscribes of [true, false]) {
+    expect(() => readTarget({ client: client as Redis, prefix: 'p' }, subscribes)).toThrow(TypeError)
   }
-  const sentinels = [{ host: '127.0.0.1', port: 1 }]
-  const client: Redis = new Client({ sentinels, name: 'm', role: 'slave', lazyConnect: true })
-  readTarget({ client, prefix: 'p' }, false)
-    .openLink({ up() {}, down() {}, message() {} })
-    .close()
-  expect(roles).toEqual(['master'])
+})
+
+test.each([
+  ['lingerMs', '5', TypeError],
+  ['lingerMs', -1, RangeError],
+  ['maxQueuedBytes', '64', TypeError],
+  ['maxQueuedBytes', 0, RangeError],
+  ['maxQueuedBytes', Number.NaN, RangeError],
+  ['maxCountedChannels', null, TypeError],
+  ['maxCountedChannels', 2 ** 31, RangeError],
+])('%s: %j throws at the call', (option, value, error) => {
+  const options = { url: '/nowhere', prefix: 'p', [option]: value }
+  expect(() => createRedisBridge(options)).toThrow(error)
+  if (option !== 'lingerMs') expect(() => createPublisher(options)).toThrow(error)
 })
 
 function raise(): never {

@@ -1,7 +1,7 @@
 // The receiver's rules, one at a time.
 
 import { beforeEach, describe, expect, test } from 'vitest'
-import { type Interest, Positions } from '../../packages/redis-bridge/src/positions.ts'
+import { type Interest, Positions } from '../../packages/redis-bridge/src/bus/positions.ts'
 import { VirtualClock } from './sim/virtual-clock.ts'
 
 const NONE = { repeated: 0, lost: 0 }

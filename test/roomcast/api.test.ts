@@ -220,6 +220,7 @@ describe('Idempotency-Key', () => {
       maxDataBytes: 100,
       ending: new AbortController().signal,
       isClosed: () => false,
+      tookLast: () => true,
     })
     const http = createHttpServer((req, res) => void api(req, res, req.url ?? '')).listen(0, '127.0.0.1')
     await once(http, 'listening')
@@ -297,6 +298,22 @@ describe('how the server is doing', () => {
 })
 
 describe('the server', () => {
+  test('what the bus has no room for is a 503, and is said again by a repeat with the same key', async () => {
+    let hasRoom = false
+    const broker = Object.assign(createMemoryBus().broker(), { publish: () => hasRoom })
+    const other = createRoomcast({ port: 0, host: '127.0.0.1', token: TOKEN, broker })
+    const { port: otherPort } = await other.listen()
+    const headers = { ...HEADERS, 'idempotency-key': 'once' }
+    const seen: unknown[] = []
+    for (hasRoom of [false, false, true, false]) {
+      const response = await fetch(`http://127.0.0.1:${otherPort}/channels/a`, { method: 'POST', headers, body: '1' })
+      seen.push([response.status, await response.json(), response.headers.has('retry-after')])
+    }
+    const lost = [503, { error: 'bus_full' }, true]
+    expect(seen).toEqual([lost, lost, [200, { delivered: 0 }, false], [200, { delivered: 0 }, false]])
+    await other.close()
+  })
+
   test('a broker that throws costs one request, not the process', async () => {
     const broker = createMemoryBus().broker()
     const other = createRoomcast({

@@ -113,12 +113,9 @@ describeRedis('servers behind one Redis', () => {
       { said: 'for roomcast', in: 'lobby' },
       { said: 'for shop', in: 'lobby' },
     ])
-    expect((await redis.admin.pubsub('CHANNELS', '*')).sort()).toEqual([
-      'roomcast:',
-      'roomcast:lobby',
-      'shop:',
-      'shop:lobby',
-    ])
+    // Beside them each server has a channel of its own, named by U+0000 and its node, for its probes.
+    const rooms = (await redis.admin.pubsub('CHANNELS', '*')).filter((name) => !String(name).includes('\0'))
+    expect(rooms.sort()).toEqual(['roomcast:', 'roomcast:lobby', 'shop:', 'shop:lobby'])
   })
 
   test('Redis killed: readyz is red, rooms work here; back again: green, and both hear each other', async () => {

@@ -149,7 +149,7 @@ export function describeBroker(name: string, makePair: () => Promise<BrokerPair>
 
       test('publishing needs no membership', async () => {
         await join(b, 'room')
-        a.publish('room', txt('from outside'))
+        expect(a.publish('room', txt('from outside'))).toBe(true)
         await atB.arrival('room', 'from outside')
       })
 
@@ -277,7 +277,7 @@ export function describeBroker(name: string, makePair: () => Promise<BrokerPair>
         await join(a, 'fence')
         expect(atB.delivered).toEqual([])
         for (const channel of ['room', 'other', '']) {
-          b.publish(channel, txt('from nobody'))
+          expect(b.publish(channel, txt('from nobody'))).toBe(false)
           b.join(channel)
           b.leave(channel)
           await within(b.ready(channel), 'ready after close')

@@ -30,8 +30,10 @@ export interface Broker {
    * left to miss anything. */
   ready(channel: string): Promise<void>
   /** Hands a frame to the other nodes that joined the channel, never back to this one, in the order of the calls. Whether
-   * this node has members there does not matter. After `close`: a no-op. */
-  publish(channel: string, frame: Framed): void
+   * this node has members there does not matter.
+   * @returns false when it is lost here, as too much waits for the bus: the other nodes are told of a gap, and nobody else
+   * is. True says that it waits for the bus, not that anybody has it. After `close`: a no-op, and false. */
+  publish(channel: string, frame: Framed): boolean
   readonly status: BrokerStatus
   /** Lets go of the bus; resolves when nothing is held any more. Again: the same. */
   close(): Promise<void>

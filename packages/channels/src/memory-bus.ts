@@ -50,8 +50,8 @@ class MemoryBroker implements Broker {
     return Promise.resolve()
   }
 
-  publish(channel: string, frame: Framed): void {
-    if (this.#status !== 'ready') return
+  publish(channel: string, frame: Framed): boolean {
+    if (this.#status !== 'ready') return false
     for (const broker of this.#bus) {
       if (broker === this || !broker.#joined.has(channel)) continue
       // Microtasks run in the order they were queued: that keeps each publisher's order.
@@ -59,6 +59,7 @@ class MemoryBroker implements Broker {
         if (broker.#joined.has(channel)) broker.#sink?.deliver(channel, frame)
       })
     }
+    return true
   }
 
   close(): Promise<void> {

@@ -2,9 +2,9 @@
 
 import { randomBytes } from 'node:crypto'
 import type { Broker } from '@roomcast/channels'
-import { realClock } from './clock.ts'
-import { Node } from './node.ts'
-import { type BridgeOptions, readLinger, readTarget } from './options.ts'
+import { BusNode } from './bus/bus-node.ts'
+import { type BridgeOptions, readLimits, readTarget } from './options.ts'
+import { realClock, settled } from './real-clock.ts'
 import type { BridgeStats } from './stats.ts'
 
 /** Carries broadcasts between nodes through Redis. For one `createChannels`. */
@@ -17,7 +17,8 @@ export interface RedisBridge extends Broker {
  * @throws TypeError for an option of the wrong type, RangeError for a wrong value. */
 export function createRedisBridge(options: BridgeOptions): RedisBridge {
   const target = readTarget(options, true)
-  const node = new Node({ ...target, clock: realClock, id: randomBytes(8), lingerMs: readLinger(options) })
+  const node = new BusNode({ ...target, ...readLimits(options), clock: realClock, newId: () => randomBytes(8) })
+  let closing: Promise<void> | undefined
   return {
     start: (sink) => node.start(sink),
     join: (channel) => node.join(channel),
@@ -27,7 +28,7 @@ export function createRedisBridge(options: BridgeOptions): RedisBridge {
     get status() {
       return node.status
     },
-    close: () => node.close(),
+    close: () => (closing ??= node.close().then(settled)),
     stats: () => node.stats,
   }
 }

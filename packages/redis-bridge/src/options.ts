@@ -1,11 +1,11 @@
 // What a bridge and a publisher are given, and the checks: a caller's mistake throws at the call.
 
 import { inspect } from 'node:util'
-import { Cluster, type ClusterNode, type ClusterOptions, Redis } from 'ioredis'
-import { clusterLinks } from './cluster-link.ts'
-import type { OpenLink } from './link.ts'
-import { checkPrefix, clusterNames, type Names, plainNames } from './names.ts'
-import { type ConnectionOptions, OVERRIDES, redisLinks } from './redis-link.ts'
+import { type Cluster, type ClusterNode, type ClusterOptions, Redis, type RedisOptions } from 'ioredis'
+import type { Transport } from './bus/link.ts'
+import { type Address, type ConnectionOptions, newRedis, OVERRIDES } from './redis/connection.ts'
+import { checkPrefix } from './redis/routes.ts'
+import { clusterTransport, plainTransport, sentinelTransport } from './redis/transports.ts'
 
 /** Which Redis: `url`, `client`, `sentinels` or `cluster`, exactly one of them. */
 export interface RedisTarget {
@@ -29,16 +29,24 @@ export interface RedisTarget {
   onError?: ((error: Error) => void) | undefined
 }
 
+/** What a bridge and a publisher may hold. */
+export interface PublisherOptions extends RedisTarget {
+  /** What may wait for Redis, in bytes; over it messages are lost, and the caller is told. Default 64 MiB. */
+  maxQueuedBytes?: number | undefined
+  /** Channels that are counted, those published to within two hours. Over it all of them are left behind, and it goes on
+   * under a new id: with fewer than are used in a minute, receivers may miss the report of a loss. Default 200,000. */
+  maxCountedChannels?: number | undefined
+}
+
 /** Options of a bridge. */
-export interface BridgeOptions extends RedisTarget {
+export interface BridgeOptions extends PublisherOptions {
   /** A channel stays subscribed to for so long after its last member left, in ms. Default 5,000. */
   lingerMs?: number | undefined
 }
 
 /** What the options come to. */
 export interface Target {
-  openLink: OpenLink
-  names: Names
+  transport: Transport
   onLost: (error: Error) => void
 }
 
@@ -53,68 +61,145 @@ export function readTarget(options: RedisTarget, subscribes: boolean): Target {
   const given = TARGETS.filter((key) => options[key] !== undefined)
   if (given.length !== 1) throw new TypeError(`one of ${TARGETS.join(', ')} must be given`)
   const onLost = (error: Error): void => guarded(() => onError(explained(error, prefix)))
-  const makeCluster = readCluster(options)
-  if (makeCluster !== undefined) {
-    const names = clusterNames(prefix)
-    return { names, openLink: clusterLinks(makeCluster, names, subscribes), onLost }
-  }
-  return { names: plainNames(prefix), openLink: readLinks(options, subscribes), onLost }
+  return { transport: readTransport(options, subscribes), onLost }
 }
 
-/** The client only finds the masters, once: nothing of it stays. */
-const CLUSTER_OVERRIDES: ClusterOptions = {
-  lazyConnect: true,
-  clusterRetryStrategy: () => null,
-  enableReadyCheck: false,
-  slotsRefreshInterval: 0,
-  scaleReads: 'master',
-  keyPrefix: '',
-}
-
-function readCluster({ client, cluster, clusterOptions, redis }: RedisTarget): (() => Cluster) | undefined {
-  if (isCluster(client)) {
-    return () => client.duplicate([], { ...CLUSTER_OVERRIDES, redisOptions: OVERRIDES })
-  }
-  if (cluster === undefined) return undefined
-  if (!Array.isArray(cluster) || cluster.length === 0) throw new TypeError('cluster must be an array of nodes')
-  const redisOptions = { ...clusterOptions?.redisOptions, ...redis, ...OVERRIDES, replyMapping: 'legacy' as const }
-  return () => new Cluster(cluster, { ...clusterOptions, ...CLUSTER_OVERRIDES, redisOptions })
-}
-
-/** Not by its class: it may come of another copy of ioredis. */
-function isCluster(client: Redis | Cluster | undefined): client is Cluster {
-  return client?.isCluster === true
-}
-
-function readLinks({ url, client, sentinels, name, redis }: RedisTarget, subscribes: boolean): OpenLink {
-  if (client !== undefined && !isCluster(client)) {
-    if (typeof client.duplicate !== 'function') throw new TypeError('client must be an ioredis client')
-    return redisLinks(
-      (overrides) => client.duplicate(overrides),
-      subscribes,
-      client.options?.sentinels ? CHECKED : OVERRIDES,
-    )
+function readTransport(options: RedisTarget, subscribes: boolean): Transport {
+  const { url, client, sentinels, cluster, prefix, redis } = options
+  if (client !== undefined) {
+    checkClient(client)
+    if (client.isCluster) return readClusterClient(client as Cluster, prefix, subscribes)
+    const { options: its } = client as Redis
+    if (its.sentinels) return readSentinels(prefix, its, subscribes)
+    return plainTransport(prefix, (overrides) => (client as Redis).duplicate(overrides), subscribes)
   }
   if (url !== undefined) {
     if (typeof url !== 'string') throw new TypeError('url must be a string')
     if (url === '') throw new RangeError('url must not be empty')
+    const makeRedis = (overrides: ConnectionOptions): Redis => new Redis(url, { ...redis, ...overrides })
     // What cannot be read in it throws here, not when the bridge starts. It never connects.
-    new Redis(url, { ...redis, ...OVERRIDES }).disconnect()
-    return redisLinks((overrides) => new Redis(url, { ...redis, ...overrides }), subscribes)
+    makeRedis(OVERRIDES).disconnect()
+    return plainTransport(prefix, makeRedis, subscribes)
   }
-  if (!Array.isArray(sentinels)) throw new TypeError('sentinels must be an array')
-  if (typeof name !== 'string') throw new TypeError('name, of the master, must be a string')
-  return redisLinks((overrides) => new Redis({ ...redis, sentinels, name, ...overrides }), subscribes, CHECKED)
+  if (cluster !== undefined) {
+    if (!Array.isArray(cluster) || cluster.length === 0) throw new TypeError('cluster must be an array of nodes')
+    const clusterOptions = options.clusterOptions ?? {}
+    return readCluster(prefix, cluster, clusterOptions, { ...clusterOptions.redisOptions, ...redis }, subscribes)
+  }
+  if (!Array.isArray(sentinels) || sentinels.length === 0) {
+    throw new TypeError('sentinels must be an array of addresses')
+  }
+  if (typeof options.name !== 'string') throw new TypeError('name, of the master, must be a string')
+  return readSentinels(prefix, { ...redis, sentinels, name: options.name }, subscribes)
 }
 
-/** Behind Sentinels: only its INFO tells whether a Redis is the master still. */
-const CHECKED: ConnectionOptions = { ...OVERRIDES, enableReadyCheck: true }
+/** Not by its class: it may come of another copy of ioredis. Clients of other libraries have some of the same methods. */
+function checkClient(client: unknown): asserts client is Redis | Cluster {
+  const { duplicate, status, isCluster, options } = (client ?? {}) as Partial<Redis | Cluster>
+  const isIoredis =
+    typeof duplicate === 'function' && typeof status === 'string' && typeof isCluster === 'boolean' && options
+  if (!isIoredis) throw new TypeError('client must be an ioredis client')
+}
+
+/** As ioredis has them: TLS to the master only where `enableTLSForSentinelMode` says so. */
+function readSentinels(prefix: string, options: RedisOptions, subscribes: boolean): Transport {
+  const { sentinels, name, natMap, sentinelUsername, sentinelPassword, sentinelTLS, family, protocol } = options
+  const { enableTLSForSentinelMode, tls, ...others } = options
+  const { sentinels: _, name: __, role: ___, ...ofMaster } = others
+  return sentinelTransport(
+    prefix,
+    {
+      sentinels: sentinels!,
+      name: name!,
+      seen: (address) => throughNat(address, natMap),
+      makeSentinel: ({ host = '127.0.0.1', port = 26_379, ...more }) =>
+        newRedis({
+          ...{ ...more, host, port, family, protocol },
+          ...{ username: sentinelUsername, password: sentinelPassword, tls: sentinelTLS },
+          ...OVERRIDES,
+        }),
+      makeRedis: (overrides) =>
+        newRedis({ ...ofMaster, ...(enableTLSForSentinelMode && tls ? { tls } : {}), ...overrides }),
+    },
+    subscribes,
+  )
+}
+
+/** The client's own nodes to begin with are not public; `duplicate` uses them the same way. */
+function readClusterClient(client: Cluster, prefix: string, subscribes: boolean): Transport {
+  const { startupNodes } = client as unknown as { startupNodes: ClusterNode[] }
+  return readCluster(prefix, startupNodes, client.options, client.options.redisOptions ?? {}, subscribes)
+}
+
+function readCluster(
+  prefix: string,
+  nodes: readonly ClusterNode[],
+  { natMap, dnsLookup }: ClusterOptions,
+  redis: ConnectionOptions,
+  subscribes: boolean,
+): Transport {
+  // Each in the forms that ioredis takes: a port, a URL, options. It never connects.
+  const begin = nodes.map((node) => {
+    const client = new Redis(node as string, { ...OVERRIDES })
+    client.disconnect()
+    const { host = '127.0.0.1', port = 6379 } = client.options
+    return { host, port, own: typeof node === 'object' ? node : typeof node === 'string' ? secretsOf(client) : {} }
+  })
+  const resolve = (host: string): Promise<string> =>
+    new Promise((done) => {
+      if (dnsLookup === undefined) return done(host)
+      dnsLookup(host, (error, address) => done(error || !address ? host : address))
+    })
+  const makeRedis = (overrides: ConnectionOptions): Redis => {
+    const found = begin.find(({ host, port }) => host === overrides.host && port === overrides.port)
+    return newRedis({ ...redis, ...found?.own, db: 0, ...overrides })
+  }
+  return clusterTransport(
+    prefix,
+    { nodes: () => begin, seen: (address) => throughNat(address, natMap), resolve, makeRedis },
+    subscribes,
+  )
+}
+
+/** What a URL says besides the address. */
+function secretsOf({ options: { username, password, tls } }: Redis): ConnectionOptions {
+  return { ...(username && { username }), ...(password && { password }), ...(tls && { tls }) }
+}
+
+function throughNat(address: Address, natMap: ClusterOptions['natMap']): Address {
+  const key = `${address.host}:${address.port}`
+  const mapped = typeof natMap === 'function' ? natMap(key) : natMap?.[key]
+  return mapped ?? address
+}
 
 /** @throws TypeError or RangeError for what it cannot be. */
-export function readLinger({ lingerMs = 5000 }: BridgeOptions): number {
-  if (typeof lingerMs !== 'number') throw new TypeError('lingerMs must be a number')
-  if (!(lingerMs >= 0 && lingerMs <= 2 ** 31 - 1)) throw new RangeError('lingerMs must be from 0 to 2^31 - 1')
-  return lingerMs
+export function readLimits(options: BridgeOptions): { lingerMs: number } & QueueLimits {
+  return { lingerMs: readNumber(options, 'lingerMs', 0) ?? 5000, ...readQueueLimits(options) }
+}
+
+interface QueueLimits {
+  maxQueuedBytes: number | undefined
+  maxCounters: number | undefined
+}
+
+/** @throws TypeError or RangeError for what it cannot be. */
+export function readQueueLimits(options: PublisherOptions): QueueLimits {
+  return {
+    maxQueuedBytes: readNumber(options, 'maxQueuedBytes', 1),
+    maxCounters: readNumber(options, 'maxCountedChannels', 1),
+  }
+}
+
+function readNumber<Key extends 'lingerMs' | 'maxQueuedBytes' | 'maxCountedChannels'>(
+  options: { [key in Key]?: number | undefined },
+  key: Key,
+  least: number,
+): number | undefined {
+  const value = options[key]
+  if (value === undefined) return undefined
+  if (typeof value !== 'number') throw new TypeError(`${key} must be a number`)
+  if (!(value >= least && value <= 2 ** 31 - 1)) throw new RangeError(`${key} must be from ${least} to 2^31 - 1`)
+  return value
 }
 
 /** A user who may not do what the bridge does is told what to allow. */

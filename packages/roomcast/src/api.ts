@@ -30,6 +30,8 @@ export interface ApiOptions {
   ending: AbortSignal
   /** Whether the channels have been closed. */
   isClosed: () => boolean
+  /** Did the bus, if there is one, take what was said last? */
+  tookLast: () => boolean
 }
 
 /** Answers one request, or returns false when the path is not the API's. */
@@ -44,6 +46,10 @@ interface Answer {
   delivered: number
 }
 
+/** What saying something came to. `'busy'`: too much waits to be said. `'bus_full'`: it was said here, and other servers do
+ * not get it. undefined: nobody hears any more. */
+type Outcome = Answer | 'busy' | 'bus_full' | undefined
+
 /** Whether a path may be asked for by any name of this server: it tells nothing, or asks for a key of its own, which no
  * foreign page has. */
 export function isForAnyHost(path: string): boolean {
@@ -52,9 +58,9 @@ export function isForAnyHost(path: string): boolean {
 
 /** Makes the API. */
 export function createApi(options: ApiOptions): Route {
-  const { channels, gate, token, status, stats, maxDataBytes: maxBytes, ending: signal, isClosed } = options
+  const { channels, gate, token, status, stats, maxDataBytes: maxBytes, ending: signal, isClosed, tookLast } = options
   const isAuthorized = bearerCheck(token)
-  const answers = new LRUCache<string, Promise<Answer | 'busy' | undefined>>(REPEATS)
+  const answers = new LRUCache<string, Promise<Outcome>>(REPEATS)
 
   /** Why nobody hears what is said, if so: an answer of 200 means that somebody could have heard it. */
   const silence = (): string | undefined => (isClosed() ? 'closed' : signal.aborted ? 'draining' : undefined)
@@ -83,7 +89,7 @@ export function createApi(options: ApiOptions): Route {
     const known = key === undefined ? undefined : answers.get(repeat)
     const promise = known ?? publish(channel, frame)
     if (key !== undefined && known === undefined) answers.set(repeat, promise)
-    let answer: Answer | 'busy' | undefined
+    let answer: Outcome
     try {
       answer = await promise
     } finally {
@@ -94,11 +100,13 @@ export function createApi(options: ApiOptions): Route {
     else unavailable(silence() ?? answer ?? 'draining')
   }
 
-  /** Says it when it is its turn; `undefined`: nobody hears any more; `'busy'`: too much waits. */
-  async function publish(channel: string, frame: Framed): Promise<Answer | 'busy' | undefined> {
-    let answer: Answer | undefined
+  /** Says it when it is its turn. */
+  async function publish(channel: string, frame: Framed): Promise<Outcome> {
+    let answer: Answer | 'bus_full' | undefined
     const speak = (): void => {
-      if (silence() === undefined) answer = { delivered: channels.broadcast(channel, frame) }
+      if (silence() !== undefined) return
+      const delivered = channels.broadcast(channel, frame)
+      answer = tookLast() ? { delivered } : 'bus_full'
     }
     return (await gate.say(channel, frame.bytes.length, speak)) === 'busy' ? 'busy' : answer
   }

@@ -82,7 +82,8 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     },
   })
   // Last of all that can throw: it starts the broker.
-  const channels = createChannels<Meta>(broker === undefined ? {} : { broker: gatedBroker(broker, () => gate) })
+  const gated = broker && gatedBroker(broker, () => gate)
+  const channels = createChannels<Meta>(gated === undefined ? {} : { broker: gated })
   const { maxBufferedBytes } = DEFAULT_LIMITS
   const gate: Gate = new Gate({
     channels,
@@ -128,6 +129,7 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     maxDataBytes,
     ending: ending.signal,
     isClosed: () => isClosed,
+    tookLast: () => gated?.tookLast ?? true,
   })
   const requests = takeRequests(http, (req, res, { path, host: name }) => {
     if (isDemo && !isForAnyHost(path) && !isLoopbackName(name)) return sendJson(res, 403, { error: 'host_not_allowed' })

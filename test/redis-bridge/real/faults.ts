@@ -16,6 +16,8 @@ export interface Fault {
   /** Nothing may be lost at all. */
   lossless?: boolean
   lingerMs?: number
+  /** Arguments of redis-server. */
+  args?: string[]
   /** How long there is traffic before. Default: so long that every node knows every other's position everywhere. */
   warmMs?: number
 }
@@ -141,7 +143,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     row: '16',
-    name: 'Redis refuses writes, then publishing',
+    name: 'Redis refuses writes, then publishing, by its ACL',
     async run(world) {
       const { admin } = world.redis
       await admin.config('SET', 'maxmemory', '1')
@@ -157,6 +159,45 @@ export const FAULTS: readonly Fault[] = [
       await admin.call('ACL', 'SETUSER', 'default', '+publish')
       await admin.config('SET', 'min-replicas-to-write', '0')
       await admin.config('SET', 'maxmemory', '0')
+    },
+  },
+  {
+    row: '21',
+    name: 'messages that Redis does not take',
+    args: ['--proto-max-bulk-len', '1mb'],
+    async run(world, { full }) {
+      for (let i = 0; i < (full ? 5 : 2); i++) {
+        const { node } = world.station('A')
+        await node.tell({ do: 'publish', channel: ROOMS[i]!, count: 1, bytes: 1_500_000 })
+        await sleep(1_000)
+        await world.allReady()
+      }
+      // Each was lost alone, at its own node.
+      const stats = await Promise.all(world.nodes.map((node) => node.tell({ do: 'stats' })))
+      expect(stats.map(({ bridge }) => bridge.dropped)).toEqual([full ? 5 : 2, 0, 0])
+    },
+  },
+  {
+    row: '13',
+    name: 'a node is busy for 5 s, and hears nothing of its own meanwhile',
+    lossless: true,
+    async run(world) {
+      await world.station('B').node.tell({ do: 'block', ms: 5_000 })
+      const { bridge } = await world.station('B').node.tell({ do: 'stats' })
+      expect(bridge.reconnects).toBe(0)
+    },
+  },
+  {
+    row: '11',
+    name: 'the master is demoted, and keeps its connections',
+    async run(world) {
+      const other = await RedisServer.start({ tcp: true })
+      world.onStop(() => other.stop())
+      await world.redis.admin.replicaof('127.0.0.1', String(other.port))
+      for (const node of world.nodes) {
+        await until('it to be noticed', () => node.status === 'degraded', 4_000 + 3_000)
+      }
+      await world.redis.admin.call('REPLICAOF', 'NO', 'ONE')
     },
   },
   {
@@ -265,11 +306,11 @@ export interface Outcome extends Verdict {
 
 /** Runs a fault under traffic and asserts that the history is clean. */
 export async function runFault(
-  { run, lossless, lingerMs = 5_000, warmMs = 2_500 }: Fault,
+  { run, lossless, lingerMs = 5_000, args = [], warmMs = 2_500 }: Fault,
   seed: number,
   full: boolean,
 ): Promise<Outcome> {
-  const world = await World.start({ lingerMs })
+  const world = await World.start({ lingerMs, args })
   try {
     const random = randomOf(seed)
     await world.join([...ROOMS])

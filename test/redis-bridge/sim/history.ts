@@ -12,6 +12,8 @@ interface Membership {
   since: number
   readyAt: number | undefined
   leftAt: number | undefined
+  /** Which link there was, or which outage it was, when it was left. */
+  turn: unknown
 }
 
 /** What one node saw of one publisher's messages in one channel. */
@@ -27,10 +29,26 @@ interface View {
 /** Envelopes are taken to be on their way for up to so long. */
 const TRANSIT_MS = 2000
 
+/** Nothing that waited for longer is written; and what a virtual loop takes. */
+const MAX_WAIT_MS = 60_000 + 300
+
+/** The same where the connection was lost right after the subscription. An envelope that was on its way for longer, behind
+ * a stall, may make an alarm that is false. */
+const CUT_TRANSIT_MS = 300
+
+const NEVER_SAID = { publisher: 'nobody', channel: 'nowhere', number: 0 }
+
+/** Whose id it is: the ids of one node begin alike. */
+export function ownerOf(id: string): string {
+  return id.slice(0, 8)
+}
+
 /** A record of everything. Numbers count per publisher and channel, as the bridge does. */
 export class History {
   readonly #now: () => number
   readonly #published = new Map<string, Published[]>()
+  /** Which message a text is. */
+  readonly #messages = new Map<string, { publisher: string; channel: string; number: number }>()
   readonly #views = new Map<string, View>()
   readonly #memberships = new Map<string, Membership[]>()
   readonly #lingerMs: number
@@ -42,8 +60,12 @@ export class History {
   lost = 0
   /** Lost so soon after the first subscription, and before anything else of that publisher, that no rule can tell. */
   tooEarly = 0
+  /** False alarms of envelopes that were on their way for longer than the rule allows. */
+  tooLate = 0
   deliveries = 0
   gaps = 0
+  /** When a node said of a channel that it lost something of somebody: there everything begins anew. */
+  readonly #vagueGaps = new Map<string, number[]>()
   #someGaps: { receiver: string; channel: string; publisher: string }[] = []
 
   constructor(now: () => number, lingerMs: number) {
@@ -51,17 +73,18 @@ export class History {
     this.#lingerMs = lingerMs
   }
 
-  publish(publisher: string, channel: string): number {
+  publish(publisher: string, channel: string, key: string): void {
     const list = getOr(this.#published, `${publisher} ${channel}`, () => [])
-    return list.push({ at: this.#now() })
+    this.#messages.set(key, { publisher, channel, number: list.push({ at: this.#now() }) })
   }
 
-  joined(receiver: string, channel: string): Membership {
+  /** @param turn which link or outage the node has at the moment: over the end of a link nothing lingers. */
+  joined(receiver: string, channel: string, turn: unknown): Membership {
     const list = getOr(this.#memberships, `${receiver} ${channel}`, () => [])
     const before = list.at(-1)
     const now = this.#now()
-    const unbroken = before?.leftAt !== undefined && now - before.leftAt <= this.#lingerMs
-    const membership = { since: unbroken ? before.since : now, readyAt: undefined, leftAt: undefined }
+    const unbroken = before?.leftAt !== undefined && now - before.leftAt < this.#lingerMs && before.turn === turn
+    const membership = { since: unbroken ? before.since : now, readyAt: undefined, leftAt: undefined, turn }
     list.push(membership)
     return membership
   }
@@ -70,20 +93,19 @@ export class History {
     if (membership.leftAt === undefined) membership.readyAt ??= this.#now()
   }
 
-  left(receiver: string, channel: string): void {
+  left(receiver: string, channel: string, turn: unknown): void {
     const last = this.#memberships.get(`${receiver} ${channel}`)?.at(-1)
-    if (last !== undefined && last.leftAt === undefined) last.leftAt = this.#now()
+    if (last === undefined || last.leftAt !== undefined) return
+    last.leftAt = this.#now()
+    last.turn = turn
   }
 
-  delivered(receiver: string, channel: string, message: string): void {
+  delivered(receiver: string, channel: string, key: string): void {
     this.deliveries++
-    const [publisher, spokenIn, number] = message.split('|') as [string, string, string]
-    const n = Number(number)
-    const what = `${message} at ${receiver}`
-    if (spokenIn !== channel || !(n <= (this.#published.get(`${publisher} ${channel}`)?.length ?? 0))) {
-      this.#fault(`phantom ${what}`)
-    }
-    if (publisher === receiver) this.#fault(`echo ${what}`)
+    const { publisher, channel: spokenIn, number: n } = this.#messages.get(key) ?? NEVER_SAID
+    const what = `${publisher} ${n} in ${spokenIn} at ${receiver}`
+    if (spokenIn !== channel) this.#fault(`phantom ${what} in ${channel}`)
+    if (ownerOf(publisher) === ownerOf(receiver)) this.#fault(`echo ${what}`)
     if (this.#membership(receiver, channel) === undefined) this.#fault(`delivered to nobody ${what}`)
     const view = this.#view(receiver, publisher, channel)
     if (view.delivered.has(n)) this.#fault(`duplicate ${what}`)
@@ -92,14 +114,23 @@ export class History {
     view.delivered.add(n)
   }
 
+  /** An envelope is written: nothing is, that waited too long. */
+  written(publisher: string, channel: string, first: number): void {
+    const said = this.#published.get(`${publisher} ${channel}`)?.[first - 1]
+    if (said !== undefined && this.#now() - said.at > MAX_WAIT_MS)
+      this.#fault(`late: ${publisher} ${first} in ${channel}`)
+  }
+
   /** An envelope was handled: called after everything it brought about. */
-  arrived(receiver: string, publisher: string, channel: string, before: number, last: number): void {
+  arrived(receiver: string, publisher: string, channel: string, before: number, last: number, ageMs: number): void {
     const view = this.#view(receiver, publisher, channel)
     for (const gap of this.#someGaps.splice(0)) {
       if (gap.receiver !== receiver || gap.channel !== channel || gap.publisher !== publisher) {
         this.#fault('a gap while something else was handled')
       } else if (this.#claim(receiver, publisher, channel, view, before) === 0) {
-        this.#fault(`false alarm at ${receiver}: ${publisher} in ${channel} before ${before}`)
+        const transitMs = this.#now() - this.#published.get(`${publisher} ${channel}`)![before - 1]!.at - ageMs
+        if (transitMs > CUT_TRANSIT_MS) this.tooLate++
+        else this.#fault(`false alarm at ${receiver}: ${publisher} in ${channel} before ${before}`)
       }
     }
     for (let n = before + 1; n <= last; n++) view.arrived.add(n)
@@ -111,9 +142,10 @@ export class History {
     if (this.#membership(receiver, channel) === undefined) this.#fault(`a gap for nobody at ${receiver} in ${channel}`)
     if (node === undefined) {
       // Deaf for too long: it may or may not have lost something.
+      getOr(this.#vagueGaps, `${receiver} ${channel}`, () => []).push(this.#now())
       for (const [key, list] of this.#published) {
         const [publisher, spokenIn] = key.split(' ') as [string, string]
-        if (spokenIn !== channel || publisher === receiver) continue
+        if (spokenIn !== channel || ownerOf(publisher) === ownerOf(receiver)) continue
         this.#claim(receiver, publisher, channel, this.#view(receiver, publisher, channel), list.length)
       }
     } else if (missed === undefined) {
@@ -138,7 +170,8 @@ export class History {
       if (this.gone.has(receiver) || last.readyAt === undefined || last.leftAt !== undefined) continue
       for (const [source, list] of this.#published) {
         const [publisher, spokenIn] = source.split(' ') as [string, string]
-        if (spokenIn === channel && publisher !== receiver) this.#judge(receiver, publisher, channel, last, list)
+        if (spokenIn === channel && ownerOf(publisher) !== ownerOf(receiver))
+          this.#judge(receiver, publisher, channel, last, list)
       }
     }
     return this.faults
@@ -154,16 +187,19 @@ export class History {
     const { since } = membership
     const readyAt = membership.readyAt!
     const view = this.#view(receiver, publisher, channel)
+    const vague = this.#vagueGaps.get(`${receiver} ${channel}`) ?? []
     list.forEach(({ at }, i) => {
       const n = i + 1
       if (at < readyAt || view.delivered.has(n)) return
       this.lost++
       if (view.claimed.has(n)) return
-      if (this.untold.get(publisher)?.has(receiver) && n > view.position) return
-      if (
-        at <= readyAt + TRANSIT_MS &&
-        !list.some((other, k) => k < i && other.at >= since && view.arrived.has(k + 1))
-      ) {
+      if (this.untold.get(ownerOf(publisher))?.has(receiver) && n > view.position) return
+      const begins = [{ since, at: readyAt }, ...vague.map((gapAt) => ({ since: gapAt, at: gapAt }))]
+      const isTooEarly = begins.some((begin) => {
+        if (at < begin.since || at > begin.at + TRANSIT_MS) return false
+        return !list.some((other, k) => k < i && other.at >= begin.since && view.arrived.has(k + 1))
+      })
+      if (isTooEarly) {
         this.tooEarly++
         return
       }

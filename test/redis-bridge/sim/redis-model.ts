@@ -1,7 +1,14 @@
 // Redis as a bridge meets it, and everything that can happen between the two. Connections keep their order and lose
 // nothing until they break; what was on its way then is lost, on either side.
 
-import type { Link, LinkEvents, OpenLink, Outgoing } from '../../../packages/redis-bridge/src/link.ts'
+import type {
+  Link,
+  LinkEvents,
+  PublishReply,
+  RoutedMessage,
+  Transport,
+} from '../../../packages/redis-bridge/src/bus/link.ts'
+import { plainRoutes } from '../../../packages/redis-bridge/src/redis/routes.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 
 /** One direction of a connection. */
@@ -61,21 +68,28 @@ class Connection {
 
 /** A link of a bridge to the model. */
 class ModelLink implements Link {
+  readonly node: string
   readonly command: Connection
   readonly subscriber: Connection
   readonly #redis: RedisModel
   readonly #events: LinkEvents
+  readonly #written: (route: string, bytes: Buffer) => void
   #over = false
+  #overflows = false
+  /** Called when it is over, if it was up. */
+  onOver: () => void = () => {}
 
-  constructor(redis: RedisModel, events: LinkEvents) {
+  constructor(redis: RedisModel, node: string, events: LinkEvents, written: (route: string, bytes: Buffer) => void) {
     this.#redis = redis
+    this.node = node
+    this.#written = written
     this.#events = events
     this.command = new Connection(redis.clock)
     this.subscriber = new Connection(redis.clock)
     let missing = 2
     for (const connection of [this.command, this.subscriber]) {
       connection.toRedis.send(() => {
-        if (redis.down) return this.cut()
+        if (redis.down || redis.clock.now() < (redis.bannedUntil.get(node) ?? 0)) return this.cut()
         connection.toClient.send(() => {
           if (--missing === 0) this.#events.up()
         })
@@ -84,34 +98,42 @@ class ModelLink implements Link {
     if (redis.frozenUntil > 0) this.stall(redis.frozenUntil)
   }
 
-  publish(commands: readonly Outgoing[], done: (error?: Error) => void): void {
-    commands.forEach(({ redisChannel, bytes }, i) => {
+  publish(messages: readonly RoutedMessage[], replied: (index: number, reply: PublishReply) => void): void {
+    messages.forEach(({ route, bytes }, i) => {
       // As the bridge may write the age anew, what is on its way must be a copy.
       const sent = Buffer.from(bytes)
+      this.#written(route, sent)
       this.command.toRedis.send(() => {
-        this.#redis.publish(redisChannel, sent)
-        if (i === commands.length - 1) this.command.toClient.send(() => done())
+        const reply = this.#redis.handle(route, sent, this)
+        if (reply === undefined) return
+        this.command.toClient.send(() => replied(i, reply))
+        // As Redis does with a size it does not take: what is behind it is not read any more.
+        if ('refused' in reply && reply.divisible) {
+          this.command.toRedis.break()
+          this.command.toClient.send(() => this.cut())
+        }
       })
     })
   }
 
-  subscribe(redisChannels: readonly string[], done: (error?: Error) => void): void {
+  subscribe(routes: readonly string[], done: (error?: Error) => void): void {
     const { subscriber } = this
     subscriber.toRedis.send(() => {
-      for (const redisChannel of redisChannels) this.#redis.subscribe(redisChannel, this)
+      for (const route of routes) this.#redis.subscribe(route, this)
       subscriber.toClient.send(() => done())
     })
   }
 
-  unsubscribe(redisChannels: readonly string[], done: (error?: Error) => void): void {
+  unsubscribe(routes: readonly string[], done: (error?: Error) => void): void {
     const { subscriber } = this
     subscriber.toRedis.send(() => {
-      for (const redisChannel of redisChannels) this.#redis.unsubscribe(redisChannel, this)
+      for (const route of routes) this.#redis.unsubscribe(route, this)
       subscriber.toClient.send(() => done())
     })
   }
 
   receive(redisChannel: string, bytes: Buffer): void {
+    if (this.#overflows) return
     this.subscriber.toClient.send(() => {
       if (!this.#over) this.#events.message(redisChannel, bytes)
     })
@@ -119,6 +141,8 @@ class ModelLink implements Link {
 
   close(): void {
     this.#over = true
+    this.onOver()
+    this.onOver = () => {}
     this.command.toClient.break()
     this.subscriber.toClient.break()
     // What the kernel had taken may still arrive, in part.
@@ -139,6 +163,13 @@ class ModelLink implements Link {
       this.#over = true
       this.#events.down(new Error('cut'))
     })
+  }
+
+  /** Too much waits for the subscriber: Redis gives it nothing more, and ends the connection a little later. From one
+   * that lives it never leaves anything out. */
+  overflow(ms: number): void {
+    this.#overflows = true
+    this.#redis.clock.after(ms, () => this.cut())
   }
 
   stall(until: number): void {
@@ -174,29 +205,72 @@ export class RedisModel {
   readonly clock: VirtualClock
   readonly #subscribers = new Map<string, Set<ModelLink>>()
   readonly links = new Map<string, ModelLink>()
+  /** Who may not connect, and who may not publish, until when. */
+  readonly bannedUntil = new Map<string, number>()
+  readonly mutedUntil = new Map<string, number>()
+  /** How often a node's link came up or was over. */
+  readonly turns = new Map<string, number>()
   down = false
   frozenUntil = 0
-  /** The part of deliveries that get lost for no reason. */
-  dropRate = 0
-  bytesTo = new Map<string, number>()
+  /** What it does not take: the answer to that, or the end of the connection. */
+  refuses: ((route: string, bytes: Buffer) => PublishReply | 'close' | undefined) | undefined
 
   constructor(clock: VirtualClock) {
     this.clock = clock
   }
 
-  /** How a node opens its links. */
-  opener(node: string): OpenLink {
-    return (events) => {
-      const link = new ModelLink(this, events)
-      this.links.set(node, link)
-      return link
+  /** How a node opens its links. @param heard hears every message after the node has.
+   * @param written hears of every message when it is written. */
+  transport(
+    node: string,
+    heard: (route: string, bytes: Buffer) => void = () => {},
+    written: (route: string, bytes: Buffer) => void = () => {},
+  ): Transport {
+    return {
+      routes: plainRoutes('p'),
+      locate(_partition, found) {
+        found('')
+        return () => {}
+      },
+      open: (_place, events) => {
+        const message = (route: string, bytes: Buffer): void => {
+          events.message(route, bytes)
+          heard(route, bytes)
+        }
+        const turn = (): void => void this.turns.set(node, (this.turns.get(node) ?? 0) + 1)
+        const up = (): void => {
+          turn()
+          link.onOver = turn
+          events.up()
+        }
+        const link = new ModelLink(this, node, { ...events, up, message }, written)
+        this.links.set(node, link)
+        return link
+      },
     }
   }
 
-  publish(redisChannel: string, bytes: Buffer): void {
-    for (const link of this.#subscribers.get(redisChannel) ?? []) {
-      if (this.dropRate === 0 || this.clock.random() >= this.dropRate) link.receive(redisChannel, bytes)
+  /** A PUBLISH arrived: what Redis answers, or undefined when it ends the connection instead. */
+  handle(route: string, bytes: Buffer, from: ModelLink): PublishReply | undefined {
+    if (this.clock.now() < (this.mutedUntil.get(from.node) ?? 0)) {
+      return { refused: new Error('NOPERM'), divisible: false }
     }
+    const fate = this.refuses?.(route, bytes)
+    if (fate === 'close') {
+      from.cut()
+      return undefined
+    }
+    if (fate !== undefined) return fate
+    return { receivers: this.publish(route, bytes) }
+  }
+
+  /** Gives it to the subscribers; how many these are. */
+  publish(route: string, bytes: Buffer): number {
+    const links = this.#subscribers.get(route)
+    for (const link of links ?? []) {
+      link.receive(route, bytes)
+    }
+    return links?.size ?? 0
   }
 
   subscribe(redisChannel: string, link: ModelLink): void {

@@ -1,6 +1,6 @@
 // Time that passes only when it is told to, and chance that a seed decides.
 
-import type { Clock } from '../../../packages/redis-bridge/src/clock.ts'
+import type { Clock } from '../../../packages/redis-bridge/src/bus/clock.ts'
 
 /** More than this in one stretch is a loop without end. */
 const MAX_EVENTS = 1_000_000
@@ -46,10 +46,15 @@ export class VirtualClock implements Clock {
     for (let events = 0; this.#heap.length > 0 && this.#heap[0]!.at <= end; events++) {
       if (events > MAX_EVENTS) throw new Error(`more than ${MAX_EVENTS} events in ${ms} ms`)
       const event = this.#pop()
-      this.#now = event.at
+      this.#now = Math.max(this.#now, event.at)
       event.run?.()
     }
     this.#now = end
+  }
+
+  /** The process stands still: time passes, and nothing runs. */
+  stall(ms: number): void {
+    this.#now += ms
   }
 
   #push(event: Event): void {

@@ -1,18 +1,23 @@
 // One schedule: three nodes, a Redis and a seed that decides who says what, who comes and goes, and what breaks.
 
 import { txt } from '@roomcast/core'
-import { decode, Kind } from '../../../packages/redis-bridge/src/envelope.ts'
-import type { OpenLink } from '../../../packages/redis-bridge/src/link.ts'
-import { plainNames } from '../../../packages/redis-bridge/src/names.ts'
-import { Node } from '../../../packages/redis-bridge/src/node.ts'
+import { BusNode } from '../../../packages/redis-bridge/src/bus/bus-node.ts'
+import { decode, Kind } from '../../../packages/redis-bridge/src/bus/envelope.ts'
+import type { PublishReply } from '../../../packages/redis-bridge/src/bus/link.ts'
+import { plainRoutes } from '../../../packages/redis-bridge/src/redis/routes.ts'
 import { messageOf } from '../../support/fake-socket.ts'
-import { History } from './history.ts'
+import { History, ownerOf } from './history.ts'
 import { RedisModel } from './redis-model.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
 const CHANNELS = ['a', 'b', 'c', 'd']
 const NODES = 3
 const MAX_QUEUED = 40
+/** Invented names push all counters out, once at a time. */
+const MAX_COUNTERS = 12
+const INVENTED = 9
+const INVENTIONS_MS = 75_000
+const MAX_QUEUED_BYTES = MAX_QUEUED * 500
 
 /** Nothing may be left to find out after so long. */
 const SETTLE_MS = 150_000
@@ -24,8 +29,32 @@ export interface Outcome {
   faults: string[]
   lost: number
   tooEarly: number
+  tooLate: number
   gaps: number
   deliveries: number
+}
+
+/** A node, and who it is to the others. */
+interface WorldNode {
+  /** Its first id. */
+  id: string
+  /** The one it has now. */
+  current: string
+  node: BusNode
+  joined: Set<string>
+  inventedAt: number
+}
+
+/** What Redis does with some messages, whatever else is in the same envelope. */
+const POISONS = ['no permission', 'too large', 'too large to be answered'] as const
+
+function refusal(bytes: Buffer): PublishReply | 'close' | undefined {
+  if (bytes.length < 100) return undefined
+  const text = bytes.toString('latin1')
+  if (text.includes(POISONS[2])) return 'close'
+  if (text.includes(POISONS[1])) return { refused: new Error('ERR invalid bulk length'), divisible: true }
+  if (text.includes(POISONS[0])) return { refused: new Error('NOPERM'), divisible: false }
+  return undefined
 }
 
 class World {
@@ -33,14 +62,18 @@ class World {
   readonly redis: RedisModel
   readonly history: History
   readonly lingerMs: number
-  readonly names = plainNames('p')
-  readonly nodes: { id: string; node: Node; joined: Set<string> }[] = []
+  readonly routes = plainRoutes('p')
+  readonly nodes: WorldNode[] = []
+  readonly #BusNode: typeof BusNode
   #made = 0
+  #said = 0
 
-  constructor(seed: number) {
+  constructor(seed: number, code: typeof BusNode) {
+    this.#BusNode = code
     this.clock = new VirtualClock(seed)
     this.redis = new RedisModel(this.clock)
     this.lingerMs = [0, 500, 5000][this.pick(3)]!
+    this.redis.refuses = (_route, bytes) => refusal(bytes)
     this.history = new History(() => this.clock.now(), this.lingerMs)
     for (let i = 0; i < NODES; i++) this.#make(i)
   }
@@ -50,42 +83,61 @@ class World {
   }
 
   #make(i: number): void {
-    const bytes = Buffer.alloc(8)
-    bytes.writeUInt32BE(++this.#made, 4)
-    const id = bytes.toString('hex')
-    const { clock, names, lingerMs, history } = this
-    const options = { clock, names, lingerMs, id: bytes, openLink: this.#watched(id), onLost: () => {} }
-    const node = new Node({ ...options, maxQueuedMessages: MAX_QUEUED, maxPositions: 1000 })
-    this.nodes[i] = { id, node, joined: new Set() }
+    // Ids of one node begin alike.
+    const ofNode = Buffer.alloc(8)
+    ofNode.writeUInt32BE(++this.#made, 0)
+    const made = { current: '' }
+    let ids = 0
+    const newId = (): Uint8Array => {
+      const bytes = Buffer.from(ofNode)
+      bytes.writeUInt32BE(++ids, 4)
+      made.current = bytes.toString('hex')
+      return bytes
+    }
+    const owner = ofNode.toString('hex', 0, 4)
+    const { clock, lingerMs, history, redis } = this
+    const node = new this.#BusNode({
+      clock,
+      lingerMs,
+      newId,
+      transport: redis.transport(
+        owner,
+        (route, envelope) => this.#heard(id, route, envelope),
+        (route, envelope) => this.#written(route, envelope),
+      ),
+      onLost: () => {},
+      maxQueuedBytes: MAX_QUEUED_BYTES,
+      maxPositions: 1000,
+      maxCounters: MAX_COUNTERS,
+    })
+    const id = made.current
+    this.nodes[i] = Object.assign(made, { id, node, joined: new Set<string>(), inventedAt: clock.now() })
     node.start({
-      deliver: (channel, frame) => history.delivered(id, channel, String(messageOf(frame))),
+      deliver: (channel, frame) => history.delivered(id, channel, String(messageOf(frame)).split('|')[0]!),
       gap: (channel, info) => history.gap(id, channel, info),
     })
   }
 
-  /** Links that tell the history what arrived. */
-  #watched(id: string): OpenLink {
-    const open = this.redis.opener(id)
-    return (events) =>
-      open({
-        ...events,
-        message: (redisChannel, bytes) => {
-          events.message(redisChannel, bytes)
-          const envelope = decode(bytes)
-          if (envelope === undefined || envelope.node === id) return
-          const { kind, node, number, frames } = envelope
-          if (kind === Kind.PROBE || kind === Kind.ASK) return
-          const before = kind === Kind.TAIL_MARK ? number : number - 1
-          this.history.arrived(id, node, this.names.parse(redisChannel).channel, before, before + frames.length)
-        },
-      })
+  /** The history is told what arrived. */
+  #heard(id: string, route: string, bytes: Buffer): void {
+    const envelope = decode(bytes)
+    if (envelope === undefined || ownerOf(envelope.node) === ownerOf(id)) return
+    const { kind, node, number, age, frames } = envelope
+    if (kind === Kind.PROBE || kind === Kind.ASK) return
+    const before = kind === Kind.TAIL_MARK ? number : number - 1
+    this.history.arrived(id, node, this.routes.parse(route).channel, before, before + frames.length, age)
+  }
+
+  #written(route: string, bytes: Buffer): void {
+    const { kind, node, number } = decode(bytes)!
+    if (kind === Kind.MESSAGES) this.history.written(node, this.routes.parse(route).channel, number)
   }
 
   join(i: number, channel: string): void {
     const { id, node, joined } = this.nodes[i]!
     if (joined.has(channel)) return
     joined.add(channel)
-    const membership = this.history.joined(id, channel)
+    const membership = this.history.joined(id, channel, this.redis.turns.get(ownerOf(id)))
     node.join(channel)
     void node.ready(channel).then(() => this.history.ready(membership))
   }
@@ -93,33 +145,45 @@ class World {
   leave(i: number, channel: string): void {
     const { id, node, joined } = this.nodes[i]!
     if (!joined.delete(channel)) return
-    this.history.left(id, channel)
+    this.history.left(id, channel, this.redis.turns.get(ownerOf(id)))
     node.leave(channel)
   }
 
-  say(i: number, channel: string, times: number): void {
-    const { id, node } = this.nodes[i]!
+  say(i: number, channel: string, times: number, poison = ''): void {
+    const one = this.nodes[i]!
     for (let k = 0; k < times; k++) {
-      const number = this.history.publish(id, channel)
-      node.publish(channel, txt(`${id}|${channel}|${number}`))
+      const key = String(++this.#said)
+      const text = k === times - 1 && poison ? `${key}|${poison.padEnd(100, '.')}` : key
+      one.node.publish(channel, txt(text))
+      // Only now it is known under which id.
+      this.history.publish(one.current, channel, key)
     }
+  }
+
+  /** Somebody publishes to channels that nobody is in. */
+  invent(i: number): void {
+    const one = this.nodes[i]!
+    // Twice within one outage is more than is kept.
+    if (one.node.status !== 'ready' || this.clock.now() - one.inventedAt < INVENTIONS_MS) return
+    one.inventedAt = this.clock.now()
+    for (let k = 0; k < INVENTED; k++) one.node.publish(`invented ${++this.#said}`, txt(''))
   }
 
   /** A node dies, or ends well, and another takes its place. */
   replace(i: number, well: boolean): void {
     const { id, node, joined } = this.nodes[i]!
-    for (const channel of joined) this.history.left(id, channel)
+    for (const channel of joined) this.history.left(id, channel, this.redis.turns.get(ownerOf(id)))
     this.history.gone.add(id)
     const hearing = this.#hearing()
     const untold = new Set(this.nodes.map((other) => other.id).filter((other) => !well || !hearing.has(other)))
-    this.history.untold.set(id, untold)
+    this.history.untold.set(ownerOf(id), untold)
     if (!hearing.has(id)) for (const other of this.nodes) untold.add(other.id)
     // What breaks while the last marks are on their way takes them with it.
     this.clock.after(2500, () => {
       const still = this.#hearing()
       for (const [other, link] of hearing) if (still.get(other) !== link) untold.add(other)
     })
-    if (!well) this.redis.links.get(id)!.cut()
+    if (!well) this.redis.links.get(ownerOf(id))!.cut()
     void node.close()
     this.#make(i)
     for (const channel of joined) this.join(i, channel)
@@ -127,15 +191,18 @@ class World {
 
   /** The nodes to which everything gets through at the moment, with their links. */
   #hearing(): Map<string, unknown> {
-    const { down, dropRate, frozenUntil, links } = this.redis
-    if (down || dropRate > 0 || frozenUntil > this.clock.now()) return new Map()
-    const hearing = this.nodes.filter(({ id, node }) => node.status === 'ready' && links.get(id)!.flows)
-    return new Map(hearing.map(({ id }) => [id, links.get(id)]))
+    const { down, frozenUntil, links } = this.redis
+    if (down || frozenUntil > this.clock.now()) return new Map()
+    const mayPublish = (id: string): boolean => this.clock.now() >= (this.redis.mutedUntil.get(ownerOf(id)) ?? 0)
+    const hearing = this.nodes.filter(
+      ({ id, node }) => node.status === 'ready' && mayPublish(id) && links.get(ownerOf(id))!.flows,
+    )
+    return new Map(hearing.map(({ id }) => [id, links.get(ownerOf(id))]))
   }
 
   breakSomething(): void {
-    const link = this.redis.links.get(this.nodes[this.pick(NODES)]!.id)!
-    switch (this.pick(9)) {
+    const link = this.redis.links.get(ownerOf(this.nodes[this.pick(NODES)]!.id))!
+    switch (this.pick(12)) {
       case 0:
       case 1:
         return link.cut()
@@ -155,14 +222,32 @@ class World {
       case 6:
         return this.redis.freeze(10 + this.clock.random() * 1500)
       case 7:
-        this.redis.dropRate = 0.3
-        this.clock.after(this.clock.random() * 1000, () => {
-          this.redis.dropRate = 0
-        })
-        return
+        return link.overflow(this.clock.random() * 1000)
+      case 9:
+        return this.mute()
+      case 10:
+        // One node alone is away, often for longer than marks reach back.
+        this.redis.bannedUntil.set(link.node, this.clock.now() + this.clock.random() * 100_000)
+        return link.cut()
+      case 11:
+        return this.cutTwice(link.node)
       case 8:
         return this.replace(this.pick(NODES), this.clock.random() < 0.5)
     }
+  }
+
+  /** A node may not publish for a while, maybe from its start. */
+  mute(): void {
+    const i = this.pick(NODES)
+    if (this.clock.random() < 0.5) this.replace(i, true)
+    const owner = ownerOf(this.nodes[i]!.id)
+    this.redis.mutedUntil.set(owner, this.clock.now() + this.clock.random() * 100_000)
+  }
+
+  /** Hardly back, a node is lost again. */
+  cutTwice(owner: string): void {
+    this.redis.links.get(owner)!.cut()
+    this.clock.after(500 + this.clock.random() * 6000, () => this.redis.links.get(owner)!.blackHole('subscriber'))
   }
 
   act(): void {
@@ -171,16 +256,18 @@ class World {
     const chance = this.clock.random()
     if (chance < 0.55) this.say(i, channel, 1)
     else if (chance < 0.7) this.say(i, channel, 1 + this.pick(8))
-    else if (chance < 0.72) this.say(i, channel, MAX_QUEUED + 5)
+    else if (chance < 0.715) this.say(i, channel, MAX_QUEUED + 5)
+    else if (chance < 0.72) this.say(i, channel, 1 + this.pick(4), POISONS[this.pick(POISONS.length)])
     else if (chance < 0.82) this.join(i, channel)
     else if (chance < 0.9) this.leave(i, channel)
     else if (chance < 0.93) this.breakSomething()
+    else if (chance < 0.96) this.invent(i)
     this.checkStatus()
   }
 
   checkStatus(): void {
     for (const { id, node } of this.nodes) {
-      const { deafSince } = this.redis.links.get(id)!
+      const { deafSince } = this.redis.links.get(ownerOf(id))!
       if (node.status === 'ready' && deafSince !== undefined && this.clock.now() - deafSince > MAX_DEAF_MS) {
         this.history.faults.push(`deaf and ready: ${id} since ${deafSince}, at ${this.clock.now()}`)
       }
@@ -191,9 +278,10 @@ class World {
   checkSubscriptions(): void {
     for (const { id, node, joined } of this.nodes) {
       if (node.status !== 'ready') this.history.faults.push(`${id} is ${node.status} at the end`)
-      const expected = [...joined, ''].map(this.names.of).sort()
-      const actual = this.redis.subscriptions(id).sort()
-      if (String(expected) !== String(actual)) {
+      const expected = [...joined.values()].map((name) => this.routes.of(name, 0))
+      expected.push(this.routes.shared(0), this.routes.direct(0, id))
+      const actual = this.redis.subscriptions(ownerOf(id)).sort()
+      if (String(expected.sort()) !== String(actual)) {
         this.history.faults.push(`subscriptions of ${id}: ${actual}; members in ${expected}`)
       }
     }
@@ -209,9 +297,9 @@ function pause(world: World): number {
   return world.clock.random() * 30_000
 }
 
-/** Runs a schedule. */
-export async function runSchedule(seed: number, actions = 300): Promise<Outcome> {
-  const world = new World(seed)
+/** Runs a schedule. @param code the node, where another than the one that is right is to be tried. */
+export async function runSchedule(seed: number, code: typeof BusNode = BusNode, actions = 300): Promise<Outcome> {
+  const world = new World(seed, code)
   for (let i = 0; i < actions; i++) {
     world.act()
     world.clock.advance(pause(world))
@@ -219,12 +307,13 @@ export async function runSchedule(seed: number, actions = 300): Promise<Outcome>
     await Promise.resolve()
   }
   world.redis.up()
-  world.redis.dropRate = 0
+  world.redis.bannedUntil.clear()
+  world.redis.mutedUntil.clear()
   world.clock.advance(SETTLE_MS)
   await Promise.resolve()
   world.checkSubscriptions()
   const faults = world.history.judge()
-  const { lost, tooEarly, gaps, deliveries } = world.history
+  const { lost, tooEarly, tooLate, gaps, deliveries } = world.history
   for (const { node } of world.nodes) void node.close()
-  return { faults, lost, tooEarly, gaps, deliveries }
+  return { faults, lost, tooEarly, tooLate, gaps, deliveries }
 }

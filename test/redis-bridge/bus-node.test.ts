@@ -3,10 +3,10 @@
 import type { BrokerSink } from '@roomcast/channels'
 import { txt } from '@roomcast/core'
 import { expect, test } from 'vitest'
-import { Kind } from '../../packages/redis-bridge/src/envelope.ts'
-import type { Link, LinkEvents } from '../../packages/redis-bridge/src/link.ts'
-import { clusterNames, type Names, plainNames } from '../../packages/redis-bridge/src/names.ts'
-import { Node } from '../../packages/redis-bridge/src/node.ts'
+import { BusNode } from '../../packages/redis-bridge/src/bus/bus-node.ts'
+import { Kind } from '../../packages/redis-bridge/src/bus/envelope.ts'
+import type { Link, LinkEvents, PublishReply, RoutedMessage, Routes } from '../../packages/redis-bridge/src/bus/link.ts'
+import { clusterRoutes, plainRoutes } from '../../packages/redis-bridge/src/redis/routes.ts'
 import { VirtualClock } from './sim/virtual-clock.ts'
 
 /** A link of a Redis that gives everything back, and may leave subscriptions unanswered. */
@@ -15,49 +15,57 @@ class Attempt implements Link {
   /** The kinds of all envelopes. */
   readonly published: number[] = []
   readonly #clock: VirtualClock
-  /** Redis channels whose subscription is not answered. */
-  readonly #silent: (redisChannel: string) => boolean
+  /** Routes whose subscription is not answered. */
+  readonly #silent: (route: string) => boolean
 
-  constructor(events: LinkEvents, clock: VirtualClock, silent: (redisChannel: string) => boolean) {
+  constructor(events: LinkEvents, clock: VirtualClock, silent: (route: string) => boolean) {
     this.events = events
     this.#clock = clock
     this.#silent = silent
   }
 
-  publish(commands: readonly { redisChannel: string; bytes: Uint8Array }[], done: (error?: Error) => void): void {
-    this.published.push(...commands.map(({ bytes }) => bytes[3]!))
+  publish(messages: readonly RoutedMessage[], replied: (index: number, reply: PublishReply) => void): void {
+    this.published.push(...messages.map(({ bytes }) => bytes[3]!))
     this.#clock.soon(() => {
-      for (const { redisChannel, bytes } of commands) this.events.message(redisChannel, Buffer.from(bytes))
-      done()
+      for (const [i, { route, bytes }] of messages.entries()) {
+        this.events.message(route, Buffer.from(bytes))
+        replied(i, { receivers: 1 })
+      }
     })
   }
 
-  subscribe(redisChannels: readonly string[], done: (error?: Error) => void): void {
-    if (!redisChannels.some(this.#silent)) this.#clock.soon(() => done())
+  subscribe(routes: readonly string[], done: (error?: Error) => void): void {
+    if (!routes.some(this.#silent)) this.#clock.soon(() => done())
   }
 
-  unsubscribe(_redisChannels: readonly string[], done: (error?: Error) => void): void {
+  unsubscribe(_routes: readonly string[], done: (error?: Error) => void): void {
     this.#clock.soon(() => done())
   }
 
   close(): void {}
 }
 
-function setUp(names: Names = plainNames('p')) {
+function setUp(routes: Routes = plainRoutes('p')) {
   const clock = new VirtualClock(1)
   const attempts: Attempt[] = []
   const gaps: string[] = []
-  const world = { silent: (_redisChannel: string): boolean => false }
-  const node = new Node({
+  const world = { silent: (_route: string): boolean => false }
+  const node = new BusNode({
     clock,
-    names,
-    id: new Uint8Array(8),
+    newId: () => new Uint8Array(8),
     lingerMs: 5000,
     onLost: () => {},
-    openLink(events) {
-      const attempt = new Attempt(events, clock, (redisChannel) => world.silent(redisChannel))
-      attempts.push(attempt)
-      return attempt
+    transport: {
+      routes,
+      locate(_partition, found) {
+        found('')
+        return () => {}
+      },
+      open(_place, events) {
+        const attempt = new Attempt(events, clock, (route) => world.silent(route))
+        attempts.push(attempt)
+        return attempt
+      },
     },
   })
   const sink: BrokerSink = { deliver: () => {}, gap: (channel) => gaps.push(channel) }
@@ -88,9 +96,9 @@ test('deaf for over a minute: the gap is told although the first attempt that co
 })
 
 test('a master of a cluster that never answers the first subscription is given up', () => {
-  const names = clusterNames('p')
-  const { clock, attempts, world, node } = setUp(names)
-  world.silent = (redisChannel) => redisChannel === names.own(33)
+  const routes = clusterRoutes('p')
+  const { clock, attempts, world, node } = setUp(routes)
+  world.silent = (route) => route === routes.shared(33)
   attempts[0]!.events.up()
   clock.advance(9_000)
   world.silent = () => false

@@ -50,6 +50,8 @@ export class Positions {
   readonly #cache: LRUCache<string, Position>
   /** When the youngest position that was ever forgotten was last seen. */
   #forgottenAt = Number.NEGATIVE_INFINITY
+  /** Positions that made room for others. */
+  forgotten = 0
 
   constructor(clock: Clock, maxPositions: number = MAX_POSITIONS) {
     this.#clock = clock
@@ -62,6 +64,7 @@ export class Positions {
       // lru-cache takes 0 for "no time was given".
       perf: { now: () => clock.now() + 1 },
       dispose: ({ interest, seenAt }, _key, reason) => {
+        if (reason === 'evict') this.forgotten++
         if (reason !== 'set' && !interest.ended) this.#forgottenAt = Math.max(this.#forgottenAt, seenAt)
       },
     })

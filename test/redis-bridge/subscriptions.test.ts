@@ -3,7 +3,8 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { backOff, Interests } from '../../packages/redis-bridge/src/interest.ts'
+import { backOff } from '../../packages/redis-bridge/src/bus/clock.ts'
+import { Subscriptions } from '../../packages/redis-bridge/src/bus/subscriptions.ts'
 import { VirtualClock } from './sim/virtual-clock.ts'
 
 const CHANNELS = ['a', 'b']
@@ -39,7 +40,7 @@ class Bench {
   readonly subscribed = new Set<string>()
   operations: Operation[] = []
   up = false
-  readonly interests = new Interests(
+  readonly subscriptions = new Subscriptions(
     this.clock,
     {
       subscribe: (channels, done) => this.#begin({ kind: 'subscribe', channels, done }),
@@ -70,14 +71,14 @@ class Bench {
   goUp(complete: () => void = () => {}): void {
     if (this.up) return
     this.up = true
-    this.interests.up(complete)
+    this.subscriptions.up(complete)
   }
 
   goDown(): void {
     this.up = false
     this.operations = []
     this.subscribed.clear()
-    this.interests.down()
+    this.subscriptions.down()
   }
 
   /** Until nothing moves any more. */
@@ -102,15 +103,15 @@ describe('reconciler', () => {
           else if (step.do === 'answer') bench.answer(step.refuse)
           else if (step.do === 'up') bench.goUp()
           else if (step.do === 'down') bench.goDown()
-          else if (step.do === 'leave' && wanted.delete(step.channel)) bench.interests.leave(step.channel)
+          else if (step.do === 'leave' && wanted.delete(step.channel)) bench.subscriptions.leave(step.channel)
           else if (step.do === 'join' && !wanted.has(step.channel)) {
             wanted.add(step.channel)
-            bench.interests.join(step.channel)
+            bench.subscriptions.join(step.channel)
           } else if (step.do === 'ready') {
-            promises.push(bench.interests.ready(step.channel))
+            promises.push(bench.subscriptions.ready(step.channel))
             // What is ready at once is subscribed to, and nothing is on its way to undo it.
             let ready = false
-            void bench.interests.ready(step.channel).then(() => {
+            void bench.subscriptions.ready(step.channel).then(() => {
               ready = true
             })
             await Promise.resolve()
@@ -123,7 +124,7 @@ describe('reconciler', () => {
         bench.goUp()
         bench.settle()
         expect([...bench.subscribed].sort()).toEqual([...wanted].sort())
-        expect(bench.interests.failing).toBe(0)
+        expect(bench.subscriptions.failing).toBe(0)
         await Promise.all(promises)
       }),
       { numRuns: 1000 },
@@ -133,17 +134,17 @@ describe('reconciler', () => {
   test('join, leave, join within lingerMs costs one SUBSCRIBE', () => {
     const bench = new Bench()
     bench.goUp()
-    bench.interests.join('a')
+    bench.subscriptions.join('a')
     bench.clock.advance(1)
     bench.answer(false)
     for (let i = 0; i < 10; i++) {
-      bench.interests.leave('a')
+      bench.subscriptions.leave('a')
       bench.clock.advance(LINGER_MS - 1)
-      bench.interests.join('a')
+      bench.subscriptions.join('a')
       bench.clock.advance(1)
     }
     expect(bench.operations).toEqual([])
-    bench.interests.leave('a')
+    bench.subscriptions.leave('a')
     bench.clock.advance(LINGER_MS + 1)
     expect(bench.operations.map(({ kind }) => kind)).toEqual(['unsubscribe'])
   })
@@ -151,14 +152,14 @@ describe('reconciler', () => {
   test('ready waits for an UNSUBSCRIBE in flight, and for the SUBSCRIBE after it', async () => {
     const bench = new Bench()
     bench.goUp()
-    bench.interests.join('a')
+    bench.subscriptions.join('a')
     bench.clock.advance(1)
     bench.answer(false)
-    bench.interests.leave('a')
+    bench.subscriptions.leave('a')
     bench.clock.advance(LINGER_MS + 1)
-    bench.interests.join('a')
+    bench.subscriptions.join('a')
     let ready = false
-    const promise = bench.interests.ready('a').then(() => {
+    const promise = bench.subscriptions.ready('a').then(() => {
       ready = true
     })
     for (const kind of ['unsubscribe', 'subscribe']) {
@@ -173,13 +174,13 @@ describe('reconciler', () => {
 
   test('many channels are subscribed to with few commands, and what complete waits for is what was there', () => {
     const bench = new Bench()
-    for (let i = 0; i < 1000; i++) bench.interests.join(String(i))
+    for (let i = 0; i < 1000; i++) bench.subscriptions.join(String(i))
     let complete = 0
     bench.goUp(() => complete++)
     expect(complete).toBe(0)
     bench.clock.advance(1)
     expect(bench.operations).toHaveLength(4)
-    bench.interests.join('later')
+    bench.subscriptions.join('later')
     while (bench.operations.length > 0) bench.answer(false)
     expect(complete).toBe(1)
     bench.settle()

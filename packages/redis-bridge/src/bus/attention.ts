@@ -1,0 +1,69 @@
+// Time as far as this process could attend to it. After its event loop stood still, what the others sent lies in the
+// socket unread: no silence of theirs may be judged by the seconds that were ours. So a stall of any length counts as one
+// tick, and for a second after it nothing is judged, so that what waits can be read.
+
+import type { Clock } from './clock.ts'
+
+const TICK_MS = 250
+
+/** A tick later than this was held up by us. */
+const LATE_MS = 2 * TICK_MS
+
+/** Ticks without a judgement after a late one. */
+const READING_TICKS = 4
+
+/** A process that is always late must judge at last: after so many ticks without. */
+const MAX_UNJUDGED_TICKS = 16
+
+/** A clock of attended time, and who judges by it. Ticks while somebody does. */
+export class Attention {
+  readonly #clock: Clock
+  readonly #judges = new Set<() => void>()
+  #attendedMs = 0
+  #tickedAt = 0
+  #reading = 0
+  #unjudged = 0
+  #cancel: (() => void) | undefined
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Attended milliseconds; counted while somebody judges. */
+  now(): number {
+    if (this.#cancel === undefined) return this.#attendedMs
+    return this.#attendedMs + Math.min(TICK_MS, this.#clock.now() - this.#tickedAt)
+  }
+
+  /** Calls `judge` each tick, when what was there to be read has been read. The function returned ends it. */
+  watch(judge: () => void): () => void {
+    this.#judges.add(judge)
+    if (this.#cancel === undefined) {
+      this.#tickedAt = this.#clock.now()
+      this.#cancel = this.#clock.after(TICK_MS, this.#tick)
+    }
+    return () => {
+      this.#judges.delete(judge)
+      if (this.#judges.size > 0) return
+      this.#attendedMs = this.now()
+      this.#cancel?.()
+      this.#cancel = undefined
+    }
+  }
+
+  readonly #tick = (): void => {
+    const now = this.#clock.now()
+    const elapsed = now - this.#tickedAt
+    this.#cancel = this.#clock.after(TICK_MS, this.#tick)
+    this.#tickedAt = now
+    const late = elapsed > LATE_MS
+    this.#attendedMs += late ? TICK_MS : elapsed
+    this.#reading = late ? READING_TICKS : Math.max(0, this.#reading - 1)
+    this.#unjudged++
+    if (this.#reading > 0 && this.#unjudged < MAX_UNJUDGED_TICKS) return
+    this.#unjudged = 0
+    this.#clock.soon(() => {
+      for (const judge of [...this.#judges]) if (this.#judges.has(judge)) judge()
+    })
+  }
+}

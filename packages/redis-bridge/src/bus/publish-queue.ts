@@ -1,0 +1,250 @@
+// What one partition has to publish: batches of messages and marks in the order they came, written as far as the line has
+// room, each settled by its own answer. What a lost line leaves unanswered is written again with the same numbers:
+// receivers drop what they have seen. Nothing is written again for ever: not what was refused, not what waited too long,
+// not what ended one connection after the other.
+
+import type { Batch } from './batch.ts'
+import type { Clock } from './clock.ts'
+import type { Counter } from './counters.ts'
+import type { Command, Line } from './line.ts'
+import type { PublishReply } from './link.ts'
+
+/** A receiver that was deaf for longer has told its members, and later its memory of what it has seen fades: nothing older
+ * is written. */
+export const MAX_WAIT_MS = 60_000
+
+/** So many connections may end with the same message unanswered. */
+const MAX_STRIKES = 3
+
+export interface PublishQueueOptions {
+  clock: Clock
+  /** Where the messages of a channel go. */
+  routeOf(counter: Counter): string
+  /** A mark, as it is to be written now. */
+  markOf(counter: Counter, now: number): Uint8Array
+  /** A batch came to its end: the bus has it, or it is lost. */
+  settled(batch: Batch, error?: Error): void
+  /** The bus has messages of a channel, up to a number. */
+  published(counter: Counter, number: number, receivers: number): void
+  /** The bus has a mark of a channel, with that number; undefined: it refused it. */
+  told(counter: Counter, number: number, receivers: number | undefined): void
+  /** Nothing waits and nothing is on its way. */
+  idle(): void
+}
+
+export class PublishQueue {
+  readonly #options: PublishQueueOptions
+  #line: Line | undefined
+  #waiting: (Batch | Counter)[] = []
+  /** How many of the first of `#waiting` are gone. */
+  #gone = 0
+  readonly #inFlight = new Set<Batch>()
+  /** Commands that are not answered. */
+  #unanswered = 0
+  #scheduled = false
+
+  constructor(options: PublishQueueOptions) {
+    this.#options = options
+  }
+
+  get isIdle(): boolean {
+    return this.#gone === this.#waiting.length && this.#unanswered === 0 && this.#inFlight.size === 0
+  }
+
+  push(batch: Batch): void {
+    batch.counter.waiting++
+    this.#waiting.push(batch)
+    this.schedule()
+  }
+
+  /** Queues a mark, unless one waits already or there is no line for it. */
+  mark(counter: Counter): void {
+    if (this.#line === undefined || counter.isMarkQueued) return
+    counter.isMarkQueued = true
+    this.#waiting.push(counter)
+    this.schedule()
+  }
+
+  up(line: Line): void {
+    this.#line = line
+    this.schedule()
+  }
+
+  /** The line is gone: what it has not answered comes first again. Marks were for that line. */
+  down(): void {
+    this.#line = undefined
+    this.#unanswered = 0
+    const again = [...this.#inFlight]
+    this.#inFlight.clear()
+    for (const { counter } of again) counter.waiting++
+    for (const item of this.#rest()) if (isMark(item)) item.isMarkQueued = false
+    const batches = this.#rest().filter((item): item is Batch => !isMark(item))
+    // Parts of a batch that was split come in its place.
+    this.#replace([...again, ...batches].sort((a, b) => a.order - b.order || a.first - b.first))
+    const head = this.#waiting[0]
+    if (head !== undefined && !isMark(head) && head.strikes >= MAX_STRIKES) {
+      this.#shift()
+      head.counter.waiting--
+      this.#refused(head, new Error('connection after connection ended with this message unanswered'), true)
+    }
+    this.#tellIdle()
+  }
+
+  /** Gives up what waited too long. */
+  expire(): void {
+    const before = this.#options.clock.now() - MAX_WAIT_MS
+    for (;;) {
+      const head = this.#waiting[this.#gone]
+      if (head === undefined || isMark(head) || head.since >= before) break
+      this.#giveUp(head)
+    }
+    this.#tellIdle()
+  }
+
+  /** Everything that is left is lost. */
+  close(error: Error): void {
+    this.#line = undefined
+    const left = [...this.#inFlight, ...this.#rest()]
+    this.#inFlight.clear()
+    this.#unanswered = 0
+    this.#replace([])
+    for (const item of left) if (!isMark(item)) this.#options.settled(item, error)
+  }
+
+  /** Writes when this turn ends. */
+  schedule(): void {
+    if (this.#scheduled || this.#line === undefined) return
+    this.#scheduled = true
+    this.#options.clock.soon(() => {
+      this.#scheduled = false
+      this.flush()
+    })
+  }
+
+  /** Writes as much as the line takes. */
+  flush(): void {
+    const line = this.#line
+    if (line === undefined) return
+    const now = this.#options.clock.now()
+    while (line.room) {
+      const commands: Command[] = []
+      // A part at a time, as only what is written counts against the room.
+      while (commands.length < 64) {
+        const command = this.#next(line, now)
+        if (command === undefined) break
+        commands.push(command)
+        if (command.bytes.length > 65_536) break
+      }
+      if (commands.length === 0) break
+      this.#unanswered += commands.length
+      line.publish(commands)
+    }
+    this.#tellIdle()
+  }
+
+  #next(line: Line, now: number): Command | undefined {
+    for (;;) {
+      const item = this.#waiting[this.#gone]
+      if (item === undefined) return undefined
+      if (isMark(item)) {
+        this.#shift()
+        item.isMarkQueued = false
+        // A message that waits behind it tells more, and a mark before it would tell of one that nobody could have.
+        if (item.waiting > 0) continue
+        const { last } = item
+        return this.#command(line, item, this.#options.markOf(item, now), (reply) => {
+          this.#options.told(item, last, 'receivers' in reply ? reply.receivers : undefined)
+        })
+      }
+      if (item.since < now - MAX_WAIT_MS) {
+        this.#giveUp(item)
+        continue
+      }
+      // What may have ended a connection is written alone: if it does so again, nothing else is lost with it.
+      if (this.#suspectInFlight || (item.strikes > 0 && this.#inFlight.size > 0)) return undefined
+      this.#shift()
+      const { counter } = item
+      counter.waiting--
+      if (counter.open === item) counter.open = undefined
+      counter.touchedAt = now
+      this.#inFlight.add(item)
+      const command = this.#command(line, counter, item.encode(now), (reply) => this.#settled(item, reply))
+      command.suspected = () => void item.strikes++
+      return command
+    }
+  }
+
+  #command(line: Line, counter: Counter, bytes: Uint8Array, done: (reply: PublishReply) => void): Command {
+    return {
+      route: this.#options.routeOf(counter),
+      bytes,
+      replied: (reply) => {
+        if (this.#line !== line) return
+        this.#unanswered--
+        done(reply)
+        this.#tellIdle()
+      },
+    }
+  }
+
+  get #suspectInFlight(): boolean {
+    for (const batch of this.#inFlight) return batch.strikes > 0
+    return false
+  }
+
+  #settled(batch: Batch, reply: PublishReply): void {
+    this.#inFlight.delete(batch)
+    if ('refused' in reply) {
+      this.#refused(batch, reply.refused, reply.divisible)
+    } else {
+      this.#options.settled(batch)
+      this.#options.published(batch.counter, batch.first + batch.count - 1, reply.receivers)
+    }
+    if (batch.strikes > 0) this.schedule()
+  }
+
+  /** What is too large as a whole may be so because of one of its messages. */
+  #refused(batch: Batch, error: Error, divisible: boolean): void {
+    if (!divisible || batch.count === 1) return this.#lose(batch, error)
+    const parts = batch.split()
+    batch.counter.waiting += parts.length
+    this.#replace([...parts, ...this.#rest()])
+    this.schedule()
+  }
+
+  #giveUp(head: Batch): void {
+    this.#shift()
+    head.counter.waiting--
+    this.#lose(head, new Error('the message waited too long'))
+  }
+
+  /** @param batch neither waits nor is on its way. */
+  #lose(batch: Batch, error: Error): void {
+    const { counter } = batch
+    if (counter.open === batch) counter.open = undefined
+    counter.touchedAt = this.#options.clock.now()
+    this.#options.settled(batch, error)
+  }
+
+  #shift(): void {
+    this.#gone++
+    if (this.#gone >= 1024 && this.#gone * 2 > this.#waiting.length) this.#replace(this.#rest())
+  }
+
+  #rest(): (Batch | Counter)[] {
+    return this.#waiting.slice(this.#gone)
+  }
+
+  #replace(items: (Batch | Counter)[]): void {
+    this.#waiting = items
+    this.#gone = 0
+  }
+
+  #tellIdle(): void {
+    if (this.isIdle) this.#options.idle()
+  }
+}
+
+function isMark(item: Batch | Counter): item is Counter {
+  return 'numbering' in item
+}
