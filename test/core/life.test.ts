@@ -46,21 +46,21 @@ function block(ms: number): void {
 
 describe.each(EVERYWHERE)('$name: a peer that reads slowly', (place: Place) => {
   test('and never says a word is no lost one', async () => {
-    const server = await place.serve({ ...UNBOUNDED, idleTimeoutMs: 100, pongTimeoutMs: 150 })
+    const server = await place.serve({ ...UNBOUNDED, idleTimeoutMs: 200, pongTimeoutMs: 500 })
     const { client, socket } = await server.connect()
     readSlowly(client, 4)
-    writeAll(socket, 16 * MIB)
+    writeAll(socket, 24 * MIB)
     // What the kernel has is out of our sight: a ping behind megabytes of it may come too late.
     await eventually(() => socket.bufferedBytes === 0, 'all of it to be taken')
     expect(socket.readyState).toBe('open')
-    await eventually(() => client.frameBytes >= 16 * MIB, 'all of it')
+    await eventually(() => client.frameBytes >= 24 * MIB, 'all of it')
   })
 
   test('gets all of it after our Close, also later than closeTimeoutMs', async () => {
-    const server = await place.serve({ ...UNBOUNDED, closeTimeoutMs: 1_000 })
+    const server = await place.serve({ ...UNBOUNDED, closeTimeoutMs: 1_500 })
     const { client, socket } = await server.connect()
-    readSlowly(client, 8)
-    writeAll(socket, 16 * MIB)
+    readSlowly(client, 6)
+    writeAll(socket, 24 * MIB)
     socket.close(4000, 'done')
     expect(await client.answerClose()).toEqual({ code: 4000, reason: 'done' })
     expect(await server.closed.at(0)).toMatchObject({ code: 4000, by: 'server', clean: true })

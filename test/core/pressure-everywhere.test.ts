@@ -62,6 +62,7 @@ describe.each(PLACES)('$name', (place) => {
     expect(socket.write(Buffer.alloc(99 * KIB))).toBe('backpressure')
     expect(socket.write(Buffer.alloc(4 * KIB))).toBe('dropped')
     expect(socket.write('x')).toBe('backpressure')
+    counting(client)
     client.socket.resume()
     await server.drained.at(0)
     expect(server.server.stats()).toMatchObject({ dropped: 1, sockets: 1 })
