@@ -13,7 +13,7 @@ import {
   type Server,
   type Socket,
   txt,
-  type WriteResult,
+  type WriteResult  route,
 } from '@roomcast/core'
 import { describe, expectTypeOf, test } from 'vitest'
 
@@ -90,16 +90,16 @@ describe('routes', () => {
   test('each has a state type of its own, with no cast; the server’s sockets have any of them', () => {
     const server = createServer({
       routes: {
-        '/chat': {
+        '/chat': route({
           handshake: () => ({ room: 'lobby' }),
           message: ({ state }) => expectTypeOf(state).toEqualTypeOf<{ room: string }>(),
           closed: ({ state }) => expectTypeOf(state).toEqualTypeOf<{ room: string }>(),
-        },
-        '/count': {
+        }),
+        '/count': route({
           init: () => 1,
           message: ({ state }) => expectTypeOf(state).toEqualTypeOf<number>(),
-        },
-        '/both': {
+        }),
+        '/both': route({
           init: () => 1,
           async handshake(request, first) {
             expectTypeOf(first).toEqualTypeOf<number>()
@@ -107,8 +107,8 @@ describe('routes', () => {
             return first > 0 ? accept({ first }) : reject(401)
           },
           message: ({ state }) => expectTypeOf(state).toEqualTypeOf<{ first: number }>(),
-        },
-        '/plain': { message: ({ state }) => expectTypeOf(state).toEqualTypeOf<undefined>() },
+        }),
+        '/plain': route({ message: ({ state }) => expectTypeOf(state).toEqualTypeOf<undefined>() }),
       },
     })
     for (const { state } of server.sockets) {

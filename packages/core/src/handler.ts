@@ -112,6 +112,12 @@ export interface Handler<I, S> {
   closed?(socket: Socket<S>, info: CloseInfo): unknown
 }
 
+/** One of `routes`: the same handler, with the type of its state found out, as TypeScript does not look that far into an
+ * object of handlers. */
+export function route<I = undefined, S = I>(handler: Handler<I, S>): Handler<unknown, S> {
+  return handler
+}
+
 /** A refused handshake: made by `reject`. */
 export class Rejection {
   declare readonly status: number

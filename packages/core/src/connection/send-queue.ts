@@ -17,11 +17,12 @@ const MAX_WAITING_PINGS = 16
 /** So many frames that wait behind refused bytes are joined to one. */
 const FRAMES_PER_PACK = 512
 
-/** TLS, and every stream that is no TCP socket, tells later what the kernel took, also when it took all at once. Until
- * then so many bytes more than `maxBufferedBytes` may wait: about what the kernel takes of a plain TCP socket's in a turn. */
-const UNTOLD_BYTES = 4_194_304
+/** About what the kernel takes of a TCP socket's in a turn, however its peer reads. TLS, and every stream that is no TCP
+ * socket, tells later what was taken, and the kernel takes less of a unix socket's: there so many bytes more than
+ * `maxBufferedBytes` may wait at first. */
+const KERNEL_BYTES = 4_194_304
 
-/** A stream that has not told after so many turns has refused: a healthy one tells before the next ends. */
+/** After so many turns without an answer a stream has refused: a healthy one tells before the next ends. */
 const TURNS_TO_TELL = 2
 
 const NONE: Buffer[] = []
@@ -42,6 +43,8 @@ export class SendQueue implements Queue, TurnTask {
   readonly #context: SendContext
   readonly #stream: TcpSocket
   readonly #plain: boolean
+  /** What the kernel refuses of it at once its peer has had no time to take. */
+  readonly #pipe: boolean
   readonly #owner: QueueOwner
   /** Accepted and not written to the stream: the list, then a piece of the slab. */
   list: Buffer[] = NONE
@@ -52,6 +55,8 @@ export class SendQueue implements Queue, TurnTask {
   dirty = false
   /** The kernel has refused bytes. */
   refused = false
+  /** It has refused them for so long that the peer is slow. */
+  #stalled = false
   /** When the kernel last took bytes that it had refused, in the heartbeat's time; 0: never. */
   takenAt = 0
   /** Bytes written to the stream and not taken by the kernel. */
@@ -77,6 +82,7 @@ export class SendQueue implements Queue, TurnTask {
     this.#context = context
     this.#stream = stream
     this.#plain = stream instanceof TcpSocket && !('encrypted' in stream)
+    this.#pipe = this.#plain && stream.remoteAddress === undefined
     this.#owner = owner
   }
 
@@ -86,7 +92,7 @@ export class SendQueue implements Queue, TurnTask {
 
   /** Does the kernel refuse bytes? A stream that has not told, and has a kernel's worth waiting, is taken to. */
   get backPressure(): boolean {
-    return this.refused || (this.#inFlight > 0 && this.listBytes > UNTOLD_BYTES)
+    return this.refused || (this.#inFlight > 0 && this.listBytes > KERNEL_BYTES)
   }
 
   /** Bytes accepted that the kernel has not taken. */
@@ -103,7 +109,7 @@ export class SendQueue implements Queue, TurnTask {
     }
     const { maxBufferedBytes } = this.#context.limits
     const waiting = this.listBytes - (this.#cut ? this.list[0]!.length : 0)
-    return this.refused ? waiting + frame.length <= maxBufferedBytes : waiting <= maxBufferedBytes + UNTOLD_BYTES
+    return this.#stalled ? waiting + frame.length <= maxBufferedBytes : waiting <= maxBufferedBytes + KERNEL_BYTES
   }
 
   /** Accepts a frame, whatever waits. */
@@ -214,9 +220,9 @@ export class SendQueue implements Queue, TurnTask {
 
   onTurnEnd(): void {
     this.#asking = false
-    if (this.#inFlight === 0 || this.refused) return
-    if (this.#context.turn.number - this.#writtenTurn >= TURNS_TO_TELL) this.refused = true
-    else this.#ask()
+    if (this.#inFlight === 0 || this.#stalled) return
+    if (this.#context.turn.number - this.#writtenTurn < TURNS_TO_TELL) return this.#ask()
+    this.refused = this.#stalled = true
   }
 
   #toStream(bytes: Buffer): void {
@@ -234,15 +240,16 @@ export class SendQueue implements Queue, TurnTask {
       this.#stream._write(bytes, AS_BYTES, this.#onTaken)
       this.#writing = false
       this.refused = this.#inFlight > 0
+      this.#stalled = this.refused && !this.#pipe
     } else {
       const write = ++this.#writes
       this.#stream.write(bytes, (error) => {
         if (write === this.#writes) this.#onTaken(error)
       })
       this.#inFlight = this.#stream.writableLength > 0 ? bytes.length : 0
-      this.#writtenTurn = this.#context.turn.number
-      if (this.#inFlight > 0) this.#ask()
     }
+    this.#writtenTurn = this.#context.turn.number
+    if (this.#inFlight > 0 && !this.#stalled) this.#ask()
     if (this.#inFlight > 0) this.#account()
     else if (this.#ending) this.#endWhenOut()
   }
@@ -260,7 +267,7 @@ export class SendQueue implements Queue, TurnTask {
     this.#inFlight = 0
     if (this.#writing) return
     if (this.refused) this.takenAt = this.#context.heartbeat.now
-    this.refused = false
+    this.refused = this.#stalled = false
     this.#account()
     this.#context.outbox.flushOne(this)
     if (this.#inFlight > 0) return

@@ -1,9 +1,13 @@
 // Edge: a port or a unix socket, with what `listen` leaves to its caller: a promise, an abort, a stale socket file.
 
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { link, lstat, rename, unlink } from 'node:fs/promises'
+import { lstat, open, unlink } from 'node:fs/promises'
 import { connect, type Server as TcpServer } from 'node:net'
+import { setTimeout } from './real-time.ts'
+
+/** How long the lock of a stale socket file is waited for, and after how long it is nobody's, in ms. */
+const LOCK_MS = 2000
+const LOCK_LOOK_MS = 10
 
 /** Where a server listens. A unix socket has a `path`, and port 0. */
 export interface Address {
@@ -24,8 +28,7 @@ export async function listenOn(server: TcpServer, place: Place, signal: AbortSig
   } catch (error) {
     const inUse = (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
     // A name that begins with NUL is no file: nothing of it outlives its server.
-    if (unix === undefined || !inUse || unix.startsWith('\0') || !(await removeStale(unix))) throw error
-    await attempt(server, place)
+    if (unix === undefined || !inUse || unix.startsWith('\0') || !(await replaceStale(server, unix))) throw error
   }
   if (signal?.aborted) {
     await new Promise((resolve) => server.close(resolve))
@@ -44,34 +47,32 @@ async function attempt(server: TcpServer, { port, host, unix }: Place): Promise<
   await listening
 }
 
-/** Removes a socket file whose server is gone; false: its server lives. Two servers that find the same one at the same
- * time must not remove each other's new one: the file is moved aside first, which only one of them can do, and put back
- * if it is not the file that was found stale. */
-async function removeStale(path: string): Promise<boolean> {
-  const found = await identity(path)
-  if (found === null) return true
-  if (!(await isStale(path))) return false
-  const aside = `${path}.${randomBytes(4).toString('hex')}`
-  try {
-    await rename(path, aside)
-  } catch {
-    // The other was quicker.
-    return true
+/** Listens in place of a server that is gone; false: it is not. Two servers that find the same stale file at the same time
+ * must not remove each other's new one: only who has the lock file beside it removes anything. */
+async function replaceStale(server: TcpServer, path: string): Promise<boolean> {
+  const lock = `${path}.lock`
+  for (const end = Date.now() + LOCK_MS; ; await pause(LOCK_LOOK_MS)) {
+    const mine = await open(lock, 'wx').catch(() => null)
+    if (mine === null && Date.now() < end) {
+      const { mtimeMs = Number.POSITIVE_INFINITY } = (await lstat(lock).catch(() => null)) ?? {}
+      // Whoever made it was ended before it took it away.
+      if (mtimeMs < Date.now() - LOCK_MS) await unlink(lock).catch(() => {})
+      continue
+    }
+    try {
+      if (mine === null || !(await isStale(path))) return false
+      await unlink(path).catch(() => {})
+      await attempt(server, { unix: path })
+      return true
+    } finally {
+      await mine?.close()
+      if (mine !== null) await unlink(lock).catch(() => {})
+    }
   }
-  const stale = (await identity(aside)) === found
-  if (!stale) await link(aside, path).catch(() => {})
-  await unlink(aside)
-  return stale
 }
 
-/** What tells a file from another that has its name later; moving it does not change that. null: there is none. */
-async function identity(path: string): Promise<string | null> {
-  try {
-    const { dev, ino, mtimeNs, birthtimeNs } = await lstat(path, { bigint: true })
-    return [dev, ino, mtimeNs, birthtimeNs].join()
-  } catch {
-    return null
-  }
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
 /** Is this a socket file whose server is gone? */

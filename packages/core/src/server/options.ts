@@ -48,18 +48,14 @@ export interface ServerOptions<I, S> extends CommonOptions<S> {
   routes?: undefined
 }
 
-/** Options of `createServer` with a handler for each path, each with a state type of its own; other paths get 404. */
-export interface RoutesOptions<R extends Routes> extends CommonOptions<StateOf<R>> {
-  routes: { readonly [P in keyof R]: Handler<R[P][0], R[P][1]> }
+/** Options of `createServer` with a handler for each path, each with a state type of its own; other paths get 404.
+ * `States` has the state of each path. */
+export interface RoutesOptions<States extends object> extends CommonOptions<States[keyof States]> {
+  /** By path, with its leading slash. Write each handler within `route(…)`, which finds out the type of its state. */
+  routes: { readonly [Path in keyof States]: Handler<unknown, States[Path]> }
   handler?: undefined
   pathname?: undefined
 }
-
-/** What the handler of each path calls its first state, and its state. */
-export type Routes = Record<string, readonly [first: unknown, state: unknown]>
-
-/** The state of a socket of any of the paths. */
-export type StateOf<R extends Routes> = R[keyof R][1]
 
 /** The options as the checks see them. */
 export type AnyOptions<S> = CommonOptions<S> & {

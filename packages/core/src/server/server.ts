@@ -21,15 +21,7 @@ import { channels } from './diagnostics.ts'
 import { type DrainOptions, type DrainResult, drainAll, drainPlan, MAX_TIMER_MS, timeOut } from './drain.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { type Address, listenOn } from './listen.ts'
-import {
-  type AnyOptions,
-  checkOptions,
-  type ErrorWhere,
-  type Routes,
-  type RoutesOptions,
-  type ServerOptions,
-  type StateOf,
-} from './options.ts'
+import { type AnyOptions, checkOptions, type ErrorWhere, type RoutesOptions, type ServerOptions } from './options.ts'
 import { OwnServer } from './own-server.ts'
 import { Pressure } from './pressure.ts'
 import { clearTimeout, setTimeout } from './real-time.ts'
@@ -65,7 +57,7 @@ export interface Server<S = unknown> {
 
 /** Makes a server; it accepts nobody before `listen` (attached: at once).
  * @throws TypeError for a missing, unknown or wrongly typed option, RangeError for a wrong value. */
-export function createServer<R extends Routes>(options: RoutesOptions<R>): Server<StateOf<R>>
+export function createServer<States extends object>(options: RoutesOptions<States>): Server<States[keyof States]>
 export function createServer<I = undefined, S = I>(options: ServerOptions<I, S>): Server<S>
 export function createServer<S>(options: AnyOptions<S>): Server<S> {
   checkOptions(options)
