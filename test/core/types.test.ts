@@ -86,6 +86,37 @@ describe('state', () => {
   })
 })
 
+describe('routes', () => {
+  test('each has a state type of its own, with no cast; the server’s sockets have any of them', () => {
+    const server = createServer({
+      routes: {
+        '/chat': {
+          handshake: () => ({ room: 'lobby' }),
+          message: ({ state }) => expectTypeOf(state).toEqualTypeOf<{ room: string }>(),
+          closed: ({ state }) => expectTypeOf(state).toEqualTypeOf<{ room: string }>(),
+        },
+        '/count': {
+          init: () => 1,
+          message: ({ state }) => expectTypeOf(state).toEqualTypeOf<number>(),
+        },
+        '/both': {
+          init: () => 1,
+          async handshake(request, first) {
+            expectTypeOf(first).toEqualTypeOf<number>()
+            expectTypeOf(request.extra).toEqualTypeOf<unknown>()
+            return first > 0 ? accept({ first }) : reject(401)
+          },
+          message: ({ state }) => expectTypeOf(state).toEqualTypeOf<{ first: number }>(),
+        },
+        '/plain': { message: ({ state }) => expectTypeOf(state).toEqualTypeOf<undefined>() },
+      },
+    })
+    for (const { state } of server.sockets) {
+      expectTypeOf(state).toEqualTypeOf<{ room: string } | number | { first: number } | undefined>()
+    }
+  })
+})
+
 test('how a socket ended', () => {
   expectTypeOf<CloseInfo['clean']>().toEqualTypeOf<boolean>()
   expectTypeOf<CloseInfo['cause']>().toEqualTypeOf<Error | undefined>()
