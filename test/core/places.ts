@@ -32,7 +32,7 @@ export const ATTACHED: readonly Place[] = [
 ]
 
 /** Routed by a framework, at once, after a look-up, or as a stream that is no TCP socket. */
-export const ROUTED: readonly Place[] = [
+const ROUTED: readonly Place[] = [
   { name: 'upgrade()', serve: async (options = {}) => routed(await host(), options, (go) => go()) },
   {
     name: 'late upgrade()',

@@ -13,7 +13,8 @@ import {
   type Server,
   type Socket,
   txt,
-  type WriteResult  route,
+  type WriteResult,
+  route,
 } from '@roomcast/core'
 import { describe, expectTypeOf, test } from 'vitest'
 

@@ -18,7 +18,8 @@ export interface CloseInfo {
   code: number
   reason: string
   by: 'peer' | 'server' | 'network'
-  /** Have both sides sent their Close, and has everything that was accepted left before ours? */
+  /** Were both Closes exchanged? Ours goes out behind what was accepted, so `false` also tells that not all of that may
+   * have left. */
   clean: boolean
   /** The system's error, where the TCP connection was lost to one. */
   cause?: Error

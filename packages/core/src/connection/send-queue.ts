@@ -92,7 +92,12 @@ export class SendQueue implements Queue, TurnTask {
 
   /** Does the kernel refuse bytes? A stream that has not told, and has a kernel's worth waiting, is taken to. */
   get backPressure(): boolean {
-    return this.refused || (this.#inFlight > 0 && this.listBytes > KERNEL_BYTES)
+    return this.refused || (this.#inFlight > 0 && this.#waitingBytes > KERNEL_BYTES)
+  }
+
+  /** Bytes behind the frame that is being sent. */
+  get #waitingBytes(): number {
+    return this.listBytes - (this.#cut ? this.list[0]!.length : 0)
   }
 
   /** Bytes accepted that the kernel has not taken. */
@@ -108,7 +113,7 @@ export class SendQueue implements Queue, TurnTask {
       if (this.#inFlight === 0) return true
     }
     const { maxBufferedBytes } = this.#context.limits
-    const waiting = this.listBytes - (this.#cut ? this.list[0]!.length : 0)
+    const waiting = this.#waitingBytes
     return this.#stalled ? waiting + frame.length <= maxBufferedBytes : waiting <= maxBufferedBytes + KERNEL_BYTES
   }
 

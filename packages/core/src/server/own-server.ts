@@ -17,6 +17,8 @@ import { readClient } from '../handshake/proxy.ts'
 import { refusalResponse } from '../handshake/response.ts'
 import { offersHttp, offersWebSocket, passOverOffers } from '../handshake/upgrade-offers.ts'
 import type { ServerContext } from './context.ts'
+import { LINGER_MS } from './heartbeat.ts'
+import { clearTimeout, setTimeout } from './real-time.ts'
 
 type OwnContext = Pick<ServerContext<unknown>, 'limits' | 'counters' | 'trusted' | 'report'>
 type OnUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
@@ -26,6 +28,8 @@ export class OwnServer {
   readonly #context: OwnContext
   /** TCP connections under TLS: nobody else knows those whose TLS handshake is not done. */
   readonly #raw = new Set<TcpSocket>()
+  /** Those whose request cannot be read, and who have been told. */
+  readonly #refused = new WeakSet<object>()
 
   constructor(tls: TlsOptions | undefined, context: OwnContext, onUpgrade: OnUpgrade) {
     this.#context = context
@@ -61,6 +65,7 @@ export class OwnServer {
     })
     this.http.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       hear(socket)
+      if (this.#refused.has(socket)) return
       // What cannot be read behind a request that was answered has its answer.
       if (isTaken(socket)) (socket as TcpSocket).destroySoon()
       else this.#onClientError(error, socket as TcpSocket)
@@ -101,6 +106,10 @@ export class OwnServer {
     const error = late ? 'request_timeout' : large ? 'headers_too_large' : 'bad_request'
     counters.rejected(status, error, readClient(trusted, socket, []).address)
     socket.end(refusalResponse({ status, error }, STATUS_CODES[status]))
-    socket.once('finish', () => socket.destroy())
+    // What the peer still sends is read past, so that it can read the answer before it meets a reset.
+    this.#refused.add(socket)
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref()
+    socket.once('close', () => clearTimeout(timer))
+    socket.resume()
   }
 }
