@@ -32,9 +32,13 @@ export interface Outcome {
   /** Cells that were played. */
   readonly cells: number
   readonly failures: readonly Failure[]
+  /** Rounds that were played again because the machine held the processes up. */
+  readonly heldUp: number
 }
 
 const END_WITHIN_MS = 12_000
+/** How often a round is played on a machine too busy to play it. */
+const ATTEMPTS = 3
 
 export async function runCampaign(plan: Plan): Promise<Outcome> {
   const { connections, from = 0, only, round = 400, failures: maxFailures = 10, onFailure } = plan
@@ -44,6 +48,7 @@ export async function runCampaign(plan: Plan): Promise<Outcome> {
   const failed = new Map<Cell | null, Failure>()
   const seen = new Set<Cell>()
   let played = 0
+  let heldUp = 0
   let site: Site | null = null
 
   const fail = ({ scenario, wrong }: Finding, number: number): void => {
@@ -61,7 +66,13 @@ export async function runCampaign(plan: Plan): Promise<Outcome> {
       .map((number): Scenario => ({ number, cell: cells[number % cells.length]! }))
       .filter(({ cell }) => !failed.has(cell))
     site ??= await Site.open(all, options)
-    const findings = await site.run(scenarios)
+    let findings = await site.run(scenarios)
+    for (let attempt = 1; findings.length > 0 && site.heldUp && attempt < ATTEMPTS; attempt++) {
+      site.kill()
+      heldUp++
+      site = await Site.open(all, options)
+      findings = await site.run(scenarios)
+    }
     played += scenarios.length
     for (const { cell } of scenarios) seen.add(cell)
     if (findings.length === 0) continue
@@ -76,7 +87,7 @@ export async function runCampaign(plan: Plan): Promise<Outcome> {
     if (failed.size === before && findings.every(({ scenario }) => scenario === null)) fail(unknown, begin)
   }
   for (const finding of (await site?.close()) ?? []) fail(finding, from)
-  return { connections: played, cells: seen.size, failures: [...failed.values()] }
+  return { connections: played, cells: seen.size, failures: [...failed.values()], heldUp }
 
   /** @returns what is wrong with one of them, of which it is not known with which. */
   async function tryAlone(scenarios: readonly Scenario[]): Promise<Finding | undefined> {
