@@ -37,11 +37,12 @@ export interface Outcome {
 }
 
 const END_WITHIN_MS = 12_000
+const ROUND = 400
 /** How often a round is played on a machine too busy to play it. */
 const ATTEMPTS = 3
 
 export async function runCampaign(plan: Plan): Promise<Outcome> {
-  const { connections, from = 0, only, round = 400, failures: maxFailures = 10, onFailure } = plan
+  const { connections, from = 0, only, round = ROUND, failures: maxFailures = 10, onFailure } = plan
   const options: SiteOptions = { ...plan, endWithinMs: plan.endWithinMs ?? END_WITHIN_MS }
   const cells = cellsOf(plan.seed, only)
   if (cells.length === 0) throw new RangeError(`no cell has ${only} in its name`)
@@ -84,7 +85,10 @@ export async function runCampaign(plan: Plan): Promise<Outcome> {
     const suspects = (unknown.suspects ?? scenarios).filter(({ cell }) => !failed.has(cell))
     const before = failed.size
     await narrow(suspects, unknown)
-    if (failed.size === before && findings.every(({ scenario }) => scenario === null)) fail(unknown, begin)
+    if (failed.size === before && findings.every(({ scenario }) => scenario === null)) {
+      const company = unknown.suspects?.map(({ cell }) => cell.name).join(', ')
+      fail({ ...unknown, wrong: company === undefined ? unknown.wrong : `${unknown.wrong}; ${company}` }, begin)
+    }
   }
   for (const finding of (await site?.close()) ?? []) fail(finding, from)
   return { connections: played, cells: seen.size, failures: [...failed.values()], heldUp }
@@ -114,10 +118,10 @@ export async function runCampaign(plan: Plan): Promise<Outcome> {
 }
 
 /** A failure in words, with the command that plays it again. */
-export function describeFailure({ cell, number, wrong }: Failure, seed: number): string {
+export function describeFailure({ cell, number, wrong }: Failure, seed: number, only = ''): string {
   const again =
     cell === null
-      ? `pnpm faults:core --seed ${seed} --from ${number} --connections 400`
+      ? `pnpm faults:core ${only === '' ? '' : `--only=${only} `}--seed ${seed} --from ${number} --connections ${ROUND}`
       : `pnpm faults:core --only ${cell.name} --seed ${seed} --from ${number} --connections 1`
   return `FAILED ${cell?.name ?? 'in company only'}: ${wrong}\n  again: ${again}`
 }

@@ -32,7 +32,7 @@ const { connections, cells, failures, heldUp } = await runCampaign({
   from: number('from', options.from),
   round: number('round', options.round),
   failures: number('failures', options.failures),
-  onFailure: (failure) => console.log(describeFailure(failure, seed)),
+  onFailure: (failure) => console.log(describeFailure(failure, seed, options.only)),
 })
 const seconds = ((performance.now() - began) / 1000).toFixed(1)
 console.log(
