@@ -5,7 +5,7 @@ import { FOREIGN, FOREIGN_STATUS, NOBODYS, type Place } from './place.ts'
 import { plainRequest } from './requests.ts'
 import { half, opened, type Step, text } from './step.ts'
 
-export const isOwn = ({ kind }: Place): boolean => kind === 'own'
+const isOwn = ({ kind }: Place): boolean => kind === 'own'
 const isForeign = ({ kind }: Place): boolean => kind === 'idle' || kind === 'late' || kind === 'paths'
 /** Node tells the user's server of every upgrade; where core alone listens, only WebSocket's are taken. */
 const hidesOffers = ({ kind }: Place): boolean => kind === 'own' || kind === 'attached' || kind === 'two'

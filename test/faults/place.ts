@@ -5,8 +5,8 @@ import type { DrainResult } from '@roomcast/core'
 
 /** How core comes to its upgrades. Where a foreign `upgrade` listener stands beside it, that one takes nothing (`idle`),
  * takes foreign paths after a lookup (`late`), or takes one foreign path at once and leaves the others (`paths`). */
-export const KINDS = ['own', 'attached', 'two', 'idle', 'late', 'paths', 'framework'] as const
-export const ENDPOINTS = ['tcp', 'unix', 'tls'] as const
+const KINDS = ['own', 'attached', 'two', 'idle', 'late', 'paths', 'framework'] as const
+const ENDPOINTS = ['tcp', 'unix', 'tls'] as const
 
 export interface Place {
   readonly kind: (typeof KINDS)[number]

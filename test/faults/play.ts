@@ -10,7 +10,7 @@ import { Requests } from './requests.ts'
 import type { Scenario } from './scenario.ts'
 
 /** When the last server to leave begins to: scenarios on it are ready before, and act then. */
-export interface Signal {
+interface Signal {
   /** Called when the step is reached. */
   ready(): void
   readonly begun: Promise<void>
