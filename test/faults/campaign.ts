@@ -32,18 +32,24 @@ export interface Outcome {
   /** Cells that were played. */
   readonly cells: number
   readonly failures: readonly Failure[]
+  /** Rounds that were played again because the machine held the processes up. */
+  readonly heldUp: number
 }
 
 const END_WITHIN_MS = 12_000
+const ROUND = 400
+/** How often a round is played on a machine too busy to play it. */
+const ATTEMPTS = 3
 
 export async function runCampaign(plan: Plan): Promise<Outcome> {
-  const { connections, from = 0, only, round = 400, failures: maxFailures = 10, onFailure } = plan
+  const { connections, from = 0, only, round = ROUND, failures: maxFailures = 10, onFailure } = plan
   const options: SiteOptions = { ...plan, endWithinMs: plan.endWithinMs ?? END_WITHIN_MS }
   const cells = cellsOf(plan.seed, only)
   if (cells.length === 0) throw new RangeError(`no cell has ${only} in its name`)
   const failed = new Map<Cell | null, Failure>()
   const seen = new Set<Cell>()
   let played = 0
+  let heldUp = 0
   let site: Site | null = null
 
   const fail = ({ scenario, wrong }: Finding, number: number): void => {
@@ -61,7 +67,13 @@ export async function runCampaign(plan: Plan): Promise<Outcome> {
       .map((number): Scenario => ({ number, cell: cells[number % cells.length]! }))
       .filter(({ cell }) => !failed.has(cell))
     site ??= await Site.open(all, options)
-    const findings = await site.run(scenarios)
+    let findings = await site.run(scenarios)
+    for (let attempt = 1; findings.length > 0 && site.heldUp && attempt < ATTEMPTS; attempt++) {
+      site.kill()
+      heldUp++
+      site = await Site.open(all, options)
+      findings = await site.run(scenarios)
+    }
     played += scenarios.length
     for (const { cell } of scenarios) seen.add(cell)
     if (findings.length === 0) continue
@@ -73,10 +85,13 @@ export async function runCampaign(plan: Plan): Promise<Outcome> {
     const suspects = (unknown.suspects ?? scenarios).filter(({ cell }) => !failed.has(cell))
     const before = failed.size
     await narrow(suspects, unknown)
-    if (failed.size === before && findings.every(({ scenario }) => scenario === null)) fail(unknown, begin)
+    if (failed.size === before && findings.every(({ scenario }) => scenario === null)) {
+      const company = unknown.suspects?.map(({ cell }) => cell.name).join(', ')
+      fail({ ...unknown, wrong: company === undefined ? unknown.wrong : `${unknown.wrong}; ${company}` }, begin)
+    }
   }
   for (const finding of (await site?.close()) ?? []) fail(finding, from)
-  return { connections: played, cells: seen.size, failures: [...failed.values()] }
+  return { connections: played, cells: seen.size, failures: [...failed.values()], heldUp }
 
   /** @returns what is wrong with one of them, of which it is not known with which. */
   async function tryAlone(scenarios: readonly Scenario[]): Promise<Finding | undefined> {
@@ -103,10 +118,10 @@ export async function runCampaign(plan: Plan): Promise<Outcome> {
 }
 
 /** A failure in words, with the command that plays it again. */
-export function describeFailure({ cell, number, wrong }: Failure, seed: number): string {
+export function describeFailure({ cell, number, wrong }: Failure, seed: number, only = ''): string {
   const again =
     cell === null
-      ? `pnpm faults:core --seed ${seed} --from ${number} --connections 400`
+      ? `pnpm faults:core ${only === '' ? '' : `--only=${only} `}--seed ${seed} --from ${number} --connections ${ROUND}`
       : `pnpm faults:core --only ${cell.name} --seed ${seed} --from ${number} --connections 1`
   return `FAILED ${cell?.name ?? 'in company only'}: ${wrong}\n  again: ${again}`
 }

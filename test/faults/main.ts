@@ -25,20 +25,21 @@ if (options.break !== undefined && broken === undefined) throw new RangeError(`-
 
 console.log(`seed ${seed}; again: pnpm faults:core --seed ${seed}`)
 const began = performance.now()
-const { connections, cells, failures } = await runCampaign({
+const { connections, cells, failures, heldUp } = await runCampaign({
   program: new URL('./server.js', import.meta.url),
   ...{ seed, broken, only: options.only },
   connections: number('connections', options.connections),
   from: number('from', options.from),
   round: number('round', options.round),
   failures: number('failures', options.failures),
-  onFailure: (failure) => console.log(describeFailure(failure, seed)),
+  onFailure: (failure) => console.log(describeFailure(failure, seed, options.only)),
 })
 const seconds = ((performance.now() - began) / 1000).toFixed(1)
 console.log(
   `${connections.toLocaleString('en')} connections, ${cells.toLocaleString('en')} of ${CELLS.length.toLocaleString('en')} ` +
     `cells, ${seconds} s; ${failures.length === 0 ? 'the server lives, nothing is left, nobody waits' : `${failures.length} failed`}`,
 )
+if (heldUp > 0) console.log(`${heldUp} rounds were played again: the machine held the processes up`)
 process.exitCode = failures.length > 0 ? 1 : 0
 
 function number(name: string, text: string): number {

@@ -5,8 +5,8 @@ import type { DrainResult } from '@roomcast/core'
 
 /** How core comes to its upgrades. Where a foreign `upgrade` listener stands beside it, that one takes nothing (`idle`),
  * takes foreign paths after a lookup (`late`), or takes one foreign path at once and leaves the others (`paths`). */
-export const KINDS = ['own', 'attached', 'two', 'idle', 'late', 'paths', 'framework'] as const
-export const ENDPOINTS = ['tcp', 'unix', 'tls'] as const
+const KINDS = ['own', 'attached', 'two', 'idle', 'late', 'paths', 'framework'] as const
+const ENDPOINTS = ['tcp', 'unix', 'tls'] as const
 
 export interface Place {
   readonly kind: (typeof KINDS)[number]
@@ -34,7 +34,7 @@ export const FOREIGN_STATUS = 299
 /** All time-outs of the servers are so short that silence ends within seconds, and so long that a peer which was held up
  * by a busy machine is not taken for a silent one. */
 export const TIMEOUTS = {
-  handshakeTimeoutMs: 1000,
+  handshakeTimeoutMs: 2000,
   idleTimeoutMs: 500,
   pongTimeoutMs: 1000,
   messageTimeoutMs: 1000,
@@ -83,6 +83,8 @@ export interface Sample {
   readonly closedWrongly: readonly number[]
   /** Scenarios that ever had an open socket. */
   readonly opened: readonly number[]
+  /** The longest that the process could not attend to its sockets, since the last one was forgotten, in ms. */
+  readonly heldUpMs: number
   /** TCP and unix connections, listeners, timers: what keeps the event loop alive, by kind. */
   readonly resources: Readonly<Record<string, number>>
 }

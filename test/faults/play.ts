@@ -3,14 +3,14 @@
 import { Buffer } from 'node:buffer'
 import { setImmediate as turn } from 'node:timers/promises'
 import { Random } from '../fuzz/random.ts'
+import { LATE } from './handshake-steps.ts'
 import { clientHello, type Layer, Peer } from './peer.ts'
 import { type Address, OURS, SECOND } from './place.ts'
 import { Requests } from './requests.ts'
 import type { Scenario } from './scenario.ts'
-import { LATE } from './steps.ts'
 
 /** When the last server to leave begins to: scenarios on it are ready before, and act then. */
-export interface Signal {
+interface Signal {
   /** Called when the step is reached. */
   ready(): void
   readonly begun: Promise<void>

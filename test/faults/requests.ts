@@ -18,7 +18,7 @@ export type Refused = 400 | 401 | 403 | 405 | 413 | 426 | 429 | 431 | 500 | 503
 /** The bystander's address: the place that it holds is its own. */
 const BYSTANDER = '11.0.0.1'
 
-export function addressOf(n: number): string {
+function addressOf(n: number): string {
   return n < 0 ? BYSTANDER : `10.${(n >>> 16) & 255}.${(n >>> 8) & 255}.${n & 255}`
 }
 

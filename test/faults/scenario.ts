@@ -3,8 +3,10 @@
 
 import { Random } from '../fuzz/random.ts'
 import { FAULTS, type Fault, fits } from './faults.ts'
+import { HANDSHAKE_STEPS, LATE } from './handshake-steps.ts'
 import { type Leaving, nameOf, PLACES, type Place } from './place.ts'
-import { LATE, STEPS, type Step } from './steps.ts'
+import { SOCKET_STEPS } from './socket-steps.ts'
+import type { Step } from './step.ts'
 
 export interface Cell {
   /** `place/step/fault`; the step has `drain+` or `close+` before it when the server leaves meanwhile. */
@@ -22,7 +24,7 @@ export interface Scenario {
 
 /** All that make sense. */
 export const CELLS: readonly Cell[] = PLACES.flatMap((place) =>
-  [...STEPS, LATE].flatMap((step) =>
+  [...HANDSHAKE_STEPS, ...SOCKET_STEPS, LATE].flatMap((step) =>
     FAULTS.flatMap((fault) =>
       ([null, 'drain', 'close'] as const)
         .filter((leaving) => makesSense({ place, step, fault, leaving }))

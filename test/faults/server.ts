@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Account, createHandler, Decisions, OnPurpose } from './handler.ts'
+import { HeldUp } from './held-up.ts'
 import { type OpenPlace, openPlace } from './open-place.ts'
 import type { Address, Break, Decide, Left, Question, Sample } from './place.ts'
 
@@ -14,6 +15,7 @@ const COUNTED = ['TCPSocketWrap', 'PipeWrap', 'TCPServerWrap', 'PipeServerWrap',
 const broken = process.argv[2] as Break | undefined
 const folder = mkdtempSync(join(tmpdir(), 'roomcast-faults-'))
 const decisions = new Decisions()
+const heldUp = new HeldUp()
 const places = new Map<number, OpenPlace & { account: Account }>()
 /** Of all places, also those that are shut, until they are forgotten. */
 let accounts: Account[] = []
@@ -47,6 +49,7 @@ async function answer(question: Question): Promise<Address | Left | Sample | nul
     for (const account of accounts) account.forget()
     accounts = [...places.values()].map(({ account }) => account)
     decisions.forget()
+    heldUp.forget()
     return null
   }
   return sample()
@@ -65,6 +68,7 @@ function sample(): Sample {
     open: lists.flatMap(({ open }) => open),
     closedWrongly: lists.flatMap(({ closedWrongly }) => closedWrongly),
     opened: lists.flatMap(({ opened }) => opened),
+    heldUpMs: heldUp.longestMs,
     resources,
   }
 }

@@ -3,6 +3,7 @@
 
 import { setTimeout as wait } from 'node:timers/promises'
 import { Bystander } from './bystander.ts'
+import { HeldUp } from './held-up.ts'
 import { Peer } from './peer.ts'
 import { type Address, type Break, nameOf, type Place, type Sample } from './place.ts'
 import { type Played, play } from './play.ts'
@@ -11,7 +12,11 @@ import type { Scenario } from './scenario.ts'
 import { ServerProcess } from './server-process.ts'
 
 /** Connections at a time. */
-const AT_ONCE = 150
+const AT_ONCE = 120
+/** Held up for so long, a process may have caused time-outs itself: half of the shortest that strikes a peer which waits. */
+const HELD_UP_MS = 400
+
+const ownHeldUp = new HeldUp()
 /** Between two looks at what is left. */
 const LOOK_MS = 50
 
@@ -46,6 +51,7 @@ export class Site {
   #emptyResources = ''
   #resources = ''
   #findings: Finding[] = []
+  #serverHeldUpMs = 0
 
   private constructor(options: SiteOptions) {
     this.#options = options
@@ -75,6 +81,7 @@ export class Site {
   /** Plays all of them, then looks at what is left. Empty: nothing is wrong. After a finding the site is of no use. */
   async run(scenarios: readonly Scenario[]): Promise<Finding[]> {
     this.#findings = []
+    ownHeldUp.forget()
     try {
       const played = await this.#playAll(scenarios)
       const left = await this.#settle()
@@ -111,6 +118,11 @@ export class Site {
     }
     this.kill()
     return this.#findings
+  }
+
+  /** Was one of the two processes held up in the last run, and is alive? What was found then may be its own fault. */
+  get heldUp(): boolean {
+    return this.#server.ended === null && Math.max(this.#serverHeldUpMs, ownHeldUp.longestMs) >= HELD_UP_MS
   }
 
   kill(): void {
@@ -209,6 +221,7 @@ export class Site {
     const end = performance.now() + this.#options.endWithinMs
     for (;;) {
       const sample = await this.#server.sample()
+      this.#serverHeldUpMs = sample.heldUpMs
       if (this.#isSettled(sample) || performance.now() > end) return sample
       await wait(LOOK_MS)
     }

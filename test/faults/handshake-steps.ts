@@ -1,81 +1,16 @@
-// How far a connection goes before its fault: each step walks there, and says what a peer that is silent from then on is
-// answered in the end.
+// The steps up to the 101 or a refusal.
 
-import { Buffer } from 'node:buffer'
 import { setTimeout as wait } from 'node:timers/promises'
-import { deflateRawSync } from 'node:zlib'
-import type { Random } from '../fuzz/random.ts'
-import { type ClientFrame, clientFrame, closeBody, Op } from '../support/client-frames.ts'
-import type { Peer } from './peer.ts'
 import { FOREIGN, FOREIGN_STATUS, NOBODYS, type Place } from './place.ts'
-import { plainRequest, type Requests } from './requests.ts'
+import { plainRequest } from './requests.ts'
+import { half, opened, type Step, text } from './step.ts'
 
-export interface Walk {
-  readonly peer: Peer
-  readonly place: Place
-  readonly random: Random
-  readonly requests: Requests
-  /** Sends the bytes, at once or in pieces. */
-  send(...bytes: (string | Buffer)[]): Promise<void>
-}
-
-export interface Step {
-  readonly name: string
-  walk(walk: Walk): Promise<void> | void
-  /** The statuses that a peer gets which goes no further; undefined: not told. */
-  readonly answers?: (place: Place) => readonly number[] | undefined
-  /** Where it makes sense. Default: everywhere. */
-  readonly where?: (place: Place) => boolean
-  /** Somebody is asked who has not decided: `always` the handshake, `framework` who routes the upgrade there. The decision
-   * falls after the fault; a peer that is gone by then must not be opened. */
-  readonly undecided?: 'always' | 'framework'
-  /** Also tried while the server drains or closes. */
-  readonly leaving?: true
-  /** The callback never returns: nothing but a peer that is gone can end that socket. */
-  readonly forEver?: true
-  /** Bytes on TCP before TLS is up. */
-  readonly belowTls?: true
-}
-
-export const isOwn = ({ kind }: Place): boolean => kind === 'own'
+const isOwn = ({ kind }: Place): boolean => kind === 'own'
 const isForeign = ({ kind }: Place): boolean => kind === 'idle' || kind === 'late' || kind === 'paths'
 /** Node tells the user's server of every upgrade; where core alone listens, only WebSocket's are taken. */
 const hidesOffers = ({ kind }: Place): boolean => kind === 'own' || kind === 'attached' || kind === 'two'
 
-const text = (payload: string): Buffer => clientFrame({ opcode: Op.TEXT, payload })
 const plainStatus = (place: Place): number => (isOwn(place) ? 426 : 200)
-const opened = (): readonly number[] => [101]
-
-/** After the 101. */
-function upgraded(
-  name: string,
-  walk: (walk: Walk) => Promise<void> | void,
-  options: Partial<Step> & { offer?: string } = {},
-): Step {
-  const { offer, ...rest } = options
-  return {
-    name,
-    answers: opened,
-    async walk(on) {
-      await on.send(
-        on.requests.upgrade({ ...(offer !== undefined && { headers: { 'Sec-WebSocket-Extensions': offer } }) }),
-      )
-      await on.peer.expect(101)
-      await walk(on)
-    },
-    ...rest,
-  }
-}
-
-/** A message cut in two, of which the second part never comes. */
-function half(bytes: Buffer, random: Random): Buffer {
-  return bytes.subarray(0, random.between(1, bytes.length - 1))
-}
-
-function compressed(payload: Buffer): ClientFrame {
-  const deflated = deflateRawSync(payload)
-  return { opcode: Op.BINARY, rsv: 4, payload: deflated }
-}
 
 const HEAD: readonly Step[] = [
   { name: 'connected', leaving: true, walk: () => {} },
@@ -267,90 +202,6 @@ const PATHS: readonly Step[] = [
   },
 ]
 
-const OPEN: readonly Step[] = [
-  upgraded('opened', () => {}, { leaving: true }),
-  upgraded('echoing', ({ send }) => send(...Array.from({ length: 20 }, (_, i) => text(`${i}`)))),
-  upgraded('mid-frame', ({ send, random }) => send(half(text('x'.repeat(random.pick([5, 200, 70_000]))), random)), {
-    leaving: true,
-  }),
-  upgraded(
-    'mid-message',
-    ({ send }) => send(clientFrame({ opcode: Op.TEXT, fin: false, payload: 'half' }), clientFrame({ opcode: Op.PING })),
-    { leaving: true },
-  ),
-  upgraded(
-    'mid-inflate',
-    ({ send, random }) => {
-      const { payload, ...frame } = compressed(random.bytes(2000))
-      const cut = random.between(1, 1500)
-      return send(clientFrame({ ...frame, fin: false, payload: (payload as Buffer).subarray(0, cut) }))
-    },
-    { offer: 'permessage-deflate', leaving: true },
-  ),
-  upgraded(
-    'corrupt-deflate',
-    ({ send, random }) => send(clientFrame({ ...compressed(Buffer.alloc(2000)), payload: random.bytes(40) })),
-    { offer: 'permessage-deflate' },
-  ),
-  upgraded('hanging', ({ send }) => send(text('hang'), text('held'), clientFrame({ opcode: Op.PING })), {
-    leaving: true,
-  }),
-  upgraded('hanging-for-ever', ({ send }) => send(text('hang for ever'), text('held')), { forEver: true }),
-  upgraded(
-    'writing',
-    async ({ peer, send }) => {
-      await send(text('flood'))
-      await peer.until(() => peer.received > 200_000, 'the beginning of a flood')
-    },
-    { leaving: true },
-  ),
-  upgraded(
-    'back-pressure',
-    async ({ peer, send }) => {
-      peer.pause()
-      await send(text('flood'), text('a message behind it'))
-    },
-    { leaving: true },
-  ),
-  upgraded('slow-consumer', async ({ peer, send }) => {
-    peer.pause()
-    await send(text('overflow'))
-  }),
-]
-
-const CLOSING: readonly Step[] = [
-  upgraded(
-    'our-close',
-    async ({ peer, send }) => {
-      await send(text('close'))
-      await peer.frame(Op.CLOSE)
-    },
-    { leaving: true },
-  ),
-  upgraded('our-close-answered', async ({ peer, send }) => {
-    await send(text('close'))
-    await peer.frame(Op.CLOSE)
-    await send(clientFrame({ opcode: Op.CLOSE, payload: closeBody(4000) }))
-  }),
-  upgraded('their-close', ({ send }) => send(clientFrame({ opcode: Op.CLOSE, payload: closeBody(1000) })), {
-    leaving: true,
-  }),
-  upgraded('their-close-answered', async ({ peer, send }) => {
-    await send(clientFrame({ opcode: Op.CLOSE, payload: closeBody(1000) }))
-    await peer.frame(Op.CLOSE)
-  }),
-  upgraded('their-close-behind-flood', ({ send }) =>
-    send(text('flood'), clientFrame({ opcode: Op.CLOSE, payload: closeBody(1000) })),
-  ),
-  upgraded('failing', ({ send }) => send(clientFrame({ opcode: Op.TEXT, rsv: 2, payload: 'x' }))),
-  upgraded('failed', async ({ peer, send }) => {
-    await send(clientFrame({ opcode: Op.TEXT, rsv: 2, payload: 'x' }))
-    await peer.frame(Op.CLOSE)
-  }),
-  upgraded('callback-throws', ({ send }) => send(text('throw'))),
-  upgraded('terminated', ({ send }) => send(text('terminate'))),
-]
-
 const belowTls = { belowTls: true, where: ({ endpoint }: Place) => endpoint === 'tls' } as const
 
 const BELOW_TLS: readonly Step[] = [
@@ -359,7 +210,7 @@ const BELOW_TLS: readonly Step[] = [
   { name: 'tls-plain-bytes', ...belowTls, walk: ({ requests, send }) => send(requests.upgrade()) },
 ]
 
-export const STEPS: readonly Step[] = [...HEAD, ...PENDING, ...REFUSED, ...PATHS, ...OPEN, ...CLOSING, ...BELOW_TLS]
+export const HANDSHAKE_STEPS: readonly Step[] = [...HEAD, ...PENDING, ...REFUSED, ...PATHS, ...BELOW_TLS]
 
 /** Only while a server leaves: asks when it has begun to. */
 export const LATE: Step = { name: 'late', leaving: true, undecided: 'framework', walk: () => {} }
