@@ -10,11 +10,11 @@ import {
   type Opcode,
   type Rejection,
   reject,
+  route,
   type Server,
   type Socket,
   txt,
   type WriteResult,
-  route,
 } from '@roomcast/core'
 import { describe, expectTypeOf, test } from 'vitest'
 

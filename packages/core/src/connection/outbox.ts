@@ -144,6 +144,17 @@ export class Outbox implements TurnTask {
   }
 }
 
+/** Joins the frames from `first` on: each costs far more memory as an object of its own than its bytes, and those are what
+ * is capped. Not when they are more than one write: that would be cut, and its rest could not be discarded any more. */
+export function packFrom(list: Buffer[], first: number): boolean {
+  const loose = list.slice(first)
+  const bytes = loose.reduce((sum, frame) => sum + frame.length, 0)
+  if (bytes > JOIN_BYTES) return false
+  list.length = first
+  list.push(Buffer.concat(loose, bytes))
+  return true
+}
+
 function smallest(batches: readonly Queue[][]): number {
   return batches.reduce((best, batch, at) => (batch.length < batches[best]!.length ? at : best), 0)
 }

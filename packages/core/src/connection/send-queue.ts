@@ -4,17 +4,17 @@
 // Back-pressure is what the kernel refused, not what is in the list: a healthy peer that is sent 2 MiB in one turn is not
 // slow. While bytes are refused nothing more is written, so what waits can be discarded; one write at most is in flight.
 
-import { Buffer } from 'node:buffer'
+import type { Buffer } from 'node:buffer'
 import { Socket as TcpSocket } from 'node:net'
 import { type Opcode, type Payload, smallFrameSize } from '../protocol/framed.ts'
 import type { ServerContext } from '../server/context.ts'
 import type { TurnTask } from '../server/turn.ts'
-import { JOIN_BYTES, type Queue } from './outbox.ts'
+import { JOIN_BYTES, packFrom, type Queue } from './outbox.ts'
 
 /** Control frames that may wait behind refused bytes, beside the one newest pong: pings are dropped beyond it. */
 const MAX_WAITING_PINGS = 16
 
-/** So many frames that wait behind refused bytes are joined to one. */
+/** So many frames that wait are joined to one. */
 const FRAMES_PER_PACK = 512
 
 /** About what the kernel takes of a TCP socket's in a turn, however its peer reads. TLS, and every stream that is no TCP
@@ -27,7 +27,6 @@ const TURNS_TO_TELL = 2
 
 const NONE: Buffer[] = []
 
-/** What `_write` is told of bytes; node's types know only text. */
 const AS_BYTES = 'buffer' as BufferEncoding
 
 /** Whose queue it is. */
@@ -43,7 +42,6 @@ export class SendQueue implements Queue, TurnTask {
   readonly #context: SendContext
   readonly #stream: TcpSocket
   readonly #plain: boolean
-  /** What the kernel refuses of it at once its peer has had no time to take. */
   readonly #pipe: boolean
   readonly #owner: QueueOwner
   /** Accepted and not written to the stream: the list, then a piece of the slab. */
@@ -124,7 +122,10 @@ export class SendQueue implements Queue, TurnTask {
     this.#push(frame)
     this.listBytes += frame.length
     if (this.#inFlight > 0) {
-      if (this.list.length - this.#packed >= FRAMES_PER_PACK) this.#pack()
+      if (this.list.length - this.#packed >= FRAMES_PER_PACK) {
+        if (packFrom(this.list, this.#packed)) this.#pongAt = -1
+        this.#packed = this.list.length
+      }
       this.#account()
     } else this.#wantFlush()
   }
@@ -282,19 +283,6 @@ export class SendQueue implements Queue, TurnTask {
 
   /** Bound: a closure would hold a context besides. */
   readonly #onTaken: (error?: Error | null) => void = this.#taken.bind(this)
-
-  /** Joins what waits: a frame costs far more memory as an object of its own than its bytes, and those are what is capped. */
-  #pack(): void {
-    const loose = this.list.slice(this.#packed)
-    const bytes = loose.reduce((sum, frame) => sum + frame.length, 0)
-    // A larger one would be cut when it is written, and its rest could not be discarded any more.
-    if (bytes <= JOIN_BYTES) {
-      this.list.length = this.#packed
-      this.list.push(Buffer.concat(loose, bytes))
-      this.#pongAt = -1
-    }
-    this.#packed = this.list.length
-  }
 
   #endWhenOut(): void {
     if (this.#ended || !this.#ending || this.#inFlight > 0 || this.listBytes > 0) return

@@ -15,7 +15,7 @@ export type ErrorWhere = keyof Handler<never, never> | 'onClosing' | 'pathname' 
 
 /** Options of every server: where to listen (one of `port`, `unix`, `server`, or none of them for `upgrade()` alone), who
  * may connect, and any of the limits. */
-export interface CommonOptions<S> extends Partial<Limits> {
+interface CommonOptions<S> extends Partial<Limits> {
   /** TCP port; 0 takes a free one. */
   port?: number
   /** Address to listen on. Default: all. */
