@@ -103,7 +103,7 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
     if (!this.#queue.fits(bytes)) return this.#slowConsumer()
     this.#queue.append(bytes)
     this.#context.counters.messagesOut++
-    return this.#accepted()
+    return this.#accepted(bytes)
   }
 
   ping(payload: string | ArrayBufferView): WriteResult {
@@ -111,7 +111,7 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
     if (this.#readyState !== 'open') return 'closed'
     if (!this.#queue.appendPing(bytes)) return 'dropped'
     this.#clock.pinged()
-    return this.#accepted()
+    return this.#accepted(bytes)
   }
 
   close(code: number, reason = ''): void {
@@ -242,8 +242,8 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
     return this.#scope === null ? work.call(self) : this.#scope.runInAsyncScope(work, self)
   }
 
-  #accepted(): 'ok' | 'backpressure' {
-    if (!this.#queue.backPressure) return 'ok'
+  #accepted({ length }: Buffer): 'ok' | 'backpressure' {
+    if (!this.#queue.refusedBefore(length)) return 'ok'
     this.#crossed = true
     this.#reader.notDrained()
     return 'backpressure'

@@ -88,9 +88,9 @@ export class SendQueue implements Queue, TurnTask {
     return this.#inFlight === 0 && this.list.length > 0 && !this.#ended
   }
 
-  /** Does the kernel refuse bytes? A stream that has not told, and has a kernel's worth waiting, is taken to. */
-  get backPressure(): boolean {
-    return this.refused || (this.#inFlight > 0 && this.#waitingBytes > KERNEL_BYTES)
+  /** Were bytes refused before so many were appended? A stream that has not told, with a kernel's worth waiting, counts. */
+  refusedBefore(bytes: number): boolean {
+    return this.refused || (this.#inFlight > 0 && this.#waitingBytes - bytes > KERNEL_BYTES)
   }
 
   /** Bytes behind the frame that is being sent. */
