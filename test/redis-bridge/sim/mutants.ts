@@ -64,12 +64,6 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'export const MAX_WAIT_MS = 90_000',
   },
   {
-    rule: 'what ended three connections is given up',
-    file: 'publish-queue.ts',
-    from: 'const MAX_STRIKES = 3',
-    to: 'const MAX_STRIKES = 1e9',
-  },
-  {
     rule: 'who was deaf asks',
     file: 'listener.ts',
     from: 'if (deafMs > 0) this.#notice(Kind.ASK, routes.shared(lane.partition), deafMs)',
