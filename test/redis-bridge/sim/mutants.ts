@@ -78,8 +78,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'deaf for over a minute, everything may be lost',
     file: 'listener.ts',
-    from: 'if (this.#deafMs() > MARKS_COVER_MS) {',
-    to: 'if (this.#deafMs() > 1e9) {',
+    from: 'this.#toldOnLine = this.#deafMs() > MARKS_COVER_MS',
+    to: 'this.#toldOnLine = this.#deafMs() > 1e9',
   },
   {
     rule: 'deaf again before the answers can have come, it asks for the same again',
