@@ -26,7 +26,7 @@ beforeEach(() => {
     partitionOf: () => 0,
     workedAt: () => (isAway ? 0 : clock.now()),
     forgotten: (counter) => marks.drop(counter),
-    retired: (counter) => marks.again(counter),
+    retired: (counter) => marks.retired(counter),
   })
 })
 

@@ -51,6 +51,8 @@ export class Listener {
   #answeredAt = Number.NEGATIVE_INFINITY
   /** What begins anew after too long a silence, and is told so when it is confirmed, be it many attempts later. */
   #renewed = new Set<Interest>()
+  /** Every channel says on this line that it may have lost something. */
+  #toldOnLine = false
   /** When every channel was last said to have lost something. */
   #toldAt = Number.NEGATIVE_INFINITY
   /** Marks that this node owes unasked reach back to here, until they are surely out. */
@@ -82,7 +84,8 @@ export class Listener {
   up(line: Line): void {
     const { clock, routes, lane, homeHex } = this.#options
     this.#line = line
-    if (this.#deafMs() > MARKS_COVER_MS) {
+    this.#toldOnLine = this.#deafMs() > MARKS_COVER_MS
+    if (this.#toldOnLine) {
       const owed = [...this.#renewed].filter(({ ended }) => !ended)
       this.#renewed = new Set([...owed, ...this.subscriptions.renew()])
       this.#toldAt = clock.now()
@@ -156,6 +159,8 @@ export class Listener {
     // Only now: what came back before came while some channels were deaf still.
     this.#isListening = true
     const now = clock.now()
+    // What was said to have lost something said so when it was confirmed: until then nothing is left to ask for.
+    if (this.#toldOnLine) this.#deafSince = now
     const deafMs = this.#deafMs()
     const awaySince = this.#heardAt ?? this.#startedAt
     const awayMs = now - awaySince

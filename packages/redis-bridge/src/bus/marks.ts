@@ -56,6 +56,11 @@ export class Marks {
     this.#place(counter, this.#options.clock.now() + this.#options.delaysMs[0]!)
   }
 
+  /** Its id is left: it is told of twice more, unless nobody was there to be told. */
+  retired(counter: Counter): void {
+    if (counter.unheard < MAX_UNHEARD) this.again(counter)
+  }
+
   /** A message reached so many subscribers besides us. @param number the last of those that had one answer. */
   published(counter: Counter, number: number, others: number): void {
     // What is said of an earlier one says nothing of the last.

@@ -84,7 +84,7 @@ export class Sender {
       partitionOf: routes.partitionOf,
       workedAt: (partition) => (this.lanes[partition]!.established ? clock.now() : this.#workedAt[partition]!),
       forgotten: (counter) => this.#marks.drop(counter),
-      retired: (counter) => this.#marks.again(counter),
+      retired: (counter) => this.#marks.retired(counter),
     })
     this.#answers = new Answers({
       clock,
