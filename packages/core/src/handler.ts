@@ -151,6 +151,8 @@ export function reject(status: number, error = '', options: { headers?: Headers;
   if (!Number.isInteger(status) || status < 300 || status > 599)
     throw new RangeError(`not a status to reject with: ${status}`)
   const { headers = {}, body } = options
+  if (typeof error !== 'string') throw new TypeError('error must be a string')
+  assertHeaders(headers)
   assertHeaders({ ...headers, Error: error })
   if (body !== undefined && typeof body !== 'string') throw new TypeError('body must be a string')
   return new Rejection({ status, error, headers: { ...headers }, body })

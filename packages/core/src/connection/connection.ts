@@ -27,7 +27,6 @@ type ClosingListener = { readonly listener: () => void }
 const NONE: readonly ClosingListener[] = []
 const IDLE_PING = pingFrame('')
 const LOST: Cause = { code: CloseCode.ABNORMAL, reason: '', by: 'network' }
-const TERMINATED: Cause = { ...LOST, by: 'server' }
 
 /** After so many ms without a byte a connection keeps no parser. */
 const QUIET_MS = 1000
@@ -75,10 +74,6 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
     return this.#readyState
   }
 
-  get isOpen(): boolean {
-    return this.#readyState === 'open'
-  }
-
   get bufferedBytes(): number {
     return this.#queue.bufferedBytes
   }
@@ -124,7 +119,7 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
 
   terminate(): void {
     if (this.#readyState === 'closed') return
-    this.#end(TERMINATED)
+    this.#end({ ...LOST, by: 'server' })
     this.#leaveOpen()
     this.#stream.destroy()
   }
@@ -168,9 +163,10 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
       this.#reader.fail(policy('message took too long', 'messageTimeoutMs'))
     } else {
       if (this.#clock.silentMs(now) >= QUIET_MS) this.#reader.release()
-      const holding = this.#reader.holding
-      const takenAt = this.#queue.takenAt
-      const due = holding ? this.#clock.tickHolding(elapsed, limits) : this.#clock.tick(now, elapsed, takenAt, limits)
+      const { holding } = this.#reader
+      const due = holding
+        ? this.#clock.tickHolding(elapsed, limits)
+        : this.#clock.tick(now, elapsed, this.#queue, limits)
       if (due === 'ping' && this.#queue.appendPing(IDLE_PING)) this.#clock.pinged()
       if (due !== 'lost') return
       counters.limitHit('pongTimeoutMs', this.socket)
@@ -213,6 +209,12 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
     if (!this.#crossed || this.#readyState !== 'open') return
     this.#crossed = false
     this.#reader.drained()
+  }
+
+  isDrained(): boolean {
+    this.#context.outbox.flushOne(this.#queue)
+    this.#crossed = this.#queue.bufferedBytes > 0
+    return !this.#crossed
   }
 
   onCallbackError(error: unknown, where: ErrorWhere): void {
@@ -262,7 +264,6 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
     return 'closed'
   }
 
-  /** The first thing that ends the connection decides what `closed` is told. */
   #end(cause: Cause): Ending {
     return (this.#ending ??= new Ending(cause, this.#context.heartbeat.now))
   }
@@ -280,7 +281,6 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
     if (this.#readyState !== 'open') return
     this.#readyState = 'closing'
     this.#context.counters.sockets--
-    // One of them may take another back.
     for (const one of this.#closingListeners) {
       if (this.#closingListeners.includes(one)) void this.#callUser(one.listener, 'onClosing')
     }

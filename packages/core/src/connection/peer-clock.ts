@@ -3,6 +3,11 @@
 
 import type { Limits } from '../limits.ts'
 import type { Heartbeat } from '../server/heartbeat.ts'
+import type { SendQueue } from './send-queue.ts'
+
+/** While bytes are refused the kernel takes the next ones only when a third of its buffer is free, perhaps a megabyte: a
+ * peer that reads all the time may be so many times `pongTimeoutMs` about it. */
+const REFUSED_TIMEOUTS = 4
 
 /** The control frames of so long may come at once, in ms. */
 const BURST_MS = 1000
@@ -44,10 +49,18 @@ export class PeerClock {
   }
 
   /** Time has passed in which its bytes were read.
-   * @param takenAt when the kernel last took bytes that it had refused: a peer that reads slowly lives. */
-  tick(now: number, elapsed: number, takenAt: number, limits: Limits): 'ping' | 'lost' | null {
+   * @param queue what the kernel refuses stands before our ping, and a peer that takes some of it lives. */
+  tick(
+    now: number,
+    elapsed: number,
+    queue: Pick<SendQueue, 'refused' | 'takenAt'>,
+    limits: Limits,
+  ): 'ping' | 'lost' | null {
     this.#heldMs = Math.max(0, this.#heldMs - elapsed)
-    if (this.#pingedAt > 0) return now - Math.max(this.#pingedAt, takenAt) >= limits.pongTimeoutMs ? 'lost' : null
+    if (this.#pingedAt > 0) {
+      const patience = queue.refused ? REFUSED_TIMEOUTS : 1
+      return now - Math.max(this.#pingedAt, queue.takenAt) >= limits.pongTimeoutMs * patience ? 'lost' : null
+    }
     if (this.silentMs(now) < limits.idleTimeoutMs) return null
     this.#pingedAt = now
     return 'ping'

@@ -8,7 +8,7 @@
 
 import type { Buffer } from 'node:buffer'
 import type { Socket as TcpSocket } from 'node:net'
-import type { Handler } from '../handler.ts'
+import type { Handler, ReadyState } from '../handler.ts'
 import type { ProtocolError } from '../protocol/errors.ts'
 import { type MessageEvent, type PongEvent, Protocol, type ProtocolEvent } from '../protocol/protocol.ts'
 import type { ServerContext } from '../server/context.ts'
@@ -22,13 +22,15 @@ import { readOn } from './wire.ts'
 
 /** The connection that is read. */
 export interface ReadOwner<S> {
-  readonly isOpen: boolean
+  readonly readyState: ReadyState
   readonly handler: Handler<unknown, S>
   readonly socket: ConnectionSocket<S>
   /** Calls `work` in the asynchronous context of the connection's upgrade. */
   inContext<T, R>(work: (this: T) => R, self: T): R
   /** A ping, a pong, the peer's Close or a failure: its answer is the connection's to send. */
   onControl(event: Exclude<ProtocolEvent, MessageEvent>): void
+  /** Is nothing unsent? Else `drained` is due once more when it is. */
+  isDrained(): boolean
   /** Everything is read, and the peer has ended its side of TCP. */
   onReadEnd(): void
   /** A callback threw or rejected. */
@@ -84,7 +86,7 @@ export class Reader<S> implements TurnTask {
 
   /** Does what comes wait here, by our doing, while the peer may still be there? Then its clocks stand still. */
   get holding(): boolean {
-    return (this.#held !== null || this.#streamPaused) && !this.#peerEnded
+    return (this.#busy || this.#held !== null || this.#streamPaused) && !this.#peerEnded
   }
 
   receive(chunk: Buffer): void {
@@ -171,8 +173,11 @@ export class Reader<S> implements TurnTask {
   pump(): void {
     if (this.#pumping) return
     this.#pumping = true
-    this.#owner.inContext(this.#handleAll, this)
-    this.#pumping = false
+    try {
+      this.#owner.inContext(this.#handleAll, this)
+    } finally {
+      this.#pumping = false
+    }
     if (!this.#protocol?.midway) this.#messageSince = 0
     else if (this.#messageSince === 0) this.#messageSince = this.#context.heartbeat.now
     this.#account()
@@ -201,9 +206,9 @@ export class Reader<S> implements TurnTask {
   #handleAll(): void {
     const owner = this.#owner
     for (;;) {
-      if (this.#drainedDue && owner.isOpen && !this.#busy) {
+      if (this.#drainedDue && owner.readyState === 'open' && !this.#busy) {
         this.#drainedDue = false
-        this.#call('drained', null)
+        if (owner.isDrained()) this.#call('drained', null)
         continue
       }
       const event: ProtocolEvent | null = this.#held ?? this.#protocol?.next() ?? null
@@ -213,14 +218,14 @@ export class Reader<S> implements TurnTask {
         owner.onControl(event)
       }
       if (event.type !== 'message' && (event.type !== 'pong' || owner.handler.pong === undefined)) continue
-      if (owner.isOpen && (this.#busy || this.#paused || this.#yielding || !this.#hasShare(event))) {
+      if (owner.readyState === 'open' && (this.#busy || this.#paused || this.#yielding || !this.#hasShare(event))) {
         this.#held = event
         return
       }
       this.#held = null
       if (event.type === 'message') this.#messageSince = 0
       // After our own Close, messages are read past, in search of the peer's.
-      if (owner.isOpen) this.#call(event.type, event)
+      if (owner.readyState === 'open') this.#call(event.type, event)
     }
     if (this.#peerEnded) owner.onReadEnd()
   }
@@ -277,7 +282,7 @@ export class Reader<S> implements TurnTask {
   /** Reads, or stops reading, as the state wants it. */
   #steer(): void {
     const full = this.#held !== null && this.heldBytes >= READ_AHEAD_BYTES
-    const stop = (this.#paused || full) && this.#owner.isOpen
+    const stop = (this.#paused || full) && this.#owner.readyState === 'open'
     if (stop === this.#streamPaused) return
     this.#streamPaused = stop
     if (stop) this.#stream.pause()

@@ -57,7 +57,7 @@ export class SendQueue implements Queue, TurnTask {
   #stalled = false
   /** When the kernel last took bytes that it had refused, in the heartbeat's time; 0: never. */
   takenAt = 0
-  /** Bytes written to the stream and not taken by the kernel. */
+  /** Bytes written and not taken by the kernel. */
   #inFlight = 0
   #writing = false
   /** Counts those of the stream's own `write`: it may tell of an earlier one when a later one is in flight. */
@@ -69,7 +69,6 @@ export class SendQueue implements Queue, TurnTask {
   #cut = false
   #pongAt = -1
   #pings = 0
-  /** How many at the beginning of the list are joined already. */
   #packed = 0
   /** Bytes held for a peer that does not take them. */
   heldBytes = 0
@@ -85,7 +84,7 @@ export class SendQueue implements Queue, TurnTask {
   }
 
   get ready(): boolean {
-    return this.#inFlight === 0 && this.list.length > 0 && !this.#ended
+    return this.#inFlight === 0 && this.list.length > 0 && !this.#ended && !this.#stream.destroyed
   }
 
   /** Were bytes refused before so many were appended? A stream that has not told, with a kernel's worth waiting, counts. */
@@ -93,12 +92,10 @@ export class SendQueue implements Queue, TurnTask {
     return this.refused || (this.#inFlight > 0 && this.#waitingBytes - bytes > KERNEL_BYTES)
   }
 
-  /** Bytes behind the frame that is being sent. */
   get #waitingBytes(): number {
     return this.listBytes - (this.#cut ? this.list[0]!.length : 0)
   }
 
-  /** Bytes accepted that the kernel has not taken. */
   get bufferedBytes(): number {
     return this.#inFlight + this.listBytes
   }
@@ -165,7 +162,7 @@ export class SendQueue implements Queue, TurnTask {
     this.#context.outbox.add(this)
   }
 
-  /** Accepts a ping; false: too many wait already. Control frames do not count against the cap. */
+  /** Accepts a ping; false: too many wait already. */
   appendPing(frame: Buffer): boolean {
     if (this.refused && ++this.#pings > MAX_WAITING_PINGS) return false
     this.append(frame)
@@ -191,7 +188,7 @@ export class SendQueue implements Queue, TurnTask {
     this.#endWhenOut()
   }
 
-  /** Forgets what was accepted and not begun to be written. */
+  /** Forgets what was not begun to be written. */
   discard(): void {
     // Half a frame must be followed by its other half.
     this.list = this.#cut ? this.list.slice(0, 1) : NONE
@@ -237,22 +234,26 @@ export class SendQueue implements Queue, TurnTask {
     this.#packed = 0
     this.#pings = 0
     this.#context.counters.bytesOut += bytes.length
-    if (this.#stream.destroyed) return
-    // A plain TCP stream is written past its own queue, which would hold nothing, and which schedules a tick for each
-    // write; but behind what others wrote to it, and never beside it. Over TLS two writes at once end the process.
-    if (this.#plain && this.#stream.writableLength === 0) {
-      this.#inFlight = bytes.length
-      this.#writing = true
-      this.#stream._write(bytes, AS_BYTES, this.#onTaken)
-      this.#writing = false
-      this.refused = this.#inFlight > 0
-      this.#stalled = this.refused && !this.#pipe
-    } else {
-      const write = ++this.#writes
-      this.#stream.write(bytes, (error) => {
-        if (write === this.#writes) this.#onTaken(error)
-      })
-      this.#inFlight = this.#stream.writableLength > 0 ? bytes.length : 0
+    // A plain TCP stream is written past its own queue, which would hold nothing and costs a tick for each write; but
+    // behind what others wrote to it, and never beside it. Over TLS two writes at once end the process.
+    try {
+      if (this.#plain && this.#stream.writableLength === 0) {
+        this.#inFlight = bytes.length
+        this.#writing = true
+        this.#stream._write(bytes, AS_BYTES, this.#onTaken)
+        this.#writing = false
+        this.refused = this.#inFlight > 0
+        this.#stalled = this.refused && !this.#pipe
+      } else {
+        const write = ++this.#writes
+        this.#stream.write(bytes, (error) => {
+          if (write === this.#writes) this.#onTaken(error)
+        })
+        this.#inFlight = this.#stream.writableLength > 0 ? bytes.length : 0
+      }
+    } catch (error) {
+      // A broken stream of the application's ends alone.
+      this.#stream.destroy(error as Error)
     }
     this.#writtenTurn = this.#context.turn.number
     if (this.#inFlight > 0 && !this.#stalled) this.#ask()

@@ -5,12 +5,9 @@ import { now } from '../server/real-time.ts'
 
 /** What a message counts for, beside its bytes. */
 const BYTES_PER_MESSAGE = 1024
-/** The clock is read after so many bytes at first, after each message where they are slow, and after up to so many where
- * they are quick. */
-const FIRST_STRIDE_BYTES = 4096
-const MIN_STRIDE_BYTES = BYTES_PER_MESSAGE
-const MAX_STRIDE_BYTES = 65_536
-/** What passes quickly between two looks, in ms: the next look may be twice as far. */
+/** The clock is read after so many bytes where messages are quick, and after each where they are slow. */
+const STRIDE_BYTES = 4 * BYTES_PER_MESSAGE
+/** What passes quickly between two looks, in ms. */
 const QUICK_MS = 0.5
 
 /** The share of a turn. */
@@ -18,7 +15,7 @@ export class Share {
   readonly #end: number
   #lookedAt: number
   #unlooked = 0
-  #stride = FIRST_STRIDE_BYTES
+  #stride = STRIDE_BYTES
 
   constructor(sliceMs: number) {
     this.#lookedAt = now()
@@ -33,7 +30,7 @@ export class Share {
     if (this.#unlooked < this.#stride && !inflated) return true
     const at = now()
     if (at >= this.#end) return false
-    this.#stride = at - this.#lookedAt < QUICK_MS ? Math.min(this.#stride * 2, MAX_STRIDE_BYTES) : MIN_STRIDE_BYTES
+    this.#stride = at - this.#lookedAt < QUICK_MS ? STRIDE_BYTES : 0
     this.#lookedAt = at
     this.#unlooked = 0
     return true

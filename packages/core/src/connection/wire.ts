@@ -2,7 +2,7 @@
 // goes unheard. What they tell goes to its sink: first the handshake, then the connection. They are plain functions,
 // shared by all.
 
-import type { Buffer } from 'node:buffer'
+import { Buffer } from 'node:buffer'
 import { Socket as TcpSocket } from 'node:net'
 import { type Duplex, Readable } from 'node:stream'
 
@@ -35,10 +35,13 @@ export function unhear(stream: Duplex): void {
   if (!isTaken(stream)) stream.off('error', onError)
 }
 
-/** How many listen to a stream; infinite: it is gone, or one of our servers has it. */
-export function listenersOf(stream: Duplex): number {
-  if (stream.destroyed || isTaken(stream)) return Number.POSITIVE_INFINITY
-  return stream.listenerCount('error') + stream.listenerCount('data') + stream.listenerCount('readable')
+/** Does anybody use a stream that we only hear: one of our servers, or who listens to it beside node itself and us? */
+export function isUsed(stream: Duplex): boolean {
+  // Node listens to the errors of every TLS socket.
+  const ours =
+    stream.listeners('error').filter((listener) => listener === onError).length + ('encrypted' in stream ? 1 : 0)
+  const reads = stream.listenerCount('data') + stream.listenerCount('readable')
+  return stream.destroyed || isTaken(stream) || stream.listenerCount('error') > ours || reads > 0
 }
 
 /** Some server has answered this stream's request, or is about to: nobody else may. */
@@ -98,8 +101,9 @@ function isTcp(stream: Duplex): boolean {
 // 'close' follows, and that is what counts.
 function onError(): void {}
 
+// Whoever else has these bytes (another listener, the other end of a pair of streams) must not see them unmasked.
 function onData(this: TcpSocket, chunk: Buffer): void {
-  ;(this as Wired)[SINK].onBytes(chunk)
+  ;(this as Wired)[SINK].onBytes(Buffer.from(chunk))
 }
 
 function onEnd(this: TcpSocket): void {

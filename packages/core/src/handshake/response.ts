@@ -27,6 +27,12 @@ export type Headers = Readonly<Record<string, string | readonly string[]>>
 
 /** Checks every line of `headers`, as `assertHeader` does. */
 export function assertHeaders(headers: Headers): void {
+  const prototype: unknown =
+    typeof headers === 'object' && headers !== null ? Object.getPrototypeOf(headers) : undefined
+  // A Headers or a Map has its entries elsewhere: they would be lost. A plain object of another realm is one, too.
+  if (prototype !== null && !Object.hasOwn(Object(prototype), 'hasOwnProperty')) {
+    throw new TypeError('headers must be a plain object of names and values')
+  }
   for (const [name, value] of linesOf(headers)) assertHeader(name, value)
 }
 

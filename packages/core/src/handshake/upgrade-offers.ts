@@ -7,14 +7,21 @@ import type { Server as HttpServer, IncomingMessage } from 'node:http'
 type Decides = (request: IncomingMessage) => boolean
 type RequestClass = typeof IncomingMessage
 
-/** Is WebSocket among what a request offers? In whatever way: the handshake's rules judge it. */
-export function offersWebSocket({ headers }: IncomingMessage): boolean {
-  return /(?:^|[\s,])websocket(?:$|[\s,/])/i.test(headers.upgrade ?? '')
+/** Is WebSocket among what a request offers? In whatever way: the handshake's rules judge it. So do they where so many
+ * headers stand before the offer that node does not show it. */
+export function offersWebSocket(request: IncomingMessage): boolean {
+  const offer = offerOf(request)
+  return offer === '' || /(?:^|[\s,])websocket(?:$|[\s,/])/i.test(offer)
 }
 
 /** Does a request offer to go on in another version of HTTP? */
-export function offersHttp({ headers }: IncomingMessage): boolean {
-  return /(?:^|[\s,])(?:h2c|HTTP\/\d|TLS\/\d)/i.test(headers.upgrade ?? '')
+export function offersHttp(request: IncomingMessage): boolean {
+  return /(?:^|[\s,])(?:h2c|HTTP\/\d|TLS\/\d)/i.test(offerOf(request))
+}
+
+/** All lines, as they came: node leaves more of them out of `headers`, beyond a number that the application sets. */
+function offerOf({ rawHeaders }: IncomingMessage): string {
+  return rawHeaders.filter((_, i) => i % 2 === 1 && /^upgrade$/i.test(rawHeaders[i - 1]!)).join()
 }
 
 /** From now on `http` answers requests whose offer `isUpgrade` does not want as if they had made none. */

@@ -115,7 +115,7 @@ export class Upgrade<S> implements Sink, Pending {
     } catch (error) {
       return this.#failed(error, 'origin')
     }
-    this.#ask(opening, route.handler)
+    if (!this.#done) this.#ask(opening, route.handler)
   }
 
   /** Answers with a status and ends the TCP connection, within a second. */
@@ -207,11 +207,13 @@ export class Upgrade<S> implements Sink, Pending {
     if (decision instanceof Rejection) this.refuse(decision)
     else if (decision === undefined) {
       throw new TypeError('handshake returned nothing: return a state, accept(state) or reject(status)')
-    } else if (this.#context.leaving) this.refuse(DRAINING)
-    else this.#accept(opening, handler, decision instanceof Acceptance ? decision : accept(decision))
+    } else this.#accept(opening, handler, decision instanceof Acceptance ? decision : accept(decision))
   }
 
   #accept(opening: Opening, handler: Handler<unknown, S>, acceptance: Acceptance<S>): void {
+    // What the user was asked may have drained or closed the server.
+    if (this.#done) return
+    if (this.#context.leaving) return this.refuse(DRAINING)
     // The peer may have left before it was heard, or while the user decided: then nobody was ever here.
     if (hasLeft(this.#stream)) return this.onStreamEnd()
     const subprotocol = this.#chooseSubprotocol(opening, acceptance.subprotocol)

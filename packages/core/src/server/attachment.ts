@@ -4,7 +4,7 @@
 import type { Server as HttpServer, IncomingMessage } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
-import { hear, isTaken, listenersOf, unhear } from '../connection/wire.ts'
+import { hear, isTaken, isUsed, unhear } from '../connection/wire.ts'
 import { offersHttp, offersWebSocket, passOverOffers } from '../handshake/upgrade-offers.ts'
 import { queueMicrotask } from './real-time.ts'
 
@@ -37,8 +37,8 @@ export function detach(host: Host, server: Attached): void {
 class Attachment {
   readonly #host: Host
   #servers: Attached[] = []
-  /** How the socket of an upgrade was before anybody had heard of it. */
-  #before = { listeners: 0, written: 0 }
+  /** How much had been written to the socket of an upgrade before most others heard of it. */
+  #written = 0
 
   constructor(host: Host) {
     this.#host = host
@@ -69,7 +69,7 @@ class Attachment {
     hear(socket)
     const { bytesWritten = 0, _httpMessage } = socket as { bytesWritten?: number; _httpMessage?: unknown }
     // While node's http still answers an earlier request, it is not theirs what is written.
-    this.#before = { listeners: listenersOf(socket), written: _httpMessage ? Number.POSITIVE_INFINITY : bytesWritten }
+    this.#written = _httpMessage ? Number.POSITIVE_INFINITY : bytesWritten
   }
 
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
@@ -85,11 +85,11 @@ class Attachment {
 
   /** A listener that is not ours may take it, now or later; when none does, the peer would wait for ever. */
   #waitForTaker(last: Attached, request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const { listeners, written } = this.#before
+    const written = this.#written
     const isTheirs = (): boolean => {
       // Only TCP sockets count what is written.
       const { bytesWritten = 0 } = socket as { bytesWritten?: number }
-      return listenersOf(socket) > listeners || bytesWritten > written
+      return isUsed(socket) || bytesWritten > written
     }
     const cancel = last.afterHandshakeTimeout(() => {
       if (isTheirs()) unhear(socket)

@@ -22,7 +22,7 @@ export interface Beating {
   tick(now: number, elapsed: number): void
 }
 
-/** The timer of one server. It never keeps the process alive. */
+/** The timer of one server. It does not keep the process alive, unless somebody waits for the server's end. */
 export class Heartbeat {
   readonly #tickMs: number
   readonly #all: readonly Iterable<Beating>[]
@@ -64,6 +64,11 @@ export class Heartbeat {
       this.#tickMs,
     ) as NodeJS.Timeout
     this.#timer.unref()
+  }
+
+  /** Keeps the process alive until it stops: somebody waits for the last deadlines. */
+  hold(): void {
+    this.#timer?.ref()
   }
 
   /** Stops until the next `start`. */

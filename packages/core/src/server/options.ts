@@ -151,10 +151,16 @@ function checkHandler(handler: unknown, name: string): void {
   if (isAsync(callbacks.init)) throw new TypeError(`${name}.init must not be async: its result is the first state`)
   const isKnown = (key: string): boolean => (CALLBACKS as readonly string[]).includes(key)
   const own = Object.keys(callbacks).find((key) => typeof callbacks[key] === 'function' && !isKnown(key))
-  const inherited = Object.getOwnPropertyNames(Object.getPrototypeOf(callbacks) ?? {})
-  const unknown = own ?? inherited.find((key) => FOREIGN_CALLBACK.test(key))
+  const unknown = own ?? inheritedNames(callbacks).find((key) => FOREIGN_CALLBACK.test(key))
   if (unknown === undefined) return
   throw new TypeError(`there is no callback ${name}.${unknown}; there are ${CALLBACKS.join(', ')}`)
+}
+
+/** Of its class, and of those that it extends. */
+function inheritedNames(object: object): string[] {
+  const prototype: object | null = Object.getPrototypeOf(object)
+  if (prototype === null || Object.hasOwn(prototype, 'hasOwnProperty')) return []
+  return [...Object.getOwnPropertyNames(prototype), ...inheritedNames(prototype)]
 }
 
 /** Was it written as `async`? One that returns a promise otherwise is noticed when it is called. */

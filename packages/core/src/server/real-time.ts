@@ -1,12 +1,15 @@
-// The process's own timers and clock, as they were when this module was loaded: a test framework that fakes them later
-// stops its own tests' time, not the server's.
+// Node's own timers and clock, from the modules and not from `globalThis`: a test framework that fakes those stops its own
+// tests' time, not the server's.
+
+import { performance } from 'node:perf_hooks'
+import timers from 'node:timers'
 
 /** Milliseconds of a clock that never goes back. */
 export const now: () => number = performance.now.bind(performance)
 
-export const setImmediate: typeof globalThis.setImmediate = globalThis.setImmediate
-export const setInterval: typeof globalThis.setInterval = globalThis.setInterval
-export const clearInterval: typeof globalThis.clearInterval = globalThis.clearInterval
-export const setTimeout: typeof globalThis.setTimeout = globalThis.setTimeout
-export const clearTimeout: typeof globalThis.clearTimeout = globalThis.clearTimeout
+export const setImmediate: typeof timers.setImmediate = timers.setImmediate
+export const setInterval: typeof timers.setInterval = timers.setInterval
+export const clearInterval: typeof timers.clearInterval = timers.clearInterval
+export const setTimeout: typeof timers.setTimeout = timers.setTimeout
+export const clearTimeout: typeof timers.clearTimeout = timers.clearTimeout
 export const queueMicrotask: typeof globalThis.queueMicrotask = globalThis.queueMicrotask

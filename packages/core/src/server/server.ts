@@ -61,7 +61,8 @@ export function createServer<States extends object>(options: RoutesOptions<State
 export function createServer<I = undefined, S = I>(options: ServerOptions<I, S>): Server<S>
 export function createServer<S>(options: AnyOptions<S>): Server<S> {
   checkOptions(options)
-  return new SocketServer(options)
+  // What an option is, it is from here on.
+  return new SocketServer({ ...options })
 }
 
 const NOT_TAKEN: Refusal = { ...NOT_FOUND, limit: 'handshakeTimeoutMs' }
@@ -188,6 +189,7 @@ class SocketServer<S> implements Server<S> {
 
   async #close(): Promise<void> {
     this.#leave()
+    this.#context.heartbeat.hold()
     if (this.#options.server !== undefined) detach(this.#options.server, this.#attached)
     // An attempt to listen that is under way must come to its end first.
     await this.#listening?.catch(() => {})
