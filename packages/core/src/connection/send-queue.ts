@@ -26,7 +26,6 @@ const KERNEL_BYTES = 4_194_304
 const TURNS_TO_TELL = 2
 
 const NONE: Buffer[] = []
-
 const AS_BYTES = 'buffer' as BufferEncoding
 
 /** Whose queue it is. */
@@ -65,7 +64,7 @@ export class SendQueue implements Queue, TurnTask {
   #writtenTurn = 0
   /** It waits for a turn's end to judge whether a silent stream has refused. */
   #asking = false
-  /** The first frame of the list is the rest of one that was begun. */
+  /** The first frame of the list is the rest of one. */
   #cut = false
   #pongAt = -1
   #pings = 0
