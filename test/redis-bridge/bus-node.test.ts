@@ -42,6 +42,10 @@ class Attempt implements Link {
     this.#clock.soon(() => done())
   }
 
+  mend(): void {
+    this.#clock.soon(() => this.events.mended())
+  }
+
   close(): void {}
 }
 
