@@ -258,6 +258,28 @@ describe.each(['node', 'publisher'] as const)('a %s', (kind) => {
     expect(messagesTo('a')).toHaveLength(30)
   })
 
+  test('a message that waits is written before the mark that tells of it', () => {
+    const { got, gaps } = listen('a')
+    const one = speaker(kind)
+    clock.advance(1000)
+    void one.say('a', '1')
+    clock.advance(800)
+    // Nothing is answered for a while, and as much is on its way as may be, when the mark is due.
+    redis.links.get('speaker')!.stall(clock.now() + 1500)
+    for (let i = 0; i < 10; i++) void one.say('b', 'x'.repeat(1 << 20))
+    clock.advance(1000)
+    void one.say('a', '2')
+    clock.advance(10_000)
+    expect(got).toEqual(['a 1', 'a 2'])
+    expect(gaps).toEqual([])
+    const told = written.filter(({ channel }) => channel === 'a').map(({ kind: what, number }) => [what, number])
+    expect(told.slice(0, 3)).toEqual([
+      [Kind.MESSAGES, 1],
+      [Kind.MESSAGES, 2],
+      [Kind.TAIL_MARK, 2],
+    ])
+  })
+
   test('marks: at most two for a burst, one where it reached the same subscribers', () => {
     listen('a')
     const one = speaker(kind)
