@@ -14,6 +14,7 @@ function setUp() {
   const replies: ((reply: PublishReply) => void)[] = []
   const confirmations: (() => void)[] = []
   let events!: LinkEvents
+  let mends = 0
   const line = new Line({
     clock,
     attention,
@@ -27,6 +28,7 @@ function setUp() {
         },
         subscribe: (_routes, done) => confirmations.push(() => done()),
         unsubscribe: () => {},
+        mend: () => void mends++,
         close: () => {},
       }
     },
@@ -34,6 +36,8 @@ function setUp() {
   line.add({
     up: () => {},
     down: (error) => failures.push(error.message),
+    cut: () => {},
+    mended: () => {},
     room: () => {},
     heard: () => {},
     probe: () => true,
@@ -48,6 +52,9 @@ function setUp() {
     publish,
     up: () => events.up(),
     progress: () => events.progress(),
+    cut: () => events.cut(),
+    mended: () => events.mended(),
+    mends: () => mends,
   }
 }
 
@@ -83,6 +90,7 @@ test('who is silent for real is found in time', () => {
     ['what was published is not answered', ({ publish }) => publish(), 4600],
     ['subscriptions are not confirmed', ({ line }) => line.subscribe(['r'], () => {}), 4600],
     ['what was published does not come back', ({ line }) => line.verify(), 9000],
+    ['the connection to publish on was not there again in time', ({ cut }) => cut(), 2600],
   ]
   for (const [what, act, limitMs] of cases) {
     const one = setUp()
@@ -113,4 +121,45 @@ test('progress is enough: the last of many confirmations may come a minute after
     confirm()
   }
   expect(failures).toEqual([])
+})
+
+test('a way out that was made anew and leads nowhere is found as soon as any other', () => {
+  const { clock, line, failures, cut, mended, up } = setUp()
+  up()
+  line.verify()
+  clock.advance(100)
+  line.heard()
+  for (const ms of [3000, 1500, 1500, 1500]) {
+    clock.advance(ms)
+    cut()
+    clock.advance(200)
+    mended()
+  }
+  expect(failures).toEqual([])
+  clock.advance(700)
+  expect(failures).toEqual(['what was published does not come back'])
+})
+
+test('a way out that ends again and again: at once, then after a pause, and in the end all of it is made anew', () => {
+  const { clock, failures, cut, mended, mends, publish, replies, up } = setUp()
+  up()
+  cut()
+  clock.advance(1)
+  expect(mends()).toBe(1)
+  // Whatever works in between, it may go on.
+  for (let i = 0; i < 50; i++) {
+    mended()
+    publish()
+    for (const reply of replies.splice(0)) reply({ receivers: 1 })
+    cut()
+    clock.advance(50)
+  }
+  expect(failures).toEqual([])
+  expect(mends()).toBe(51)
+  for (let i = 0; i < 6; i++) {
+    mended()
+    cut()
+    clock.advance(50)
+  }
+  expect(failures).toEqual(['the connection to publish on ends again and again'])
 })

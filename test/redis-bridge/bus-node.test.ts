@@ -4,7 +4,7 @@ import type { BrokerSink } from '@roomcast/channels'
 import { txt } from '@roomcast/core'
 import { expect, test } from 'vitest'
 import { BusNode } from '../../packages/redis-bridge/src/bus/bus-node.ts'
-import { Kind } from '../../packages/redis-bridge/src/bus/envelope.ts'
+import { encodeMessages, Kind } from '../../packages/redis-bridge/src/bus/envelope.ts'
 import type { Link, LinkEvents, PublishReply, RoutedMessage, Routes } from '../../packages/redis-bridge/src/bus/link.ts'
 import { clusterRoutes, plainRoutes } from '../../packages/redis-bridge/src/redis/routes.ts'
 import { VirtualClock } from './sim/virtual-clock.ts'
@@ -42,10 +42,14 @@ class Attempt implements Link {
     this.#clock.soon(() => done())
   }
 
+  mend(): void {
+    this.#clock.soon(() => this.events.mended())
+  }
+
   close(): void {}
 }
 
-function setUp(routes: Routes = plainRoutes('p')) {
+function setUp(routes: Routes = plainRoutes('p'), maxPositions?: number) {
   const clock = new VirtualClock(1)
   const attempts: Attempt[] = []
   const gaps: string[] = []
@@ -55,6 +59,7 @@ function setUp(routes: Routes = plainRoutes('p')) {
     newId: () => new Uint8Array(8),
     lingerMs: 5000,
     onLost: () => {},
+    maxPositions,
     transport: {
       routes,
       locate(_partition, found) {
@@ -118,6 +123,29 @@ test('closing gives what was published before Redis was there its two seconds to
   await closed
   expect(node.stats).toMatchObject({ published: 1, queued: 0, dropped: 0 })
   expect(attempts[0]!.published).toEqual([Kind.MESSAGES, Kind.TAIL_MARK])
+})
+
+test('positions that make room for others are counted, and leave the node ready', () => {
+  const { clock, attempts, gaps, node } = setUp(plainRoutes('p'), 10)
+  node.join('room')
+  attempts[0]!.events.up()
+  clock.advance(10)
+  const { bytes } = txt('x')
+  const hear = (from: number): void => {
+    const envelope = encodeMessages(Buffer.alloc(8, from), 1, 0xffff_ffff, [bytes], bytes.length)
+    attempts[0]!.events.message('p:room', envelope)
+  }
+  for (let from = 1; from <= 10; from++) hear(from)
+  expect(node.stats.forgotten).toBe(0)
+  for (let from = 11; from <= 13; from++) hear(from)
+  expect(node.stats).toMatchObject({ delivered: 13, forgotten: 3 })
+  expect(node.status).toBe('ready')
+  // What is forgotten because nothing was heard for an hour made room for nobody.
+  clock.advance(2 * 3_600_000)
+  for (let from = 21; from <= 30; from++) hear(from)
+  expect(node.stats).toMatchObject({ delivered: 23, forgotten: 3 })
+  expect(node.status).toBe('ready')
+  expect(gaps).toEqual([])
 })
 
 test('with nothing to give, closing waits for nobody', async () => {

@@ -57,12 +57,16 @@ interface Speaker {
   status(): string
 }
 
-function speaker(kind: 'node' | 'publisher', options: { maxQueuedBytes?: number } = {}): Speaker {
+function speaker(kind: 'node' | 'publisher', options: { maxQueuedBytes?: number } = {}, heard?: string[]): Speaker {
   const transport = redis.transport('speaker', undefined, write)
   const common = { clock, newId: () => idOf(1), onLost: () => {}, transport, ...options }
   if (kind === 'node') {
     const node = new BusNode({ ...common, lingerMs: 5000 })
-    node.start({ deliver: () => {}, gap: () => {} })
+    node.start({
+      deliver: (_channel, frame) => heard?.push(String(messageOf(frame))),
+      gap: () => heard?.push('a gap'),
+    })
+    if (heard !== undefined) node.join('talk')
     return {
       say: async (channel, text) => (node.publish(channel, txt(text)) ? 'taken' : 'dropped'),
       get dropped() {
@@ -133,6 +137,60 @@ describe.each(['node', 'publisher'] as const)('a %s', (kind) => {
     },
   )
 
+  test.each(['alone', 'in an envelope of several', 'twice in a row'])(
+    'what it costs the connection to publish on, %s, takes nothing else along',
+    (how) => {
+      const { got, gaps, node: other } = listen('a', 'b')
+      redis.refuses = (_route, bytes) => (bytes.includes(POISON) ? 'close' : undefined)
+      const heard: string[] = []
+      const one = speaker(kind, {}, heard)
+      clock.advance(1000)
+      void one.say('a', '0')
+      clock.advance(10_000)
+      const link = redis.links.get('speaker')
+      const texts = {
+        alone: [POISON],
+        'in an envelope of several': ['1', POISON, '3'],
+        'twice in a row': [POISON, POISON],
+      }
+      let said = 0
+      for (let i = 0; i < 400; i++) {
+        if (i === 100) for (const text of texts[how as keyof typeof texts]) void one.say('a', text)
+        other.publish('talk', txt(String(i)))
+        void one.say('b', String(said++))
+        clock.advance(2)
+      }
+      clock.advance(20_000)
+      const poisons = how === 'twice in a row' ? 2 : 1
+      expect(got.filter((text) => text.startsWith('b'))).toHaveLength(said)
+      expect(gaps).toEqual([{ channel: 'a', node: '0000000000000001', missed: poisons }])
+      expect(one.dropped).toBe(poisons)
+      if (kind === 'node') expect(heard).toEqual(Array.from({ length: 400 }, (_, i) => String(i)))
+      // It was subscribed all the time.
+      if (kind === 'node') expect(redis.links.get('speaker') === link).toBe(true)
+      expect(one.status()).toBe('ready')
+    },
+  )
+
+  test('asks and marks that went with a connection to publish on are sent again', () => {
+    const { got, gaps } = listen('a')
+    const one = speaker(kind)
+    clock.advance(1000)
+    void one.say('a', '1')
+    clock.advance(900)
+    // The last message is lost on its way to the listener, so all depends on the mark.
+    redis.links.get('listener')!.receive = () => {}
+    void one.say('a', '2')
+    clock.advance(500)
+    delete (redis.links.get('listener') as { receive?: unknown }).receive
+    let ends = 0
+    redis.refuses = (_route, bytes) => (bytes[3] === Kind.TAIL_MARK && ends++ < 2 ? 'close' : undefined)
+    clock.advance(2000)
+    expect(ends).toBeGreaterThan(2)
+    expect(got).toEqual(['a 1'])
+    expect(gaps).toEqual([{ channel: 'a', node: '0000000000000001', missed: 1 }])
+  })
+
   test('nothing that waited for over a minute is written: it is lost, counted and told', async () => {
     const { got, gaps } = listen('a')
     const one = speaker(kind)
@@ -198,6 +256,28 @@ describe.each(['node', 'publisher'] as const)('a %s', (kind) => {
     expect(messagesTo('a').length).toBeLessThan(10)
     clock.advance(3000)
     expect(messagesTo('a')).toHaveLength(30)
+  })
+
+  test('a message that waits is written before the mark that tells of it', () => {
+    const { got, gaps } = listen('a')
+    const one = speaker(kind)
+    clock.advance(1000)
+    void one.say('a', '1')
+    clock.advance(800)
+    // Nothing is answered for a while, and as much is on its way as may be, when the mark is due.
+    redis.links.get('speaker')!.stall(clock.now() + 1500)
+    for (let i = 0; i < 10; i++) void one.say('b', 'x'.repeat(1 << 20))
+    clock.advance(1000)
+    void one.say('a', '2')
+    clock.advance(10_000)
+    expect(got).toEqual(['a 1', 'a 2'])
+    expect(gaps).toEqual([])
+    const told = written.filter(({ channel }) => channel === 'a').map(({ kind: what, number }) => [what, number])
+    expect(told.slice(0, 3)).toEqual([
+      [Kind.MESSAGES, 1],
+      [Kind.MESSAGES, 2],
+      [Kind.TAIL_MARK, 2],
+    ])
   })
 
   test('marks: at most two for a burst, one where it reached the same subscribers', () => {

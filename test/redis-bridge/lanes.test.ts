@@ -44,6 +44,7 @@ class Place {
         clock.soon(() => done())
       },
       unsubscribe: (_names, done) => clock.soon(() => done()),
+      mend: () => clock.soon(() => events.mended()),
       close: () => {},
     }
   }

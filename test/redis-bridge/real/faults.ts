@@ -15,6 +15,8 @@ export interface Fault {
   run(world: World, about: { random: () => number; full: boolean }): Promise<void>
   /** Nothing may be lost at all. */
   lossless?: boolean
+  /** So many messages are lost, each to both other nodes, and nothing else is. */
+  lost?(full: boolean): number
   lingerMs?: number
   /** Arguments of redis-server. */
   args?: string[]
@@ -164,6 +166,7 @@ export const FAULTS: readonly Fault[] = [
   {
     row: '21',
     name: 'messages that Redis does not take',
+    lost: (full) => (full ? 5 : 2),
     args: ['--proto-max-bulk-len', '1mb'],
     async run(world, { full }) {
       for (let i = 0; i < (full ? 5 : 2); i++) {
@@ -175,6 +178,8 @@ export const FAULTS: readonly Fault[] = [
       // Each was lost alone, at its own node.
       const stats = await Promise.all(world.nodes.map((node) => node.tell({ do: 'stats' })))
       expect(stats.map(({ bridge }) => bridge.dropped)).toEqual([full ? 5 : 2, 0, 0])
+      // Nobody was off the bus for it, the publishing node neither.
+      expect(stats.map(({ bridge }) => bridge.reconnects)).toEqual([0, 0, 0])
     },
   },
   {
@@ -306,7 +311,7 @@ export interface Outcome extends Verdict {
 
 /** Runs a fault under traffic and asserts that the history is clean. */
 export async function runFault(
-  { run, lossless, lingerMs = 5_000, args = [], warmMs = 2_500 }: Fault,
+  { run, lossless, lost, lingerMs = 5_000, args = [], warmMs = 2_500 }: Fault,
   seed: number,
   full: boolean,
 ): Promise<Outcome> {
@@ -329,6 +334,7 @@ export async function runFault(
       return records.filter(({ what }) => what === 'gap').map((gap) => JSON.stringify({ ...gap, to: name }))
     })
     if (lossless) expect(gaps).toEqual([])
+    if (lost !== undefined) expect([verdict.lost, gaps.length]).toEqual(Array(2).fill(2 * lost(full)))
     const reportMs = slowestReport(world, mended)
     expect(reportMs).toBeLessThan(REPORT_MS)
 

@@ -99,6 +99,8 @@ class CountedLink implements Link {
     this.send(bytes.length + AROUND_BYTES, () => this.#events.message(route, bytes))
   }
 
+  mend(): void {}
+
   close(): void {
     this.#isOver = true
     this.#redis.forget(this)

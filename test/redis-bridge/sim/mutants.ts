@@ -54,8 +54,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'what was not answered is written again',
     file: 'publish-queue.ts',
-    from: 'this.#replace([...again, ...batches]',
-    to: 'this.#replace([...batches]',
+    from: 'const inOrder = [...again, ...batches]',
+    to: 'const inOrder = [...batches]',
   },
   {
     rule: 'what waited for over a minute is not written',
@@ -120,7 +120,19 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'nobody is ready before it heard itself',
     file: 'line.ts',
-    from: "    else this.fail(new Error('what was published does not come back'))",
+    from: '} else if (!this.#echoes.judge()) {',
+    to: '} else if (!this.#echoes.judge() && now < 0) {',
+  },
+  {
+    rule: 'a mark that went with a connection to publish on is written again',
+    file: 'publish-queue.ts',
+    from: 'for (const { counter } of this.#marksInFlight) marks.add(counter)',
+    to: '',
+  },
+  {
+    rule: 'an ask that went with a connection to publish on is written again',
+    file: 'line.ts',
+    from: 'for (const command of again) command.again?.()',
     to: '',
   },
 ]

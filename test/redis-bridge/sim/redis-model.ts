@@ -69,13 +69,15 @@ class Connection {
 /** A link of a bridge to the model. */
 class ModelLink implements Link {
   readonly node: string
-  readonly command: Connection
+  command: Connection
   readonly subscriber: Connection
   readonly #redis: RedisModel
   readonly #events: LinkEvents
   readonly #written: (route: string, bytes: Buffer) => void
   #over = false
   #overflows = false
+  /** Whether there is a way out. */
+  #publishes = false
   /** Called when it is over, if it was up. */
   onOver: () => void = () => {}
 
@@ -88,29 +90,37 @@ class ModelLink implements Link {
     this.subscriber = new Connection(redis.clock)
     let missing = 2
     for (const connection of [this.command, this.subscriber]) {
-      connection.toRedis.send(() => {
-        if (redis.down || redis.clock.now() < (redis.bannedUntil.get(node) ?? 0)) return this.cut()
-        connection.toClient.send(() => {
-          if (--missing === 0) this.#events.up()
-        })
+      this.#connect(connection, () => {
+        if (--missing > 0) return
+        this.#publishes = true
+        this.#events.up()
       })
     }
     if (redis.frozenUntil > 0) this.stall(redis.frozenUntil)
   }
 
+  #connect(connection: Connection, ready: () => void): void {
+    const redis = this.#redis
+    connection.toRedis.send(() => {
+      if (redis.down || redis.clock.now() < (redis.bannedUntil.get(this.node) ?? 0)) return this.cut()
+      connection.toClient.send(ready)
+    })
+  }
+
   publish(messages: readonly RoutedMessage[], replied: (index: number, reply: PublishReply) => void): void {
+    const { command } = this
     messages.forEach(({ route, bytes }, i) => {
       // As the bridge may write the age anew, what is on its way must be a copy.
       const sent = Buffer.from(bytes)
       this.#written(route, sent)
-      this.command.toRedis.send(() => {
+      command.toRedis.send(() => {
         const reply = this.#redis.handle(route, sent, this)
         if (reply === undefined) return
-        this.command.toClient.send(() => replied(i, reply))
+        command.toClient.send(() => replied(i, reply))
         // As Redis does with a size it does not take: what is behind it is not read any more.
         if ('refused' in reply && reply.divisible) {
-          this.command.toRedis.break()
-          this.command.toClient.send(() => this.cut())
+          command.toRedis.break()
+          command.toClient.send(() => this.cutCommand())
         }
       })
     })
@@ -149,6 +159,29 @@ class ModelLink implements Link {
     if (this.#redis.clock.random() < 0.5) this.command.toRedis.break()
     this.subscriber.toRedis.send(() => this.#redis.forget(this))
     if (this.subscriber.toRedis.broken) this.#redis.forget(this)
+  }
+
+  /** The connection for commands breaks, and the bridge is told. What the kernel had taken may still arrive, in part. */
+  cutCommand(): void {
+    const { command } = this
+    if (!this.#publishes) return this.cut()
+    this.#publishes = false
+    command.toClient.break()
+    if (this.#redis.clock.random() < 0.5) command.toRedis.break()
+    this.#redis.clock.after(this.#redis.clock.random() * 5, () => {
+      if (!this.#over && command === this.command) this.#events.cut()
+    })
+  }
+
+  mend(): void {
+    if (this.#over) return
+    this.command.toRedis.break()
+    this.command = new Connection(this.#redis.clock)
+    this.#connect(this.command, () => {
+      this.#publishes = true
+      this.#events.mended()
+    })
+    if (this.#redis.frozenUntil > 0) this.stall(this.#redis.frozenUntil)
   }
 
   /** The connections break, and the bridge is told. */
@@ -257,7 +290,7 @@ export class RedisModel {
     }
     const fate = this.refuses?.(route, bytes)
     if (fate === 'close') {
-      from.cut()
+      from.cutCommand()
       return undefined
     }
     if (fate !== undefined) return fate

@@ -202,7 +202,7 @@ class World {
 
   breakSomething(): void {
     const link = this.redis.links.get(ownerOf(this.nodes[this.pick(NODES)]!.id))!
-    switch (this.pick(12)) {
+    switch (this.pick(13)) {
       case 0:
       case 1:
         return link.cut()
@@ -231,6 +231,8 @@ class World {
         return link.cut()
       case 11:
         return this.cutTwice(link.node)
+      case 12:
+        return link.cutCommand()
       case 8:
         return this.replace(this.pick(NODES), this.clock.random() < 0.5)
     }

@@ -1,7 +1,7 @@
 // What one node publishes to one channel in one turn, and becomes one envelope.
 
 import type { Buffer } from 'node:buffer'
-import type { Counter } from './counters.ts'
+import type { Counter, Gathering } from './counters.ts'
 import { encodeMessages, HEADER_BYTES, MAX_AGE, writeAge } from './envelope.ts'
 
 /** What is gathered for one channel while it cannot be written is not one huge envelope. */
@@ -24,7 +24,7 @@ export function costOf(frame: Uint8Array): number {
 }
 
 /** Consecutive messages of one channel. */
-export class Batch {
+export class Batch implements Gathering {
   readonly counter: Counter
   /** The number of its first message. */
   readonly first: number

@@ -4,7 +4,6 @@
 // for a minute.
 
 import { Buffer } from 'node:buffer'
-import type { Batch } from './batch.ts'
 import type { Clock } from './clock.ts'
 
 /** Counters are kept so long after a channel was last used: twice as long as receivers keep positions. */
@@ -24,6 +23,12 @@ export interface Numbering {
   readonly counters: Map<string, Counter>
 }
 
+/** Messages that are one envelope when they are written, and may become more until then. */
+export interface Gathering {
+  takes(frame: Uint8Array, now: number): boolean
+  add(frame: Buffer, publishedAt: number, settled: ((error?: Error) => void) | undefined): void
+}
+
 /** The numbers of one channel. */
 export class Counter {
   readonly channel: string
@@ -38,7 +43,7 @@ export class Counter {
   /** Batches that are not written. */
   waiting = 0
   /** Where the next message may be added to. */
-  open: Batch | undefined
+  open: Gathering | undefined
   /** Marks sent since the last message. */
   marks = 0
   /** The slot in which it waits for its next mark. */

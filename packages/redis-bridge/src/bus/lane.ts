@@ -12,6 +12,10 @@ export interface LaneEvents {
   up(line: Line): void
   /** The line is lost, or there was none. */
   down(error: Error): void
+  /** Nothing can be written, and nothing that was is answered any more. */
+  cut(): void
+  /** It can. */
+  mended(): void
   room(): void
   heard(): void
   /** Publishes a probe; false: it does not listen yet. */
@@ -72,6 +76,14 @@ export class Lane implements LineUser {
     if (this.#closed) return
     const ms = backOff(++this.#attempt, FIRST_PAUSE_MS, MAX_PAUSE_MS, this.#clock.random())
     this.#cancel = this.#clock.after(ms, () => this.open())
+  }
+
+  cut(): void {
+    this.#events.cut()
+  }
+
+  mended(): void {
+    this.#events.mended()
   }
 
   room(): void {

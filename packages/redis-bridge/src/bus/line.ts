@@ -4,38 +4,44 @@
 // we might publish into the void.
 
 import type { Attention } from './attention.ts'
-import type { Clock } from './clock.ts'
+import { backOff, type Clock } from './clock.ts'
+import { Echoes } from './echoes.ts'
 import type { Link, LinkEvents, PublishReply, RoutedMessage } from './link.ts'
+import { Pace } from './pace.ts'
 
 /** What may be written and unanswered. Little waits in kernels, where nobody could take it back or write past it. */
 const MAX_UNANSWERED = 1000
 const MAX_UNANSWERED_BYTES = 4 * 1_048_576
 
-/** What is written in the long run, and at once: a receiver for whom too much waits is cut off (by Redis at 32 MiB), so that
- * node queued in bad times must not come in one flood. */
-const BYTES_PER_MS = (16 * 1_048_576) / 1000
-const BURST_BYTES = 4 * 1_048_576
-
-/** In attended time; all but the first begin anew with each sign of progress. */
+/** In attended time; all but the last begin anew with each sign of progress. */
 const OPEN_MS = 10_000
 const ANSWER_MS = 4000
+const MEND_MS = 2000
 
-/** Silence until a probe, and after each of two: with a tick for each, 9 s at most. */
-const QUIET_MS = 3450
-const ECHO_MS = 2450
-const PROBES = 2
+/** The way out is made anew at once, and after up to so long where that was done within the last second. */
+const MEND_PAUSE_MS = 50
+const MEND_AGAIN_MS = 1000
+
+/** So often in a row without a sign that it works; one message more than ends it has to be found among many. */
+const MAX_MENDS = 6
 
 /** A message with what is done about its answer. */
 export interface Command extends RoutedMessage {
   replied(reply: PublishReply): void
   /** The other side ended the connection, and this is the first that it did not answer. */
   suspected?(): void
+  /** There is a way out again, and what ended before has not answered this. */
+  again?(): void
 }
 
 /** A partition that uses a line. */
 export interface LineUser {
   up(line: Line): void
   down(error: Error): void
+  /** What was written and not answered never will be, and nothing more can be written. */
+  cut(): void
+  /** It can. */
+  mended(): void
   /** More may be written. */
   room(): void
   /** One of our own messages came back. */
@@ -59,34 +65,39 @@ export class Line {
   readonly #users = new Set<LineUser>()
   readonly #unanswered = new Set<Command>()
   readonly #unwatch: () => void
+  readonly #pace: Pace
+  readonly #echoes: Echoes
   #state: 'opening' | 'up' | 'over' = 'opening'
+  /** When the way out ended, in attended time; undefined while it is there. */
+  #cutAt: number | undefined
+  #mendedAt = Number.NEGATIVE_INFINITY
+  /** Times that it was made anew since something was answered or came back. */
+  #mends = 0
+  #cancelMend: (() => void) | undefined
+  /** What comes again when there is a way out. */
+  #again: Command[] = []
   #unansweredBytes = 0
-  /** Bytes that may be written now, as of `#refilledAt`. */
-  #tokens = BURST_BYTES
-  #refilledAt: number
-  #cancelPace: (() => void) | undefined
   #roomDue = false
   #operations = 0
   /** In attended time. */
   #openedAt: number
   #answeredAt = 0
   #confirmedAt = 0
-  #heardAt = 0
-  #probedAt = 0
-  /** Probes since something of our own came back. */
-  #probes = 0
-  #probing = false
   #probeDue = false
 
   constructor(options: LineOptions) {
     this.#options = options
     this.#openedAt = options.attention.now()
-    this.#refilledAt = options.clock.now()
+    // An unanswered probe is repeated by the same user: another's way back proves nothing of its.
+    this.#echoes = new Echoes(options.attention, () => [...this.#users].some((user) => user.probe()))
+    this.#pace = new Pace(options.clock, () => this.#offerRoom())
     this.#link = options.open({
       up: () => this.#up(),
       progress: () => {
         this.#openedAt = options.attention.now()
       },
+      cut: () => this.#cut(),
+      mended: () => this.#mended(),
       down: (error) => this.#down(error),
       message: (route, bytes) => {
         if (this.#state === 'up') options.message(this, route, bytes)
@@ -110,26 +121,22 @@ export class Line {
 
   /** Whether more may be written. What cannot wait is written regardless. */
   get room(): boolean {
-    if (this.#state !== 'up' || this.#unanswered.size >= MAX_UNANSWERED) return false
-    return this.#unansweredBytes < MAX_UNANSWERED_BYTES && this.#refill() > 0
+    if (this.#state !== 'up' || this.#cutAt !== undefined || this.#unanswered.size >= MAX_UNANSWERED) return false
+    return this.#unansweredBytes < MAX_UNANSWERED_BYTES && this.#pace.allows
   }
 
   publish(commands: readonly Command[]): void {
     if (this.#state !== 'up' || commands.length === 0) return
+    if (this.#cutAt !== undefined) return void this.#again.push(...commands)
     if (this.#unanswered.size === 0) this.#answeredAt = this.#options.attention.now()
-    this.#refill()
+    let bytes = 0
     for (const command of commands) {
       this.#unanswered.add(command)
-      this.#unansweredBytes += command.bytes.length
-      this.#tokens -= command.bytes.length
+      bytes += command.bytes.length
     }
+    this.#unansweredBytes += bytes
     this.#link.publish(commands, (index, reply) => this.#replied(commands[index]!, reply))
-    if (this.#tokens <= 0) {
-      this.#cancelPace ??= this.#options.clock.after(1 - this.#tokens / BYTES_PER_MS, () => {
-        this.#cancelPace = undefined
-        this.#offerRoom()
-      })
-    }
+    this.#pace.wrote(bytes)
   }
 
   subscribe(routes: readonly string[], done: (error?: Error) => void): void {
@@ -142,8 +149,8 @@ export class Line {
 
   /** Something of our own came back. */
   heard(): void {
-    this.#probes = 0
-    this.#heardAt = this.#options.attention.now()
+    this.#mends = 0
+    this.#echoes.heard()
     for (const user of [...this.#users]) user.heard()
   }
 
@@ -154,8 +161,7 @@ export class Line {
     this.#options.clock.soon(() => {
       this.#probeDue = false
       if (this.#state !== 'up') return
-      this.#probes = 0
-      this.#probe()
+      this.#echoes.verify()
     })
   }
 
@@ -174,6 +180,35 @@ export class Line {
     for (const user of [...this.#users]) if (this.#users.has(user)) user.up(this)
   }
 
+  /** The way out has ended. It is made anew alone, so that nothing that comes in is lost: but not for ever. */
+  #cut(): void {
+    if (this.#state !== 'up' || this.#cutAt !== undefined) return
+    if (++this.#mends > MAX_MENDS) return this.#down(new Error('the connection to publish on ends again and again'))
+    const { clock, attention } = this.#options
+    this.#cutAt = attention.now()
+    const unanswered = [...this.#unanswered]
+    this.#unanswered.clear()
+    this.#unansweredBytes = 0
+    this.#again.push(...unanswered)
+    unanswered[0]?.suspected?.()
+    for (const user of [...this.#users]) user.cut()
+    const soon = clock.now() - this.#mendedAt < MEND_AGAIN_MS
+    this.#cancelMend = clock.after(soon ? backOff(1, MEND_PAUSE_MS, MEND_PAUSE_MS, clock.random()) : 0, () => {
+      this.#link.mend()
+    })
+  }
+
+  #mended(): void {
+    if (this.#state !== 'up' || this.#cutAt === undefined) return
+    this.#cutAt = undefined
+    this.#mendedAt = this.#options.clock.now()
+    const again = this.#again
+    this.#again = []
+    this.#echoes.mended()
+    for (const command of again) command.again?.()
+    for (const user of [...this.#users]) if (this.#users.has(user)) user.mended()
+  }
+
   #down(error: Error): void {
     if (this.#state === 'over') return
     const [first] = this.#unanswered
@@ -185,8 +220,10 @@ export class Line {
     if (this.#state === 'over') return
     this.#state = 'over'
     this.#unwatch()
-    this.#cancelPace?.()
+    this.#pace.close()
+    this.#cancelMend?.()
     this.#unanswered.clear()
+    this.#again = []
     this.#users.clear()
     this.#options.over()
     this.#link.close()
@@ -196,6 +233,7 @@ export class Line {
     if (!this.#unanswered.delete(command)) return
     this.#unansweredBytes -= command.bytes.length
     this.#answeredAt = this.#options.attention.now()
+    this.#mends = 0
     command.replied(reply)
     this.#offerRoom()
   }
@@ -208,13 +246,6 @@ export class Line {
       this.#confirmedAt = this.#options.attention.now()
       done(error)
     }
-  }
-
-  #refill(): number {
-    const now = this.#options.clock.now()
-    this.#tokens = Math.min(BURST_BYTES, this.#tokens + (now - this.#refilledAt) * BYTES_PER_MS)
-    this.#refilledAt = now
-    return this.#tokens
   }
 
   #offerRoom(): void {
@@ -235,30 +266,14 @@ export class Line {
     const now = this.#options.attention.now()
     if (this.#state === 'opening') {
       if (now - this.#openedAt > OPEN_MS) this.fail(new Error('the connection was not there in time'))
+    } else if (this.#cutAt !== undefined && now - this.#cutAt > MEND_MS) {
+      this.fail(new Error('the connection to publish on was not there again in time'))
     } else if (this.#unanswered.size > 0 && now - this.#answeredAt > ANSWER_MS) {
       this.fail(new Error('what was published is not answered'))
     } else if (this.#operations > 0 && now - this.#confirmedAt > ANSWER_MS) {
       this.fail(new Error('subscriptions are not confirmed'))
-    } else if (this.#probing) {
-      this.#judgeEchoes(now)
+    } else if (!this.#echoes.judge()) {
+      this.fail(new Error('what was published does not come back'))
     }
-  }
-
-  #judgeEchoes(now: number): void {
-    if (this.#probes === 0 ? now - this.#heardAt < QUIET_MS : now - this.#probedAt < ECHO_MS) return
-    if (this.#probes < PROBES) this.#probe()
-    else this.fail(new Error('what was published does not come back'))
-  }
-
-  #probe(): void {
-    this.#probes++
-    this.#probedAt = this.#options.attention.now()
-    // An unanswered probe is repeated by the same user: another's way back proves nothing of its.
-    for (const user of this.#users) {
-      if (!user.probe()) continue
-      this.#probing = true
-      return
-    }
-    this.#probes = 0
   }
 }

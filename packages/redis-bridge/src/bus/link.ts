@@ -1,6 +1,7 @@
 // The port between the bus and what carries it. A transport opens links; one link is one attempt at one place, with every
-// connection it needs, and when any part of it fails it is over as a whole. The folder redis/ makes a transport of
-// ioredis; the simulation makes one of nothing; another carrier would be another file.
+// connection it needs, and when any part of it fails it is over as a whole. One part may be made anew alone: the way out,
+// as a message that the other side does not take can end it, and what comes in must not be lost for that. The folder
+// redis/ makes a transport of ioredis; the simulation makes one of nothing; another carrier would be another file.
 
 import type { Buffer } from 'node:buffer'
 
@@ -31,6 +32,11 @@ export interface LinkEvents {
   up(): void
   /** Opening goes on: the time for it begins anew. */
   progress(): void
+  /** The way out was ended by the other side, and everything else lives: what was published and is not answered never
+   * will be. Until `mended` nothing may be published. */
+  cut(): void
+  /** After `mend`: there is a way out again. */
+  mended(): void
   /** It is over, ended by the other side or never there. Once at most, and nothing after it. */
   down(error: Error): void
   /** A message came in. The bytes may be a view of a larger buffer. */
@@ -45,6 +51,8 @@ export interface Link {
   /** Subscribes to routes of one partition. `done` hears when all of them are confirmed, or what went wrong. */
   subscribe(routes: readonly string[], done: (error?: Error) => void): void
   unsubscribe(routes: readonly string[], done: (error?: Error) => void): void
+  /** After `cut`: makes the way out anew, at the same place. */
+  mend(): void
   /** Ends it: no event comes any more, nothing is held. What was answered is out; the rest may be lost. */
   close(): void
 }

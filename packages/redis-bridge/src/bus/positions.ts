@@ -64,7 +64,8 @@ export class Positions {
       // lru-cache takes 0 for "no time was given".
       perf: { now: () => clock.now() + 1 },
       dispose: ({ interest, seenAt }, _key, reason) => {
-        if (reason === 'evict') this.forgotten++
+        // One that nothing was heard of for an hour was over anyway.
+        if (reason === 'evict' && clock.now() - seenAt < POSITION_TTL_MS) this.forgotten++
         if (reason !== 'set' && !interest.ended) this.#forgottenAt = Math.max(this.#forgottenAt, seenAt)
       },
     })

@@ -39,6 +39,8 @@ export class PublishQueue {
   /** How many of the first of `#waiting` are gone. */
   #gone = 0
   readonly #inFlight = new Set<Batch>()
+  /** Marks that are not answered, one for each time. */
+  readonly #marksInFlight = new Set<{ counter: Counter }>()
   /** Commands that are not answered. */
   #unanswered = 0
   #scheduled = false
@@ -70,17 +72,29 @@ export class PublishQueue {
     this.schedule()
   }
 
-  /** The line is gone: what it has not answered comes first again. Marks were for that line. */
+  /** The line is gone. Marks were for that line. */
   down(): void {
     this.#line = undefined
+    this.#marksInFlight.clear()
+    for (const item of this.#rest()) if (isMark(item)) item.isMarkQueued = false
+    this.#replace(this.#rest().filter((item) => !isMark(item)))
+    this.cut()
+  }
+
+  /** What was written and is not answered never will be: it comes first again. */
+  cut(): void {
     this.#unanswered = 0
     const again = [...this.#inFlight]
     this.#inFlight.clear()
     for (const { counter } of again) counter.waiting++
-    for (const item of this.#rest()) if (isMark(item)) item.isMarkQueued = false
     const batches = this.#rest().filter((item): item is Batch => !isMark(item))
+    const marks = new Set(this.#rest().filter(isMark))
+    for (const { counter } of this.#marksInFlight) marks.add(counter)
+    this.#marksInFlight.clear()
+    for (const counter of marks) counter.isMarkQueued = true
     // Parts of a batch that was split come in its place.
-    this.#replace([...again, ...batches].sort((a, b) => a.order - b.order || a.first - b.first))
+    const inOrder = [...again, ...batches].sort((a, b) => a.order - b.order || a.first - b.first)
+    this.#replace([...inOrder, ...marks])
     const head = this.#waiting[0]
     if (head !== undefined && !isMark(head) && head.strikes >= MAX_STRIKES) {
       this.#shift()
@@ -106,6 +120,7 @@ export class PublishQueue {
     this.#line = undefined
     const left = [...this.#inFlight, ...this.#rest()]
     this.#inFlight.clear()
+    this.#marksInFlight.clear()
     this.#unanswered = 0
     this.#replace([])
     for (const item of left) if (!isMark(item)) this.#options.settled(item, error)
@@ -152,7 +167,10 @@ export class PublishQueue {
         // A message that waits behind it tells more, and a mark before it would tell of one that nobody could have.
         if (item.waiting > 0) continue
         const { last } = item
+        const inFlight = { counter: item }
+        this.#marksInFlight.add(inFlight)
         return this.#command(line, item, this.#options.markOf(item, now), (reply) => {
+          this.#marksInFlight.delete(inFlight)
           this.#options.told(item, last, 'receivers' in reply ? reply.receivers : undefined)
         })
       }

@@ -10,7 +10,7 @@ import { type Counter, Counters, TOLD_MS } from './counters.ts'
 import { encodeNotice, Kind } from './envelope.ts'
 import { Lane } from './lane.ts'
 import { Lines } from './lines.ts'
-import type { PublishReply, Transport } from './link.ts'
+import type { Transport } from './link.ts'
 import { Marks, NODE_MARKS_MS, PUBLISHER_MARKS_MS } from './marks.ts'
 import { MAX_WAIT_MS, PublishQueue } from './publish-queue.ts'
 import type { Receiver } from './receiver.ts'
@@ -144,9 +144,10 @@ export class Sender {
     this.queued++
     this.#queuedBytes += costBytes
     if (counter.open === undefined || !counter.open.takes(frame, now)) {
-      counter.open = new Batch(counter, counter.last, beforeAt, ++this.#order)
-      counter.open.add(frame, now, settled)
-      this.#queueOf(counter).push(counter.open)
+      const batch = new Batch(counter, counter.last, beforeAt, ++this.#order)
+      counter.open = batch
+      batch.add(frame, now, settled)
+      this.#queueOf(counter).push(batch)
     } else {
       counter.open.add(frame, now, settled)
     }
@@ -156,10 +157,20 @@ export class Sender {
   /** Publishes a probe or an ask at once. What refuses it cannot be worked with. */
   notice(lane: Lane, kind: Kind, route: string, node: Uint8Array, ageMs: number): void {
     const { line } = lane
-    const replied = (reply: PublishReply): void => {
-      if ('refused' in reply) line?.fail(reply.refused)
-    }
-    line?.publish([{ route, bytes: encodeNotice(kind, node, ++this.#notices, ageMs), replied }])
+    const { clock } = this.#options
+    const at = clock.now()
+    line?.publish([
+      {
+        route,
+        bytes: encodeNotice(kind, node, ++this.#notices, ageMs),
+        replied: (reply) => {
+          if ('refused' in reply) line.fail(reply.refused)
+        },
+        again: () => {
+          if (lane.line === line) this.notice(lane, kind, route, node, ageMs + clock.now() - at)
+        },
+      },
+    ])
   }
 
   /** Tells the last numbers of what was used in a partition at or after `since`, soon. */
@@ -243,6 +254,8 @@ export class Sender {
         this.#lostTold = true
         this.#options.onLost(error)
       },
+      cut: () => queue.cut(),
+      mended: () => queue.schedule(),
       room: () => queue.flush(),
       heard: () => receiver?.heard(lane),
       probe: () => receiver?.probe(lane) ?? false,

@@ -1,6 +1,7 @@
 // A link to one Redis: a connection for commands and, if it subscribes, one for the subscriptions. Each command settles by
 // its own reply. What Redis says of itself rather than of a command (that it is loading, that it is no master any more)
-// ends the link.
+// ends the link. Redis ends the connection for commands on a message that is too large for it; that one alone is made
+// anew, at the same address, and must be to a master as the first was.
 
 import type { Redis } from 'ioredis'
 import type { Link, LinkEvents, PublishReply, RoutedMessage } from '../bus/link.ts'
@@ -26,11 +27,16 @@ const OF_SERVER =
 const OF_CHANNEL = /^NOPERM\b/
 
 export class RedisLink implements Link {
-  readonly #command: Redis
+  readonly #make: () => Redis
+  #command: Redis
   readonly #subscriber: Redis | undefined
   readonly #sharded: boolean
   readonly #events: LinkEvents
-  #missing = 0
+  /** Connections that are not ready yet. */
+  #missing: number
+  #isUp = false
+  /** Of the connections only the one for commands has ended, and there is no other yet. */
+  #isCut = false
   #over = false
   #lastError: Error | undefined
   #roleTimer: NodeJS.Timeout | undefined
@@ -43,9 +49,10 @@ export class RedisLink implements Link {
   ) {
     this.#events = events
     this.#sharded = sharded
-    const make = (): Redis => this.#connect(makeRedis({ ...OVERRIDES, ...where }))
-    this.#command = make()
-    this.#subscriber = subscribes ? make() : undefined
+    this.#missing = subscribes ? 2 : 1
+    this.#make = () => makeRedis({ ...OVERRIDES, ...where })
+    this.#command = this.#connect(() => this.#up())
+    this.#subscriber = subscribes ? this.#connect(() => this.#up()) : undefined
     this.#subscriber?.on(sharded ? 'smessageBuffer' : 'messageBuffer', (redisChannel: Buffer, bytes: Buffer) => {
       if (!this.#over) this.#events.message(redisChannel.toString(), bytes)
     })
@@ -76,6 +83,17 @@ export class RedisLink implements Link {
     this.#subscriber![operation](...routes).then(() => done(), this.#unless(done))
   }
 
+  mend(): void {
+    if (this.#over) return
+    this.#lastError = undefined
+    this.#command = this.#connect(() => {
+      void this.#checkRole(() => {
+        this.#isCut = false
+        this.#events.mended()
+      })
+    })
+  }
+
   close(): void {
     this.#over = true
     clearTimeout(this.#roleTimer)
@@ -83,24 +101,44 @@ export class RedisLink implements Link {
     if (this.#subscriber !== undefined) hangUp(this.#subscriber)
   }
 
-  #connect(connection: Redis): Redis {
-    this.#missing++
+  #connect(ready: () => void): Redis {
+    const connection = this.#make()
     connection.on('error', (error: Error) => {
       this.#lastError = error
     })
     connection.on('ready', () => {
       this.#events.progress()
-      if (--this.#missing === 0) void this.#checkRole(() => this.#events.up())
+      ready()
     })
-    connection.on('end', () => this.#end(this.#lastError ?? new Error('Redis closed the connection')))
+    connection.on('end', () => {
+      if (this.#isUp && !this.#isCut && connection === this.#command) this.#cut()
+      else this.#end(this.#lastError ?? new Error('Redis closed the connection'))
+    })
     // Its failure is told by 'error' and 'end'.
     connection.connect().catch(() => {})
     return connection
   }
 
-  async #checkRole(isMaster: () => void): Promise<void> {
-    const role = await roleOf(this.#command)
+  #up(): void {
+    if (--this.#missing > 0) return
+    void this.#checkRole(() => {
+      this.#isUp = true
+      this.#events.up()
+    })
+  }
+
+  #cut(): void {
     if (this.#over) return
+    this.#isCut = true
+    clearTimeout(this.#roleTimer)
+    this.#events.cut()
+  }
+
+  async #checkRole(isMaster: () => void): Promise<void> {
+    const command = this.#command
+    const role = await roleOf(command)
+    // What a connection that has ended does not say, the next one is asked.
+    if (this.#over || command !== this.#command || command.status !== 'ready') return
     if (role === 'slave' || role === 'replica') return this.#end(new Error('Redis is a replica, not the master'))
     isMaster()
     if (role === undefined || this.#over) return
