@@ -28,8 +28,6 @@ export class OwnServer {
   readonly #context: OwnContext
   /** TCP connections under TLS: nobody else knows those whose TLS handshake is not done. */
   readonly #raw = new Set<TcpSocket>()
-  /** Those whose request cannot be read, and who have been told. */
-  readonly #refused = new WeakSet<object>()
 
   constructor(tls: TlsOptions | undefined, context: OwnContext, onUpgrade: OnUpgrade) {
     this.#context = context
@@ -48,8 +46,13 @@ export class OwnServer {
     // Header lines are counted by our own rules; node would silently leave out those over its bound.
     this.http.maxHeadersCount = 0
     const required = (request: IncomingMessage, response: ServerResponse): void => {
-      take(request.socket)
-      const { address } = readClient(context.trusted, request.socket, request.rawHeaders)
+      const { socket } = request
+      // What stands behind a request that was answered is read past.
+      if (isTaken(socket)) return
+      take(socket)
+      // Node would end TCP with the answer.
+      socket.destroySoon = () => linger(socket)
+      const { address } = readClient(context.trusted, socket, request.rawHeaders)
       context.counters.rejected(426, 'upgrade_required', address, request.url)
       response.writeHead(426, { Connection: 'close, Upgrade', Upgrade: 'websocket', Error: 'upgrade_required' }).end()
     }
@@ -59,16 +62,12 @@ export class OwnServer {
     this.http.on('upgrade', (request, socket, head) => {
       // From this tick on node does not hear its errors any more.
       hear(socket)
-      // Behind a request that was answered 426, and with it the last of its connection.
-      if (isTaken(request.socket)) (socket as TcpSocket).destroySoon()
+      if (isTaken(socket)) socket.resume()
       else onUpgrade(request, socket, head)
     })
     this.http.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       hear(socket)
-      if (this.#refused.has(socket)) return
-      // What cannot be read behind a request that was answered has its answer.
-      if (isTaken(socket)) (socket as TcpSocket).destroySoon()
-      else this.#onClientError(error, socket as TcpSocket)
+      if (!isTaken(socket)) this.#onClientError(error, socket as TcpSocket)
     })
     this.http.on('error', (error) => {
       if (this.http.listening) context.report(error, 'server')
@@ -105,11 +104,17 @@ export class OwnServer {
     const status = late ? 408 : large ? 431 : 400
     const error = late ? 'request_timeout' : large ? 'headers_too_large' : 'bad_request'
     counters.rejected(status, error, readClient(trusted, socket, []).address)
-    socket.end(refusalResponse({ status, error }, STATUS_CODES[status]))
-    // What the peer still sends is read past, so that it can read the answer before it meets a reset.
-    this.#refused.add(socket)
-    const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref()
-    socket.once('close', () => clearTimeout(timer))
-    socket.resume()
+    take(socket)
+    socket.write(refusalResponse({ status, error }, STATUS_CODES[status]))
+    linger(socket)
   }
+}
+
+/** Ends our side when everything is written, and TCP a little later: what the peer still sends is read past, so that it
+ * can read the answer before it meets a reset. */
+function linger(socket: TcpSocket): void {
+  socket.end()
+  socket.resume()
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref()
+  socket.once('close', () => clearTimeout(timer))
 }
