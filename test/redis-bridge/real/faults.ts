@@ -172,8 +172,7 @@ export const FAULTS: readonly Fault[] = [
       for (let i = 0; i < (full ? 5 : 2); i++) {
         const { node } = world.station('A')
         await node.tell({ do: 'publish', channel: ROOMS[i]!, count: 1, bytes: 1_500_000 })
-        await sleep(1_000)
-        await world.allReady()
+        await until('it to be given up', async () => (await node.tell({ do: 'stats' })).bridge.dropped! > i)
       }
       // Each was lost alone, at its own node.
       const stats = await Promise.all(world.nodes.map((node) => node.tell({ do: 'stats' })))
