@@ -64,6 +64,27 @@ describeRedis('outages', () => {
     expect(far.gaps).toEqual([])
   })
 
+  test.concurrent('a connection to publish on that ends, with another that swallows everything', async (context) => {
+    const { proxy, far, near, atFar, atNear } = await setUp(context)
+    let count = 0
+    const talk = setInterval(() => far.channels.broadcast('room', `talk ${count++}`), 200)
+    const began = performance.now()
+    proxy.stall({ leg: 'publisher', newcomers: true })
+    proxy.cut({ leg: 'publisher' })
+    near.channels.broadcast('room', 'waits')
+    await near.toBe('degraded', DETECTION_MS)
+    expect(performance.now() - began).toBeLessThan(DETECTION_MS)
+    proxy.heal()
+    await near.ready()
+    clearInterval(talk)
+    far.channels.broadcast('room', 'next from far')
+    await Promise.all([atNear.got('next from far'), atFar.got('waits')])
+    // What was said meanwhile came, or was reported.
+    const talked = atNear.messages.filter((one) => String(one).startsWith('talk'))
+    expect(talked.length + sum(near.gaps)).toBe(count)
+    expect(far.gaps).toEqual([])
+  })
+
   test.concurrent('a subscriber that Redis killed: the hole is reported once, with its size', async (context) => {
     const { redis, proxy, far, near, atNear } = await setUp(context)
     // Nothing of the node comes through until the messages are gone.
