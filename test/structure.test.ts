@@ -11,6 +11,7 @@ const workspace = fileURLToPath(new URL('..', import.meta.url))
 const LAYERS: Record<string, string[]> = {
   core: [],
   channels: ['@roomcast/core'],
+  rooms: ['@roomcast/core', '@roomcast/channels'],
   roomcast: ['@roomcast/core', '@roomcast/channels', '@roomcast/redis-bridge'],
 }
 // limits.ts is a table of numbers.

@@ -1,0 +1,93 @@
+// The clients of this node: by socket, because a socket's end ends everything of it, and by user, because commands name
+// users. And the users that were sent away for some time.
+
+import type { Socket } from '@roomcast/core'
+import { LRUCache } from 'lru-cache'
+import type { Clock } from './clock.ts'
+import type { Member } from './member.ts'
+
+/** So many users can be blocked at once; beyond it those that were blocked first come back early. */
+const MAX_BLOCKED = 100_000
+
+/** A client's place in a room. */
+export interface Membership {
+  readonly client: Client
+  readonly room: string
+  state: 'entering' | 'live' | 'gone'
+  /** Was it entered into the room's presence? */
+  present: boolean
+}
+
+/** A connected client. */
+export interface Client {
+  readonly member: Member
+  readonly memberships: Map<string, Membership>
+}
+
+/** Who is connected. */
+export class Clients {
+  readonly #bySocket = new Map<Socket, Client>()
+  readonly #byUser = new Map<string, Set<Client>>()
+  readonly #blocked: LRUCache<string, number>
+  readonly #clock: Clock
+  readonly #onClosing: (client: Client) => void
+
+  /** @param onClosing called when a client's socket starts closing. */
+  constructor(clock: Clock, onClosing: (client: Client) => void) {
+    this.#clock = clock
+    this.#onClosing = onClosing
+    this.#blocked = new LRUCache({ max: MAX_BLOCKED })
+  }
+
+  get size(): number {
+    return this.#bySocket.size
+  }
+
+  get(socket: Socket): Client | undefined {
+    return this.#bySocket.get(socket)
+  }
+
+  of(user: string): Client[] {
+    return [...(this.#byUser.get(user) ?? [])]
+  }
+
+  all(): Iterable<Client> {
+    return this.#bySocket.values()
+  }
+
+  /** The client of that member; undefined when its socket is not open. */
+  connect(member: Member): Client | undefined {
+    const { socket, user } = member
+    const known = this.#bySocket.get(socket)
+    if (known !== undefined) return known
+    if (socket.readyState !== 'open') return undefined
+    const client: Client = { member, memberships: new Map() }
+    this.#bySocket.set(socket, client)
+    const others = this.#byUser.get(user)
+    if (others === undefined) this.#byUser.set(user, new Set([client]))
+    else others.add(client)
+    socket.onClosing(() => this.#forget(client))
+    return this.#bySocket.get(socket)
+  }
+
+  block(user: string, ms: number): void {
+    this.#blocked.set(user, Math.max(this.#blocked.get(user) ?? 0, this.#clock.now() + ms))
+  }
+
+  isBlocked(user: string): boolean {
+    const until = this.#blocked.get(user)
+    if (until === undefined) return false
+    if (until > this.#clock.now()) return true
+    this.#blocked.delete(user)
+    return false
+  }
+
+  #forget(client: Client): void {
+    const { socket, user } = client.member
+    this.#bySocket.delete(socket)
+    const others = this.#byUser.get(user)
+    others?.delete(client)
+    if (others?.size === 0) this.#byUser.delete(user)
+    this.#onClosing(client)
+  }
+}
