@@ -2,7 +2,6 @@
 // users. And the users that were sent away for some time.
 
 import type { Socket } from '@roomcast/core'
-import { LRUCache } from 'lru-cache'
 import type { Clock } from './clock.ts'
 import type { Member } from './member.ts'
 
@@ -28,7 +27,7 @@ export interface Client {
 export class Clients {
   readonly #bySocket = new Map<Socket, Client>()
   readonly #byUser = new Map<string, Set<Client>>()
-  readonly #blocked: LRUCache<string, number>
+  readonly #blocked = new Map<string, number>()
   readonly #clock: Clock
   readonly #onClosing: (client: Client) => void
 
@@ -36,7 +35,6 @@ export class Clients {
   constructor(clock: Clock, onClosing: (client: Client) => void) {
     this.#clock = clock
     this.#onClosing = onClosing
-    this.#blocked = new LRUCache({ max: MAX_BLOCKED })
   }
 
   get size(): number {
@@ -71,7 +69,11 @@ export class Clients {
   }
 
   block(user: string, ms: number): void {
-    this.#blocked.set(user, Math.max(this.#blocked.get(user) ?? 0, this.#clock.now() + ms))
+    const until = Math.max(this.#blocked.get(user) ?? 0, this.#clock.now() + ms)
+    this.#blocked.delete(user)
+    this.#blocked.set(user, until)
+    const [first] = this.#blocked.keys()
+    if (this.#blocked.size > MAX_BLOCKED) this.#blocked.delete(first!)
   }
 
   isBlocked(user: string): boolean {

@@ -1,12 +1,12 @@
 // The store inside one process: exact, and bounded in every direction. One database can serve several `createRooms`, which
 // then stand for nodes (tests, examples); it loses nothing, so it never gives a mark. Also the smallest example of a store.
 
-import { LRUCache } from 'lru-cache'
 import { type Clock, processClock } from './clock.ts'
 import { StoreUnavailableError } from './errors.ts'
 import { MemoryLog } from './memory-log.ts'
 import { MemoryPresence } from './memory-presence.ts'
 import type { BusRecord, Command, HistoryRule, Page, Position, Range, Store, StoreSink } from './port.ts'
+import { RecentKeys } from './recent-keys.ts'
 
 /** Options of `memoryStore` and `createMemoryDatabase`. */
 export interface MemoryOptions {
@@ -58,7 +58,7 @@ export class Database implements MemoryDatabase {
   readonly joined: Map<string, Set<MemoryStore>> = new Map()
   /** In the order of use: rooms that nobody uses are forgotten from the front. */
   readonly logs: Map<string, MemoryLog> = new Map()
-  readonly keys: LRUCache<string, Position>
+  readonly keys: RecentKeys<Position>
   readonly #maxBytes: number
   readonly #maxIdleRooms: number
   readonly #newId: () => string
@@ -71,7 +71,7 @@ export class Database implements MemoryDatabase {
     this.#maxIdleRooms = maxIdleRooms ?? DEFAULT_MAX_IDLE_ROOMS
     this.#newId = newId
     this.presence = new MemoryPresence(clock, (room, info) => this.deliver(room, { kind: 'leave', info }))
-    this.keys = new LRUCache({ max: MAX_KEYS, ttl: KEY_TTL_MS, ttlResolution: 0, perf: clock })
+    this.keys = new RecentKeys(clock, KEY_TTL_MS, MAX_KEYS)
   }
 
   store(): MemoryStore {
@@ -212,7 +212,7 @@ export class MemoryStore implements Store {
       const publication = database.use(room, rule, (log, now) => log.append(draft, rule, now))
       database.deliver(room, { kind: 'publication', publication })
       const { epoch, offset } = publication
-      if (key !== undefined) database.keys.set(`${room}\n${key}`, { epoch, offset })
+      if (key !== undefined) database.keys.add(`${room}\n${key}`, { epoch, offset })
       return { epoch, offset }
     })
   }
@@ -220,7 +220,7 @@ export class MemoryStore implements Store {
   claim(room: string, key: string): Promise<boolean> {
     return this.#do(({ keys }) => {
       const isNew = keys.get(`${room}\n${key}`) === undefined
-      if (isNew) keys.set(`${room}\n${key}`, { epoch: '', offset: 0 })
+      if (isNew) keys.add(`${room}\n${key}`, { epoch: '', offset: 0 })
       return isNew
     })
   }

@@ -8,6 +8,7 @@ export class MemoryLog {
   readonly epoch: string
   readonly #metaTtlMs: number
   offset = 0
+  lastId = ''
   bytes = 0
   /** In the order of their numbers, the last of them `offset`. */
   publications: Publication[] = []
@@ -24,7 +25,8 @@ export class MemoryLog {
 
   append(draft: Draft, rule: HistoryRule, now: number): Publication {
     this.touch(now)
-    const publication: Publication = { ...draft, epoch: this.epoch, offset: ++this.offset }
+    const publication: Publication = { ...draft, epoch: this.epoch, offset: ++this.offset, previous: this.lastId }
+    this.lastId = draft.id
     this.publications.push(publication)
     this.bytes += publicationBytes(publication)
     while (this.publications.length > rule.size || this.bytes > rule.maxBytes) {
@@ -35,13 +37,14 @@ export class MemoryLog {
     return publication
   }
 
-  read({ after = 0, before = this.offset + 1, limit, newest = false }: Range, now: number): Page {
+  read({ after = 0, before = Number.POSITIVE_INFINITY, limit, newest = false }: Range, now: number): Page {
     this.touch(now)
     const first = this.publications[0]?.offset ?? this.offset + 1
     const from = Math.max(after + 1 - first, 0)
-    const to = Math.max(before - first, from)
+    const to = Math.max(Math.min(before - first, this.publications.length), from)
     const [start, end] = newest ? [Math.max(from, to - limit), to] : [from, Math.min(to, from + limit)]
-    return { epoch: this.epoch, offset: this.offset, publications: this.publications.slice(start, end) }
+    const { epoch, offset, lastId } = this
+    return { epoch, offset, lastId, publications: this.publications.slice(start, end) }
   }
 
   /** Drops the history when its time is over. */

@@ -30,8 +30,18 @@ export interface Draft {
   readonly tags?: Readonly<Record<string, string>> | undefined
 }
 
-/** A publication, in no protocol's words. In a room without history its epoch is `''` and its offset 0. */
-export interface Publication extends Draft, Position {}
+/** A publication, in no protocol's words. In a room without history its epoch and `previous` are `''` and its offset 0. */
+export interface Publication extends Draft, Position {
+  /** The id of the one before it in its epoch; `''`: it is the first. A store that lost numbers it had given, and gives
+   * them again, is found out by it. */
+  readonly previous: string
+}
+
+/** Where a room stands. */
+export interface Top extends Position {
+  /** The id of its last publication in this epoch; `''`: there was none. */
+  readonly lastId: string
+}
 
 /** What crosses between nodes. Each node makes frames of it, for the protocols that its members speak. */
 export type BusRecord =
@@ -60,7 +70,7 @@ export interface Range {
 }
 
 /** What a read came to. */
-export interface Page extends Position {
+export interface Page extends Top {
   /** In the order of their numbers. What was trimmed is not among them. */
   readonly publications: readonly Publication[]
 }
@@ -143,7 +153,7 @@ export interface StoreSink {
   /** A record of a room that was joined. */
   deliver(room: string, record: BusRecord): void
   /** The room stands there: what has a number up to this one was published, also if it never came. */
-  mark(room: string, position: Position): void
+  mark(room: string, top: Top): void
   /** Carries out a command on this node; returns how many clients it reached. */
   command(command: Command): number
 }

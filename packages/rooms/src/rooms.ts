@@ -18,7 +18,7 @@ import {
   type RoomsOptions,
   ruleOf,
 } from './options.ts'
-import type { ClientInfo, CommandResult, Data, Page, Position, Store } from './port.ts'
+import type { ClientInfo, CommandResult, Data, Position, Publication, Store } from './port.ts'
 import { Kept } from './window.ts'
 
 const DEFAULT_MAX_REPLAY_BYTES = 64 * 1024 * 1024
@@ -53,6 +53,11 @@ export interface UnsubscribeOptions {
   readonly code?: number | undefined
   /** Default 'server unsubscribe'. */
   readonly reason?: string | undefined
+}
+
+/** What `history` resolves with: where the room stands, and the publications, oldest first unless it was reversed. */
+export interface HistoryPage extends Position {
+  readonly publications: readonly Publication[]
 }
 
 /** Makes the rooms of this node.
@@ -102,7 +107,7 @@ export class Rooms {
     const draft = { id: history ? `${this.#nodeId}.${++this.#published}` : '', data: copyOf(data), info, tags }
     if (history !== undefined) return this.#store.publish(room, draft, history, key)
     const say = (): Position => {
-      const publication = { ...draft, ...NOWHERE }
+      const publication = { ...draft, ...NOWHERE, previous: '' }
       this.#local.push(room, new Kept(publication))
       this.#store.carry(room, { kind: 'publication', publication })
       return NOWHERE
@@ -117,7 +122,7 @@ export class Rooms {
   async history(
     room: string,
     { since, limit = DEFAULT_HISTORY_LIMIT, reverse = false }: HistoryQuery = {},
-  ): Promise<Page> {
+  ): Promise<HistoryPage> {
     checkRoom(room)
     const { history } = this.#local.ruleOf(room)
     if (history === undefined) throw new RangeError(`no history in ${JSON.stringify(room)}`)
@@ -130,7 +135,7 @@ export class Rooms {
       const whole = reverse || limit === 0 || since.offset === offset || first === since.offset + 1
       if (!known || !whole) throw new UnrecoverablePositionError(room)
     }
-    return reverse ? { epoch, offset, publications: publications.toReversed() } : page
+    return { epoch, offset, publications: reverse ? publications.toReversed() : publications }
   }
 
   /** Makes a client known before it is in any room, so that commands to its user reach it. `enter` does it too. */

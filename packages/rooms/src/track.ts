@@ -5,8 +5,9 @@
 import type { Clock } from './clock.ts'
 import { forkUntilHeard } from './fork.ts'
 import type { Since } from './member.ts'
-import type { HistoryRule, Page, Position, Publication, Store } from './port.ts'
+import type { HistoryRule, Page, Publication, Store, Top } from './port.ts'
 import { type Owed, owed } from './replay.ts'
+import { Waiters } from './waiters.ts'
 import { Kept, MAX_REPLAY, Window, type WindowBudget } from './window.ts'
 
 /** So many publications wait for a missing one; what comes on top is read again later. */
@@ -26,13 +27,6 @@ interface TrackOwner {
   expel(): void
 }
 
-interface Waiter {
-  since: Since | undefined
-  /** Has a read begun since it came? */
-  asked: boolean
-  done(confirmed: boolean): void
-}
-
 interface TrackOptions {
   room: string
   rule: HistoryRule
@@ -47,8 +41,11 @@ interface TrackOptions {
 export class Track {
   readonly #options: TrackOptions
   readonly #window: Window
+  readonly #waiters: Waiters
   #epoch = ''
   #offset = 0
+  /** The id of the publication there; the next one names it. */
+  #lastId = ''
   #synced = false
   #subscribed = false
   /** The highest number of this epoch that is known of. */
@@ -59,7 +56,6 @@ export class Track {
   #forking: Promise<void> | undefined
   #closed = false
   #held: Publication[] = []
-  #waiters: Waiter[] = []
   #lastAt = 0
   #retryMs = MIN_RETRY_MS
   #cancelRetry: (() => void) | undefined
@@ -68,6 +64,7 @@ export class Track {
   constructor(options: TrackOptions) {
     this.#options = options
     this.#window = new Window(options.budget, options.rule)
+    this.#waiters = new Waiters(options.clock, options.enterTimeoutMs)
   }
 
   /** Resolves when a member with that `since` can be answered by `owed`; false when the store could not be asked. What a
@@ -75,19 +72,9 @@ export class Track {
    * who brings nothing is answered from where the room stands. */
   confirm(since: Since | undefined): Promise<boolean> {
     if (this.#synced && since === undefined) return Promise.resolve(true)
-    return new Promise((resolve) => {
-      const cancel = this.#options.clock.after(this.#options.enterTimeoutMs, () => {
-        this.#waiters = this.#waiters.filter((other) => other !== waiter)
-        resolve(false)
-      })
-      const done = (confirmed: boolean): void => {
-        cancel()
-        resolve(confirmed)
-      }
-      const waiter: Waiter = { since, asked: false, done }
-      this.#waiters.push(waiter)
-      this.#pump()
-    })
+    const confirmed = this.#waiters.wait(since)
+    this.#pump()
+    return confirmed
   }
 
   /** What a member with that `since` is owed at this moment: all of it, or nothing and the truth. Undefined: it is not
@@ -116,9 +103,13 @@ export class Track {
   }
 
   /** The store stands there: a number that never came is missing. */
-  mark({ epoch, offset }: Position): void {
+  mark({ epoch, offset, lastId }: Top): void {
+    if (this.#closed) return
     const known = this.#synced && epoch === this.#epoch
-    if (this.#closed || (known && offset === this.#offset)) return
+    if (known && offset === this.#offset) {
+      if (lastId !== this.#lastId) this.#forked()
+      return
+    }
     // A mark that is behind us came late, or the store went back.
     if (known && offset > this.#offset) this.#top = Math.max(this.#top, offset)
     else this.#askAgain = true
@@ -130,7 +121,7 @@ export class Track {
     this.#cancelRetry?.()
     this.#cancelHole?.()
     this.#window.clear()
-    for (const { done } of this.#waiters.splice(0)) done(false)
+    this.#waiters.answer(false)
   }
 
   #missed(since: number): readonly Kept[] | undefined {
@@ -146,15 +137,17 @@ export class Track {
 
   /** A number that was delivered comes again: the same publication is dropped, another one is a fork. */
   #repeated(publication: Publication): void {
-    const known = this.#window.at(publication.offset)
-    if (known !== undefined && known.id !== publication.id) this.#forked()
+    const known = publication.offset === this.#offset ? this.#lastId : this.#window.at(publication.offset)?.id
+    if (known !== undefined && known !== publication.id) this.#forked()
   }
 
   #advance(publication: Publication): void {
     // The last member can go while it is delivered to.
     if (this.#closed) return
+    if (publication.previous !== this.#lastId) return this.#forked()
     const kept = new Kept(publication)
     this.#offset = publication.offset
+    this.#lastId = publication.id
     this.#top = Math.max(this.#top, this.#offset)
     this.#lastAt = this.#options.clock.now()
     this.#window.append(kept)
@@ -179,7 +172,7 @@ export class Track {
     const hole = this.#synced && (this.#top > this.#offset || this.#askAgain)
     this.#watchHole(hole)
     if (this.#reading || this.#cancelRetry !== undefined) return
-    if (this.#waiters.length === 0 && !hole) return
+    if (this.#waiters.size === 0 && !hole) return
     this.#reading = true
     const { room, store } = this.#options
     const subscribed = this.#subscribed ? Promise.resolve() : store.ready(room)
@@ -199,11 +192,8 @@ export class Track {
     if (this.#closed) return
     const { room, rule, store } = this.#options
     let after = this.#synced ? this.#offset : Number.MAX_SAFE_INTEGER
-    for (const waiter of this.#waiters) {
-      waiter.asked = true
-      const { since } = waiter
-      if (since === undefined || (this.#synced && this.#missed(since.offset) !== undefined)) continue
-      after = Math.min(after, since.offset)
+    for (const { offset } of this.#waiters.ask()) {
+      if (!this.#synced || this.#missed(offset) === undefined) after = Math.min(after, offset)
     }
     this.#askAgain = false
     const { epoch, offset } = { epoch: this.#epoch, offset: this.#offset }
@@ -216,19 +206,18 @@ export class Track {
     if (this.#closed) return
     this.#merge(page, epoch === page.epoch ? offset : 0)
     if (!this.#synced) return
-    const asked = this.#waiters.filter((waiter) => waiter.asked)
-    this.#waiters = this.#waiters.filter((waiter) => !waiter.asked)
-    for (const { done } of asked) done(true)
+    this.#waiters.answer(true)
   }
 
   /** Takes what was read. @param floor what the store had given out, in this epoch, before it was asked. */
   #merge(page: Page, floor: number): void {
     if (this.#synced && page.epoch === this.#epoch) {
-      if (page.offset < floor) return this.#forked()
+      const other = page.offset === this.#offset && page.lastId !== this.#lastId
+      if (page.offset < floor || other) return this.#forked()
       this.#window.prepend(page.publications, this.#offset)
       for (const publication of page.publications) {
-        if (publication.offset === this.#offset + 1) this.#advance(publication)
-        else if (publication.offset <= this.#offset) this.#repeated(publication)
+        if (publication.offset <= this.#offset) this.#repeated(publication)
+        else if (publication.offset === this.#offset + 1) this.#advance(publication)
         if (!this.#synced) return
       }
       // What is missing was trimmed.
@@ -242,11 +231,12 @@ export class Track {
   }
 
   /** The live members, if any, are told; the room stands where the store stands. */
-  #startOver({ epoch, offset, publications }: Page): void {
+  #startOver({ epoch, offset, lastId, publications }: Page): void {
     if (this.#synced) this.#options.owner.expel()
     if (this.#closed) return
     this.#epoch = epoch
     this.#offset = offset
+    this.#lastId = lastId
     this.#synced = true
     this.#lastAt = this.#options.clock.now()
     this.#window.clear()
@@ -275,7 +265,7 @@ export class Track {
   #failed(): void {
     this.#reading = false
     if (this.#closed) return
-    for (const { done } of this.#waiters.splice(0)) done(false)
+    this.#waiters.answer(false)
     this.#cancelRetry = this.#options.clock.after(this.#retryMs, () => {
       this.#cancelRetry = undefined
       this.#pump()

@@ -16,6 +16,8 @@ export interface Stay {
   who: string
   room: string
   since: Seen | undefined
+  /** Where the store stood when it came. */
+  asOf: Seen
   /** Where it is, from its reply on. */
   at: Seen | undefined
 }
@@ -78,6 +80,9 @@ export class Checker {
     }
     this.recovered++
     if (since === undefined || since.epoch !== heard.epoch) this.#fault(`${name} recovered out of nothing`)
+    if (heard.epoch !== stay.asOf.epoch || heard.offset < stay.asOf.offset) {
+      this.#fault(`${name} recovered up to ${heard.offset}, and the store was at ${stay.asOf.offset} when it came`)
+    }
     stay.at = { epoch: heard.epoch, offset: since?.offset ?? 0, last: since?.last }
     for (const said of heard.missed) this.#shown(stay, said, name)
     if (stay.at.offset !== heard.offset)

@@ -10,8 +10,6 @@ const MARK_INTERVAL_MS = 1000
 
 /** What a store does wrong on purpose, to see that the checker notices. */
 export interface Broken {
-  /** Says that it is subscribed before it is. */
-  readyAtOnce?: boolean
   /** Gives no marks. */
   noMarks?: boolean
   /** Carries out every repeat of a publication. */
@@ -32,6 +30,7 @@ export class FlakyStore implements Store {
   #dead = false
   #requestsAt = 0
   #repliesAt = 0
+  #subscribedAt = 0
   #busAt = 0
   /** Calls fail until then. */
   downUntil = 0
@@ -66,21 +65,21 @@ export class FlakyStore implements Store {
   }
 
   join(room: string): void {
-    this.#request(() => {
+    this.#subscribe(() => {
       this.#joined.add(room)
       this.#inner.join(room)
     })
   }
 
   leave(room: string): void {
-    this.#request(() => {
+    this.#subscribe(() => {
       this.#joined.delete(room)
       this.#inner.leave(room)
     })
   }
 
-  ready(room: string): Promise<void> {
-    return this.#broken.readyAtOnce ? Promise.resolve() : this.#call(() => this.#inner.ready(room))
+  ready(): Promise<void> {
+    return new Promise((resolve) => this.#subscribe(resolve))
   }
 
   carry(room: string, record: BusRecord): boolean {
@@ -162,6 +161,14 @@ export class FlakyStore implements Store {
     })
   }
 
+  /** Another connection, with an order of its own. */
+  #subscribe(run: () => void): void {
+    this.#subscribedAt = Math.max(this.#subscribedAt, this.#clock.now() + this.#delay())
+    this.#clock.after(this.#subscribedAt - this.#clock.now(), () => {
+      if (!this.#dead) run()
+    })
+  }
+
   #call<T>(run: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const { now, random } = { now: this.#clock.now(), random: this.#clock.random() }
@@ -179,7 +186,7 @@ export class FlakyStore implements Store {
     })
   }
 
-  /** Another connection: its messages keep their order, if they come. */
+  /** What comes on it: messages keep their order, if they come. */
   #bus(run: (sink: StoreSink) => void): void {
     if (this.#clock.now() < this.deafUntil || this.#clock.random() < this.lossRate) return
     this.#busAt = Math.max(this.#busAt, this.#clock.now() + this.#delay())
@@ -192,8 +199,8 @@ export class FlakyStore implements Store {
     this.#clock.after(MARK_INTERVAL_MS, () => {
       if (this.#dead) return
       for (const room of this.#joined) {
-        const { epoch, offset } = this.#database.use(room, this.#ruleOf(room), (log) => log)
-        this.#bus((to) => to.mark(room, { epoch, offset }))
+        const { epoch, offset, lastId } = this.#database.use(room, this.#ruleOf(room), (log) => log)
+        this.#bus((to) => to.mark(room, { epoch, offset, lastId }))
       }
       this.#mark()
     })

@@ -19,7 +19,7 @@ const ROOMS: Record<string, RoomOptions> = {
 }
 const NAMES = Object.keys(ROOMS)
 /** After so long nothing may be left to find out. */
-const SETTLE_MS = 40_000
+const SETTLE_MS = 25_000
 
 export interface Outcome {
   faults: string[]
@@ -33,8 +33,9 @@ export interface Outcome {
 export interface Setting {
   createRooms: typeof createRooms
   broken?: Broken
-  /** Does the store go back to an earlier state of itself now and then? */
-  rollbacks?: boolean
+  /** Does the store go back to an earlier state of itself now and then, and when does such a room go on? `'found'`: at the
+   * latest when the store has found it out by itself. `'told'`: without that, where one who saw more was told. */
+  rollbacks?: 'found' | 'told'
 }
 
 interface Client {
@@ -58,6 +59,8 @@ class World {
   readonly #codecs = [linesCodec(), bareCodec()]
   /** Rooms nobody comes back to for a while. */
   readonly #shut = new Set<string>()
+  /** What those saw last who were told that they missed something. */
+  readonly #told: string[] = []
   #ids = 0
   #said = 0
 
@@ -161,6 +164,7 @@ class World {
     const stays = this.checker.hear(stay, heard)
     if (stay.at !== undefined) client.seen.set(heard.room, stay.at)
     if (stays) return
+    if (stay.at?.last !== undefined) this.#told.push(stay.at.last)
     client.stays.delete(heard.room)
     this.#again(client, heard.room)
   }
@@ -187,7 +191,8 @@ class World {
     if (this.#shut.has(room)) return this.#again(client, room)
     const { name, codec, socket, node } = client
     const since = client.seen.get(room)
-    const stay: Stay = { who: name, room, since, at: undefined }
+    const { epoch, offset } = this.database.use(room, this.#ruleOf(room), (log) => log)
+    const stay: Stay = { who: name, room, since, asOf: { epoch, offset }, at: undefined }
     client.stays.set(room, stay)
     const member: Member<string> = { client: `${name}.${++this.#ids}`, user: name, socket, codec }
     const reply = (entered: Parameters<TestCodec['reply']>[1]) => codec.reply(room, entered)
@@ -251,25 +256,29 @@ class World {
     }
   }
 
-  /** The store loses the last publications of a room, and gives their numbers again. Whoever is in is to be told; who comes
-   * from elsewhere cannot be known, so nobody does until it is found out. */
+  /** The store loses the last publication of a room, and gives its number again. Whoever saw it is to be told, and the room
+   * gets another epoch. Who comes from elsewhere meanwhile cannot be known to have seen it, so nobody does; what nobody was
+   * left to notice, the store itself finds out some time later. */
   #goBack(room: string): void {
     const log = this.database.logs.get(room)
-    if (log === undefined || log.publications.length < 2) return
+    if (log === undefined || log.publications.length < 2 || this.#shut.has(room)) return
+    // What somebody brings along who is on the way in cannot be compared.
+    if (this.clients.some(({ stays }) => stays.has(room) && stays.get(room)!.at === undefined)) return
     const lost = log.publications.pop()!
     log.offset--
+    log.lastId = lost.previous
     this.#shut.add(room)
-    const found = (): void => {
-      const now = this.database.logs.get(room)
-      if (now?.epoch !== lost.epoch) this.#shut.delete(room)
-      else this.clock.after(1000, found)
-    }
-    this.clock.after(1000, found)
-    this.clock.after(20_000, () => this.#shut.delete(room))
+    const told = this.#told.length
+    this.clock.after(10_000, () => {
+      const noticed = this.#told.slice(told).includes(String(lost.data))
+      const trusting = this.#setting.rollbacks === 'told' && noticed
+      if (!trusting && this.database.logs.get(room)?.epoch === lost.epoch) this.database.forget(room)
+      this.#shut.delete(room)
+    })
   }
 }
 
 /** Runs a schedule. */
-export function runSchedule(seed: number, setting: Setting, actions = 150): Promise<Outcome> {
+export function runSchedule(seed: number, setting: Setting, actions = 250): Promise<Outcome> {
   return new World(seed, setting).run(actions)
 }
