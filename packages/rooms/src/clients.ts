@@ -20,13 +20,20 @@ export interface Membership {
 /** A connected client. */
 export interface Client {
   readonly member: Member
-  readonly memberships: Map<string, Membership>
+  /** Most clients are in few rooms, and an empty Map is 200 bytes. */
+  memberships: Membership[]
+}
+
+/** A client's place in a room, if it has one. */
+export function membershipIn({ memberships }: Client, room: string): Membership | undefined {
+  return memberships.find((membership) => membership.room === room)
 }
 
 /** Who is connected. */
 export class Clients {
   readonly #bySocket = new Map<Socket, Client>()
-  readonly #byUser = new Map<string, Set<Client>>()
+  /** Most users have one client. */
+  readonly #byUser = new Map<string, Client | Set<Client>>()
   readonly #blocked = new Map<string, number>()
   readonly #clock: Clock
   readonly #onClosing: (client: Client) => void
@@ -46,7 +53,8 @@ export class Clients {
   }
 
   of(user: string): Client[] {
-    return [...(this.#byUser.get(user) ?? [])]
+    const clients = this.#byUser.get(user)
+    return clients instanceof Set ? [...clients] : clients === undefined ? [] : [clients]
   }
 
   all(): Iterable<Client> {
@@ -59,11 +67,12 @@ export class Clients {
     const known = this.#bySocket.get(socket)
     if (known !== undefined) return known
     if (socket.readyState !== 'open') return undefined
-    const client: Client = { member, memberships: new Map() }
+    const client: Client = { member, memberships: [] }
     this.#bySocket.set(socket, client)
     const others = this.#byUser.get(user)
-    if (others === undefined) this.#byUser.set(user, new Set([client]))
-    else others.add(client)
+    if (others === undefined) this.#byUser.set(user, client)
+    else if (others instanceof Set) others.add(client)
+    else this.#byUser.set(user, new Set([others, client]))
     socket.onClosing(() => this.#forget(client))
     return this.#bySocket.get(socket)
   }
@@ -88,8 +97,8 @@ export class Clients {
     const { socket, user } = client.member
     this.#bySocket.delete(socket)
     const others = this.#byUser.get(user)
-    others?.delete(client)
-    if (others?.size === 0) this.#byUser.delete(user)
+    if (others instanceof Set) others.delete(client)
+    if (others === client || (others instanceof Set && others.size === 0)) this.#byUser.delete(user)
     this.#onClosing(client)
   }
 }

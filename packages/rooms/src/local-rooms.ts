@@ -4,7 +4,7 @@
 import { inspect } from 'node:util'
 import type { Framed, Socket } from '@roomcast/core'
 import { Audience } from './audience.ts'
-import { type Client, Clients, type Membership } from './clients.ts'
+import { type Client, Clients, type Membership, membershipIn } from './clients.ts'
 import type { Clock } from './clock.ts'
 import type { Codec, Entered, EnterOptions, EnterResult, Member } from './member.ts'
 import { byteLength, MAX_INFO_BYTES, type RoomRule } from './options.ts'
@@ -80,21 +80,23 @@ export class LocalRooms {
     const connected = this.connect(member)
     if (connected !== 'connected') return connected
     const client = this.#clients.get(member.socket)!
-    if (client.memberships.has(room)) return 'member'
-    if (client.memberships.size >= this.#options.maxRoomsPerClient) return 'full'
+    if (membershipIn(client, room) !== undefined) return 'member'
+    if (client.memberships.length >= this.#options.maxRoomsPerClient) return 'full'
     const rule = this.ruleOf(room)
     if (rule.presence && byteLength(member.info ?? '') > MAX_INFO_BYTES) return 'too_large'
     const joined = this.#rooms.get(room) ?? this.#open(room, rule)
     joined.count++
     const membership: Membership = { client, room, state: 'entering', present: rule.presence }
-    client.memberships.set(room, membership)
+    // A list made so has no room to spare: `push` makes it for 17.
+    client.memberships = client.memberships.concat(membership)
     // Nothing to wait for: in the step of the call.
     if (joined.track === undefined && !rule.presence) return this.#goLive(joined, membership, NOTHING_OWED, options)
     return this.#enter(joined, membership, options)
   }
 
   leave(room: string, socket: Socket): boolean {
-    const membership = this.#clients.get(socket)?.memberships.get(room)
+    const client = this.#clients.get(socket)
+    const membership = client && membershipIn(client, room)
     if (membership === undefined) return false
     this.#leave(membership)
     return true
@@ -150,7 +152,7 @@ export class LocalRooms {
     if (state === 'gone') return
     const live = state === 'live'
     membership.state = 'gone'
-    client.memberships.delete(name)
+    client.memberships = client.memberships.filter((other) => other !== membership)
     if (live) {
       this.#audience.leave(name, membership)
       if (notice !== undefined) client.member.socket.write(notice)
@@ -165,7 +167,7 @@ export class LocalRooms {
   }
 
   #leaveAll({ memberships }: Client): void {
-    for (const membership of [...memberships.values()]) this.#leave(membership)
+    for (const membership of memberships) this.#leave(membership)
   }
 
   #open(name: string, rule: RoomRule): Room {
@@ -209,8 +211,7 @@ export class LocalRooms {
   #entries(): Entry[] {
     const entries: Entry[] = []
     for (const { memberships } of this.#clients.all()) {
-      for (const membership of memberships.values())
-        if (membership.present) entries.push([membership.room, infoOf(membership)])
+      for (const membership of memberships) if (membership.present) entries.push([membership.room, infoOf(membership)])
     }
     return entries
   }
@@ -222,11 +223,12 @@ export class LocalRooms {
     return clients.filter((client) => this.#obeys(client, command)).length
   }
 
-  #obeys({ member, memberships }: Client, command: Command): boolean {
+  #obeys(client: Client, command: Command): boolean {
+    const { member } = client
     if (command.do === 'disconnect') {
       member.socket.close(command.code, command.reason)
     } else if (command.do === 'unsubscribe') {
-      const membership = memberships.get(command.room)
+      const membership = membershipIn(client, command.room)
       if (membership === undefined) return false
       this.#leave(membership, member.codec.unsubscribed(command.room, command.code, command.reason))
     } else {

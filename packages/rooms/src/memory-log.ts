@@ -25,8 +25,11 @@ export class MemoryLog {
 
   append(draft: Draft, rule: HistoryRule, now: number): Publication {
     this.touch(now)
-    const publication: Publication = { ...draft, epoch: this.epoch, offset: ++this.offset, previous: this.lastId }
-    this.lastId = draft.id
+    const { id, data, info, tags } = draft
+    const { epoch, lastId: previous } = this
+    // Written out: what a spread makes takes half as much again.
+    const publication: Publication = { id, data, info, tags, epoch, offset: ++this.offset, previous }
+    this.lastId = id
     this.publications.push(publication)
     this.bytes += publicationBytes(publication)
     while (this.publications.length > rule.size || this.bytes > rule.maxBytes) {
