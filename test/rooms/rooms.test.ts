@@ -96,6 +96,20 @@ describe('with history', () => {
     expect(person.data).toEqual(['a', 'b'])
   })
 
+  test('what is kept is a copy: data, tags and info are the caller’s to reuse', async () => {
+    const rooms = make(REMEMBERS)
+    const [data, tags, info] = [Buffer.from('abc'), { a: 'b' }, { client: 'c', user: 'u', info: Buffer.from('i') }]
+    await rooms.publish('r', data, { tags, info })
+    data.fill(0)
+    tags.a = 'changed'
+    info.info.fill(0)
+    info.user = 'changed'
+    const [kept] = (await rooms.history('r')).publications
+    expect(Buffer.from(kept!.data).toString()).toBe('abc')
+    expect(kept).toMatchObject({ tags: { a: 'b' }, info: { client: 'c', user: 'u' } })
+    expect(Buffer.from(kept!.info!.info!).toString()).toBe('i')
+  })
+
   const CASES: [
     string,
     { since: { offset: number; epoch?: 'same' | 'other' }; size?: number; said?: number; bytes?: number },

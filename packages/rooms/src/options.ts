@@ -147,6 +147,10 @@ export function copyOf(data: Data): Data {
   return typeof data === 'string' ? data : Uint8Array.from(data)
 }
 
+export function copyOfInfo({ client, user, info }: ClientInfo): ClientInfo {
+  return { client, user, info: info === undefined ? undefined : copyOf(info) }
+}
+
 export function byteLength(data: Data): number {
   return typeof data === 'string' ? Buffer.byteLength(data) : data.byteLength
 }

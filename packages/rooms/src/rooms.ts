@@ -14,6 +14,7 @@ import {
   checkRoomsOptions,
   checkString,
   copyOf,
+  copyOfInfo,
   type PublishOptions,
   type RoomsOptions,
   ruleOf,
@@ -104,7 +105,12 @@ export class Rooms {
     checkPublish(data, options)
     const { info, tags, idempotencyKey: key } = options
     const { history } = this.#local.ruleOf(room)
-    const draft = { id: history ? `${this.#nodeId}.${++this.#published}` : '', data: copyOf(data), info, tags }
+    const draft = {
+      id: history ? `${this.#nodeId}.${++this.#published}` : '',
+      data: copyOf(data),
+      info: info && copyOfInfo(info),
+      tags: tags && { ...tags },
+    }
     if (history !== undefined) return this.#store.publish(room, draft, history, key)
     const say = (): Position => {
       const publication = { ...draft, ...NOWHERE, previous: '' }
