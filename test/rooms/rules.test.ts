@@ -49,9 +49,10 @@ const IN_THE_ENGINE: [string, ...Change[]][] = [
   [
     'what was trimmed is told',
     track(
-      'if (page.offset > this.#offset) this.#startOver(page)',
-      'if (page.offset > this.#offset) this.#offset = page.offset',
+      'if (page.offset > this.#offset) this.#top = Math.max(this.#top, page.offset)',
+      'if (page.offset > this.#offset) [this.#offset, this.#lastId] = [page.offset, page.lastId]',
     ),
+    NO_CHAIN,
   ],
   [
     'the reply is made in the step in which its member goes live',

@@ -182,14 +182,15 @@ export class Track {
         return this.#read()
       })
       .then(
-        () => this.#next(MIN_RETRY_MS),
+        (behind) => this.#next(behind),
         () => this.#failed(),
       )
   }
 
-  async #read(): Promise<void> {
+  /** @returns whether the store is ahead of what could be had. */
+  async #read(): Promise<boolean> {
     await this.#forking
-    if (this.#closed) return
+    if (this.#closed) return false
     const { room, rule, store } = this.#options
     let after = this.#synced ? this.#offset : Number.MAX_SAFE_INTEGER
     for (const { offset } of this.#waiters.ask()) {
@@ -203,10 +204,12 @@ export class Track {
       limit: nothing ? 0 : MAX_REPLAY,
       newest: true,
     })
-    if (this.#closed) return
+    if (this.#closed) return false
     this.#merge(page, epoch === page.epoch ? offset : 0)
-    if (!this.#synced) return
+    if (!this.#synced) return false
+    if (this.#epoch === page.epoch && this.#offset < page.offset) return true
     this.#waiters.answer(true)
+    return false
   }
 
   /** Takes what was read. @param floor what the store had given out, in this epoch, before it was asked. */
@@ -220,8 +223,8 @@ export class Track {
         else if (publication.offset === this.#offset + 1) this.#advance(publication)
         if (!this.#synced) return
       }
-      // What is missing was trimmed.
-      if (page.offset > this.#offset) this.#startOver(page)
+      // What is missing was trimmed. It may still be on its way on the bus, which is another connection.
+      if (page.offset > this.#offset) this.#top = Math.max(this.#top, page.offset)
     } else {
       this.#startOver(page)
     }
@@ -256,16 +259,22 @@ export class Track {
     this.#pump()
   }
 
-  #next(retryMs: number): void {
+  #next(behind: boolean): void {
     this.#reading = false
-    this.#retryMs = retryMs
+    if (behind) this.#retryLater()
+    else this.#retryMs = MIN_RETRY_MS
     this.#pump()
   }
 
   #failed(): void {
     this.#reading = false
-    if (this.#closed) return
     this.#waiters.answer(false)
+    this.#retryLater()
+    this.#pump()
+  }
+
+  #retryLater(): void {
+    if (this.#closed) return
     this.#cancelRetry = this.#options.clock.after(this.#retryMs, () => {
       this.#cancelRetry = undefined
       this.#pump()

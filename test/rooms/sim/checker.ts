@@ -20,11 +20,15 @@ export interface Stay {
   asOf: Seen
   /** Where it is, from its reply on. */
   at: Seen | undefined
+  /** What it was told last of others, by client. */
+  told: Map<string, 'join' | 'leave'>
 }
 
 /** A record of everything. */
 export class Checker {
   readonly faults: string[] = []
+  /** Does nothing fail, and is nothing lost? */
+  readonly calm: boolean
   /** By data: where the store put it, and what was before it there. */
   readonly #placed = new Map<string, Said & { room: string; before: string | undefined }>()
   /** By room, epoch and number: what is there, as the store has it now. */
@@ -34,6 +38,10 @@ export class Checker {
   recovered = 0
   unrecovered = 0
   told = 0
+
+  constructor(calm: boolean) {
+    this.calm = calm
+  }
 
   /** Somebody wants that published. */
   asked(room: string, data: string): void {
@@ -59,7 +67,10 @@ export class Checker {
   /** A member heard something. Returns false when its stay is over. */
   hear(stay: Stay, heard: Heard): boolean {
     const name = `${stay.who} in ${stay.room}`
-    if (heard.is === 'join' || heard.is === 'leave') return true
+    if (heard.is === 'join' || heard.is === 'leave') {
+      this.#cameOrWent(stay, heard.client, heard.is, name)
+      return true
+    }
     if (heard.room !== stay.room) this.#fault(`${name} was told of ${heard.room}`)
     if (heard.is === 'out') {
       this.told++
@@ -90,6 +101,14 @@ export class Checker {
     return true
   }
 
+  /** At the end of a calm run: who is in was told last that the others came, and that those who went did. */
+  knows(stay: Stay, present: ReadonlySet<string>): void {
+    for (const [client, what] of stay.told) {
+      if ((what === 'join') !== present.has(client))
+        this.#fault(`${stay.who} in ${stay.room} thinks of ${client}: ${what}`)
+    }
+  }
+
   /** At the end, when everything is quiet: whoever is in stands where the store stands. */
   quiet(stay: Stay, { epoch, offset }: Seen): void {
     const { at } = stay
@@ -102,6 +121,13 @@ export class Checker {
 
   fault(what: string): void {
     this.#fault(what)
+  }
+
+  /** Where nothing is lost, joins and leaves of a client come in turns. */
+  #cameOrWent(stay: Stay, client: string, what: 'join' | 'leave', name: string): void {
+    if (stay.at === undefined) this.#fault(`${name} is told of a ${what} before its reply`)
+    if (this.calm && stay.told.get(client) === what) this.#fault(`${name} is told twice of the ${what} of ${client}`)
+    stay.told.set(client, what)
   }
 
   #shown(stay: Stay, { data, epoch, offset }: Said, name: string): void {

@@ -36,6 +36,8 @@ export interface Setting {
   /** Does the store go back to an earlier state of itself now and then, and when does such a room go on? `'found'`: at the
    * latest when the store has found it out by itself. `'told'`: without that, where one who saw more was told. */
   rollbacks?: 'found' | 'told'
+  /** Does nothing fail, and is nothing lost? */
+  calm?: boolean
 }
 
 interface Client {
@@ -51,7 +53,7 @@ interface Client {
 
 class World {
   readonly clock: VirtualClock
-  readonly checker = new Checker()
+  readonly checker: Checker
   readonly database: Database
   readonly nodes: { rooms: Rooms; store: FlakyStore }[] = []
   readonly clients: Client[] = []
@@ -67,6 +69,7 @@ class World {
   constructor(seed: number, setting: Setting) {
     this.#setting = setting
     this.clock = new VirtualClock(seed)
+    this.checker = new Checker(setting.calm ?? false)
     const newId = (): string => (setting.broken?.sameEpoch ? 'epoch' : `e${++this.#ids}`)
     this.database = new Database({ clock: this.clock, newId })
     for (let i = 0; i < NODES; i++) this.#start(i)
@@ -99,6 +102,8 @@ class World {
         checker.fault(`in ${room}: ${stays.length} of ${wanted}`)
       if (!ROOMS[room]!.presence) continue
       const present = database.presence.of(room).map(({ user }) => user)
+      const clients = new Set(database.presence.of(room).map(({ client }) => client))
+      if (this.#setting.calm) for (const stay of stays) checker.knows(stay, clients)
       if (String(present.sort()) !== String(wanted.sort()))
         checker.fault(`present in ${room}: ${present}, in it: ${wanted}`)
     }
@@ -115,7 +120,7 @@ class World {
     else if (chance < 0.75) this.#want(client, room)
     else if (chance < 0.82) this.#leave(client, room)
     else if (chance < 0.94) this.#reconnect(client)
-    else this.#break(room)
+    else if (!this.#setting.calm) this.#break(room)
   }
 
   #ruleOf(room: string): HistoryRule {
@@ -192,7 +197,7 @@ class World {
     const { name, codec, socket, node } = client
     const since = client.seen.get(room)
     const { epoch, offset } = this.database.use(room, this.#ruleOf(room), (log) => log)
-    const stay: Stay = { who: name, room, since, asOf: { epoch, offset }, at: undefined }
+    const stay: Stay = { who: name, room, since, asOf: { epoch, offset }, at: undefined, told: new Map() }
     client.stays.set(room, stay)
     const member: Member<string> = { client: `${name}.${++this.#ids}`, user: name, socket, codec }
     const reply = (entered: Parameters<TestCodec['reply']>[1]) => codec.reply(room, entered)
