@@ -12,6 +12,7 @@ const LAYERS: Record<string, string[]> = {
   core: [],
   channels: ['@roomcast/core'],
   'redis-bridge': ['@roomcast/core', '@roomcast/channels', 'ioredis'],
+  rooms: ['@roomcast/core', '@roomcast/channels'],
   roomcast: ['@roomcast/core', '@roomcast/channels', '@roomcast/redis-bridge'],
 }
 // limits.ts is a table of numbers.

@@ -1,0 +1,46 @@
+// The live members of all rooms on this node, by codec: one frame for each codec, written to its members by channels.
+
+import { type Channels, createChannels } from '@roomcast/channels'
+import type { Framed } from '@roomcast/core'
+import type { Membership } from './clients.ts'
+import type { Codec } from './member.ts'
+
+/** How many rooms a socket may be in is decided before. */
+const NO_LIMIT = Number.MAX_SAFE_INTEGER
+
+/** Who hears what is said in a room. */
+export class Audience {
+  readonly #channels = new Map<Codec, Channels<Membership>>()
+
+  join(room: string, membership: Membership): void {
+    const { codec, socket } = membership.client.member
+    let channels = this.#channels.get(codec)
+    if (channels === undefined) {
+      channels = createChannels<Membership>({ maxChannelsPerSocket: NO_LIMIT })
+      this.#channels.set(codec, channels)
+    }
+    channels.join(room, socket, membership)
+  }
+
+  leave(room: string, { client: { member } }: Membership): void {
+    const channels = this.#channels.get(member.codec)
+    if (channels === undefined) return
+    channels.leave(room, member.socket)
+    if (channels.channelCount === 0) this.#channels.delete(member.codec)
+  }
+
+  /** Writes to every live member of a room what `make` makes for its codec. */
+  send(room: string, make: (codec: Codec) => Framed): void {
+    for (const [codec, channels] of this.#channels) {
+      if (channels.memberCount(room) > 0) channels.broadcast(room, make(codec), { scope: 'local' })
+    }
+  }
+
+  /** The live members of a room, as they are now. */
+  members(room: string): Membership[] {
+    const all: Membership[] = []
+    for (const channels of this.#channels.values())
+      for (const [, membership] of channels.members(room)) all.push(membership)
+    return all
+  }
+}

@@ -1,0 +1,67 @@
+// What a protocol brings along: members, and a codec that makes frames. The engine knows no word of any protocol.
+
+import type { Framed, Payload, Socket } from '@roomcast/core'
+import type { ClientInfo, Position, Publication } from './port.ts'
+
+/** How one protocol puts what happens in rooms. One object for all members of a protocol: what it makes is shared. Its
+ * methods are pure, and must not throw for any data that was let in. */
+export interface Codec<Body = unknown> {
+  /** The publication in this protocol's words, without the room: made once for all members and for every replay. */
+  body(publication: Publication): Body
+  /** The frame that pushes a publication to members; made once of its body. */
+  push(room: string, body: Body): Framed
+  /** The frame that tells members of somebody who came. */
+  join(room: string, info: ClientInfo): Framed
+  /** The frame that tells members of somebody who went. */
+  leave(room: string, info: ClientInfo): Framed
+  /** The frame that tells a member that it is out, and why. */
+  unsubscribed(room: string, code: number, reason: string): Framed
+}
+
+/** A client that may be in rooms: a socket, who it is, and what it speaks. */
+export interface Member<Body = unknown> extends ClientInfo {
+  readonly socket: Socket
+  readonly codec: Codec<Body>
+  /** Hears of `subscribe` and `refresh` from `Rooms`: what follows from them is the protocol's business. */
+  readonly commanded?: (command: MemberCommand) => void
+}
+
+/** What a member is told to do. */
+export type MemberCommand =
+  | { readonly do: 'subscribe'; readonly room: string }
+  | { readonly do: 'refresh'; readonly expiresAt: number | undefined }
+
+/** What a member is told when it comes in. Live publications follow from `offset + 1`. Without history: `''` and 0. */
+export interface Entered<Body = unknown> extends Position {
+  /** Is everything that was published after the `since` it came with among `publications`? If not, there are none. */
+  readonly recovered: boolean
+  /** What it missed, as bodies of its codec. */
+  readonly publications: readonly Body[]
+}
+
+/** Where a client was. Without an epoch only offset 0 says anything: everything there is. */
+export interface Since {
+  readonly epoch?: string | undefined
+  readonly offset: number
+}
+
+/** Options of `enter`. */
+export interface EnterOptions<Body = unknown> {
+  /** What it has seen; absent: it wants nothing of what was before. */
+  readonly since?: Since | undefined
+  /** Makes the message that answers it. Written in the same step, before the first live frame. */
+  readonly reply: (entered: Entered<Body>) => Payload | Framed
+}
+
+/** What an `enter` came to. `'member'`: it is in, or on its way in, already. `'closed'`: its socket is not open, or it
+ * left meanwhile. `'full'`: it is in as many rooms as it may be. `'too_large'`: its info, for a room with presence.
+ * `'blocked'`: its user is. `'unavailable'`: the store could not be asked. */
+export type EnterResult =
+  | 'entered'
+  | 'member'
+  | 'closed'
+  | 'full'
+  | 'bad_name'
+  | 'too_large'
+  | 'blocked'
+  | 'unavailable'

@@ -1,0 +1,156 @@
+// What callers pass, and its checks: their mistakes throw at the call, a TypeError for a wrong type and a RangeError for a
+// wrong value. Nothing that a client can choose is judged here.
+
+import { isChannelName } from '@roomcast/channels'
+import type { Clock } from './clock.ts'
+import type { Member } from './member.ts'
+import type { ClientInfo, Data, HistoryRule, Store } from './port.ts'
+
+/** What a room is. Everything is off unless it is asked for. */
+export interface RoomOptions {
+  /** How much is remembered, by number and by time; both are needed. `maxBytes` default 4 MiB. */
+  readonly history?: { readonly size: number; readonly ttlMs: number; readonly maxBytes?: number } | undefined
+  /** Epoch and number outlive the room's last member and its history by so long. Default 1 h. */
+  readonly historyMetaTtlMs?: number | undefined
+  /** Is it known, on every node, who is in it? Default false. */
+  readonly presence?: boolean | undefined
+  /** Are members told who comes and goes? Default false. The leaves of a node that died are known by presence alone. */
+  readonly joinLeave?: boolean | undefined
+}
+
+/** Options of `createRooms`. */
+export interface RoomsOptions {
+  /** Where rooms are kept. */
+  readonly store: Store
+  /** What a room of that name is; the same on every node. Default: nothing is kept. */
+  readonly options?: ((room: string) => RoomOptions | undefined) | undefined
+  /** In how many rooms a client may be. Default 128. */
+  readonly maxRoomsPerClient?: number | undefined
+  /** Bytes of publications that this node keeps at hand for those who come back. Default 64 MiB. */
+  readonly maxReplayBytes?: number | undefined
+  /** So long an `enter` waits for the store. Default 10,000. */
+  readonly enterTimeoutMs?: number | undefined
+  /** Default: the process's own. */
+  readonly clock?: Clock | undefined
+  /** Makes what no other node makes. Default: random. */
+  readonly newId?: (() => string) | undefined
+}
+
+/** Options of `publish`. */
+export interface PublishOptions {
+  /** Who says it, where a client does. */
+  readonly info?: ClientInfo | undefined
+  readonly tags?: Readonly<Record<string, string>> | undefined
+  /** A repeat within 5 minutes resolves with the first position and reaches nobody. One call to the store. */
+  readonly idempotencyKey?: string | undefined
+}
+
+/** What a room's options come to. */
+export interface RoomRule {
+  readonly history: HistoryRule | undefined
+  readonly presence: boolean
+  readonly joinLeave: boolean
+}
+
+/** The most that a client's info may take in a room with presence. */
+export const MAX_INFO_BYTES = 2048
+
+const DEFAULT_MAX_BYTES = 4 * 1024 * 1024
+const DEFAULT_META_TTL_MS = 3_600_000
+const MAX_KEY_LENGTH = 256
+
+export function checkRoomsOptions(options: RoomsOptions): void {
+  const { store, options: of, maxRoomsPerClient, maxReplayBytes, enterTimeoutMs, clock, newId, ...unknown } = options
+  for (const name of Object.keys(unknown)) throw new TypeError(`unknown option: ${name}`)
+  if (typeof store?.publish !== 'function' || typeof store.start !== 'function')
+    throw new TypeError('store must be a store')
+  if (of !== undefined && typeof of !== 'function') throw new TypeError('options must be a function')
+  if (newId !== undefined && typeof newId !== 'function') throw new TypeError('newId must be a function')
+  if (clock !== undefined && typeof clock.after !== 'function') throw new TypeError('clock must be a clock')
+  checkCount('maxRoomsPerClient', maxRoomsPerClient)
+  checkCount('maxReplayBytes', maxReplayBytes)
+  checkCount('enterTimeoutMs', enterTimeoutMs)
+}
+
+/** Reads what `options(room)` returned. */
+export function ruleOf(options: RoomOptions = {}): RoomRule {
+  if (typeof options !== 'object' || options === null) throw new TypeError('the options of a room must be an object')
+  const { history, historyMetaTtlMs, presence = false, joinLeave = false, ...unknown } = options
+  for (const name of Object.keys(unknown)) throw new TypeError(`unknown option of a room: ${name}`)
+  if (typeof presence !== 'boolean') throw new TypeError('presence must be a boolean')
+  if (typeof joinLeave !== 'boolean') throw new TypeError('joinLeave must be a boolean')
+  checkCount('historyMetaTtlMs', historyMetaTtlMs)
+  if (history === undefined) return { history, presence, joinLeave }
+  if (typeof history !== 'object' || history === null) throw new TypeError('history must be an object')
+  const { size, ttlMs, maxBytes = DEFAULT_MAX_BYTES, ...others } = history
+  for (const name of Object.keys(others)) throw new TypeError(`unknown option of a history: ${name}`)
+  for (const [name, value] of Object.entries({ size, ttlMs })) {
+    if (value === undefined) throw new TypeError(`history.${name} must be given`)
+  }
+  checkCount('history.size', size)
+  checkCount('history.ttlMs', ttlMs)
+  checkCount('history.maxBytes', maxBytes)
+  return { history: { size, ttlMs, maxBytes, metaTtlMs: historyMetaTtlMs ?? DEFAULT_META_TTL_MS }, presence, joinLeave }
+}
+
+function checkCount(name: string, value: number | undefined): void {
+  if (value === undefined) return
+  if (typeof value !== 'number') throw new TypeError(`${name} must be a number`)
+  if (!Number.isSafeInteger(value) || value < 1) throw new RangeError(`${name} must be a positive integer: ${value}`)
+}
+
+export function checkMember(member: Member): void {
+  if (typeof member?.socket?.write !== 'function' || typeof member.socket.onClosing !== 'function') {
+    throw new TypeError('socket must be a socket of @roomcast/core')
+  }
+  if (typeof member.client !== 'string' || typeof member.user !== 'string') {
+    throw new TypeError('client and user must be strings')
+  }
+  if (typeof member.codec?.body !== 'function') throw new TypeError('codec must be a codec')
+  if (member.info !== undefined) checkData('info', member.info)
+}
+
+/** Checks a room's name where the application chose it. */
+export function checkRoom(room: string): void {
+  checkString('room', room)
+  if (!isChannelName(room)) throw new RangeError(`not a name of a room: ${JSON.stringify(room)}`)
+}
+
+export function checkString(name: string, value: string): void {
+  if (typeof value !== 'string') throw new TypeError(`${name} must be a string`)
+}
+
+function checkData(name: string, data: Data): void {
+  if (typeof data !== 'string' && !(data instanceof Uint8Array)) {
+    throw new TypeError(`${name} must be a string or a Uint8Array`)
+  }
+}
+
+export function checkPublish(data: Data, { info, tags, idempotencyKey, ...unknown }: PublishOptions): void {
+  for (const name of Object.keys(unknown)) throw new TypeError(`unknown option: ${name}`)
+  checkData('data', data)
+  if (info !== undefined && (typeof info.client !== 'string' || typeof info.user !== 'string')) {
+    throw new TypeError('info must have a client and a user')
+  }
+  if (tags !== undefined && !Object.values(tags).every((tag) => typeof tag === 'string')) {
+    throw new TypeError('tags must be strings')
+  }
+  if (idempotencyKey === undefined) return
+  checkString('idempotencyKey', idempotencyKey)
+  if (idempotencyKey.length === 0 || idempotencyKey.length > MAX_KEY_LENGTH) {
+    throw new RangeError(`idempotencyKey must have 1 to ${MAX_KEY_LENGTH} characters`)
+  }
+}
+
+/** Bytes are the caller's to reuse: what is kept is a copy. */
+export function copyOf(data: Data): Data {
+  return typeof data === 'string' ? data : Uint8Array.from(data)
+}
+
+export function copyOfInfo({ client, user, info }: ClientInfo): ClientInfo {
+  return { client, user, info: info === undefined ? undefined : copyOf(info) }
+}
+
+export function byteLength(data: Data): number {
+  return typeof data === 'string' ? Buffer.byteLength(data) : data.byteLength
+}

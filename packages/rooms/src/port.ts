@@ -1,0 +1,159 @@
+// The port between rooms and what they are kept in: what `createRooms` needs of a store, and what it offers in return.
+// Types only; memory-store.ts is the smallest store there is.
+
+/** Text, or bytes. */
+export type Data = string | Uint8Array
+
+/** A place in a room's history: the identity of the history's lifetime, and a number that counts its publications. */
+export interface Position {
+  readonly epoch: string
+  readonly offset: number
+}
+
+/** Who a client is. */
+export interface ClientInfo {
+  /** The id of its connection. */
+  readonly client: string
+  /** Whose connection it is; `''`: nobody's in particular. */
+  readonly user: string
+  /** What others are shown beside it; at most 2 KiB in a room with presence. */
+  readonly info?: Data | undefined
+}
+
+/** What is published, before the store has numbered it. */
+export interface Draft {
+  /** Tells a publication from every other, so that two with one number are noticed. */
+  readonly id: string
+  readonly data: Data
+  /** Who said it, where a client did. */
+  readonly info?: ClientInfo | undefined
+  readonly tags?: Readonly<Record<string, string>> | undefined
+}
+
+/** A publication, in no protocol's words. In a room without history its epoch and `previous` are `''` and its offset 0. */
+export interface Publication extends Draft, Position {
+  /** The id of the one before it in its epoch; `''`: it is the first. A store that lost numbers it had given, and gives
+   * them again, is found out by it. */
+  readonly previous: string
+}
+
+/** Where a room stands. */
+export interface Top extends Position {
+  /** The id of its last publication in this epoch; `''`: there was none. */
+  readonly lastId: string
+}
+
+/** What crosses between nodes. Each node makes frames of it, for the protocols that its members speak. */
+export type BusRecord =
+  | { readonly kind: 'publication'; readonly publication: Publication }
+  | { readonly kind: 'join' | 'leave'; readonly info: ClientInfo }
+
+/** How much a room remembers. */
+export interface HistoryRule {
+  /** At most so many publications. */
+  readonly size: number
+  /** The history is gone so long after its last publication. */
+  readonly ttlMs: number
+  /** At most so many bytes. */
+  readonly maxBytes: number
+  /** Epoch and number outlive the last member and the history by so long. */
+  readonly metaTtlMs: number
+}
+
+/** Which publications are asked for: those above `after` and below `before`, at most `limit` of them. */
+export interface Range {
+  readonly after?: number | undefined
+  readonly before?: number | undefined
+  readonly limit: number
+  /** When there are more: the newest instead of the oldest. */
+  readonly newest?: boolean | undefined
+}
+
+/** What a read came to. */
+export interface Page extends Top {
+  /** In the order of their numbers. What was trimmed is not among them. */
+  readonly publications: readonly Publication[]
+}
+
+/** What is done to a user's clients on every node. */
+export type Command =
+  | { readonly do: 'disconnect'; user: string; code: number; reason: string; blockMs: number }
+  | { readonly do: 'unsubscribe'; user: string; room: string; code: number; reason: string }
+  | { readonly do: 'subscribe'; user: string; room: string }
+  | { readonly do: 'refresh'; user: string; expiresAt: number | undefined }
+
+/** What a command came to. */
+export interface CommandResult {
+  /** How many clients it reached. */
+  readonly clients: number
+  /** How many nodes answered. */
+  readonly nodes: number
+  /** How many nodes are there and did not answer in time. */
+  readonly missing: number
+}
+
+/** How this node's lease stood when it was renewed. `'swept'`: it had run out, and others removed this node's entries and
+ * told of it. `'lost'`: the store knows nothing of this node and nobody was told anything: it is new, or was emptied. */
+export type Lease = 'kept' | 'swept' | 'lost'
+
+/** An entry of presence: a room, and who is in it. */
+export type Entry = readonly [room: string, info: ClientInfo]
+
+/** Numbers, keeps and leases; one for each node. Calls of one node are carried out in their order. None throws for the
+ * condition of what is behind it, and none calls the sink before it has returned. A call that returns a promise rejects
+ * with a `StoreUnavailableError` when it cannot be carried out, within a few seconds; it may have been carried out then.
+ * After `close` everything rejects or is a no-op. */
+export interface Store {
+  /** Called once, by `createRooms`, before anything else.
+   * @throws Error when it was started before. */
+  start(sink: StoreSink): void
+
+  /** The first local member of a room came: its records are wanted from now on. */
+  join(room: string): void
+  /** The last local member went. */
+  leave(room: string): void
+  /** Resolves when every record of the room from then on reaches this node, or its loss becomes known by a number or by a
+   * mark. */
+  ready(room: string): Promise<void>
+  /** Hands a record to the other nodes, never back to this one, at most once, without being kept. False: it is lost. */
+  carry(room: string, record: BusRecord): boolean
+
+  /** Numbers a publication, keeps it and hands it to every node that joined the room, this one too, in one step.
+   * @param key a repeat of it within 5 minutes resolves with the first position, and reaches nobody. */
+  publish(room: string, draft: Draft, rule: HistoryRule, key: string | undefined): Promise<Position>
+  /** Is a key new in a room? For rooms without history, whose publications are carried and not kept. */
+  claim(room: string, key: string): Promise<boolean>
+  /** Where the room stands, and what it remembers of a range. Makes an epoch where there is none. */
+  read(room: string, rule: HistoryRule, range: Range): Promise<Page>
+  /** What this node delivered contradicts the store: it lost numbers it had given. The room gets another epoch, unless it
+   * has by now another one than `epoch`. */
+  fork(room: string, epoch: string): Promise<void>
+
+  /** Enters a client into a room's presence, under this node's lease. False: it was there already. */
+  enter(room: string, info: ClientInfo): Promise<boolean>
+  /** Removes it again. False: this node had no such entry. */
+  exit(room: string, client: string): Promise<boolean>
+  /** Makes this node's entries exactly these; tells which were missing and which were too many. */
+  assert(entries: readonly Entry[]): Promise<{ added: readonly Entry[]; removed: readonly Entry[] }>
+  /** Renews this node's lease (15 s). Entries of a node whose lease ran out are in no answer; 20 s after its last renewal
+   * one of the other nodes removes them, at most 200 a second and room, and each leave is told once, to every node. */
+  lease(): Promise<Lease>
+  presence(room: string): Promise<readonly ClientInfo[]>
+  presenceStats(room: string): Promise<{ clients: number; users: number }>
+
+  /** Has a command carried out on every node, this one too; resolves within 2 s. */
+  command(command: Command): Promise<CommandResult>
+
+  /** Gives up this node's entries and lets go of everything. Again: the same. */
+  close(): Promise<void>
+}
+
+/** Where a store puts what it received. */
+export interface StoreSink {
+  /** A record of a room that was joined. */
+  deliver(room: string, record: BusRecord): void
+  /** The room stands there: what has a number up to this one was published, also if it never came. */
+  mark(room: string, top: Top): void
+  /** Carries out a command on this node; returns how many clients it reached. */
+  command(command: Command): number
+}

@@ -1,0 +1,218 @@
+// What an application calls: publishing, histories, who is there, commands. Its mistakes throw here. How members come and go
+// is local-rooms.ts.
+
+import { isChannelName } from '@roomcast/channels'
+import type { Socket } from '@roomcast/core'
+import { processClock } from './clock.ts'
+import { UnrecoverablePositionError } from './errors.ts'
+import { LocalRooms } from './local-rooms.ts'
+import type { EnterOptions, EnterResult, Member, Since } from './member.ts'
+import {
+  checkMember,
+  checkPublish,
+  checkRoom,
+  checkRoomsOptions,
+  checkString,
+  copyOf,
+  copyOfInfo,
+  type PublishOptions,
+  type RoomsOptions,
+  ruleOf,
+} from './options.ts'
+import type { ClientInfo, CommandResult, Data, Position, Publication, Store } from './port.ts'
+import { Kept } from './window.ts'
+
+const DEFAULT_MAX_REPLAY_BYTES = 64 * 1024 * 1024
+const DEFAULT_HISTORY_LIMIT = 100
+const UNSUBSCRIBED = 2000
+const FORCE_DISCONNECT = 3503
+const NOWHERE: Position = { epoch: '', offset: 0 }
+
+/** Options of `history`. */
+export interface HistoryQuery {
+  /** What follows it; with `reverse`, what comes before it. Default: from the oldest (newest) that is kept. */
+  readonly since?: Since | undefined
+  /** Default 100; 0: the position alone. */
+  readonly limit?: number | undefined
+  /** The newest first. */
+  readonly reverse?: boolean | undefined
+}
+
+/** Options of `disconnect`. */
+export interface DisconnectOptions {
+  /** The close code. Default 3503. */
+  readonly code?: number | undefined
+  /** Default 'force disconnect'. */
+  readonly reason?: string | undefined
+  /** The user's new connections are refused for so long. Default 0. */
+  readonly blockMs?: number | undefined
+}
+
+/** Options of `unsubscribe`. */
+export interface UnsubscribeOptions {
+  /** Default 2000. From 2500 on, clients come back by themselves. */
+  readonly code?: number | undefined
+  /** Default 'server unsubscribe'. */
+  readonly reason?: string | undefined
+}
+
+/** What `history` resolves with: where the room stands, and the publications, oldest first unless it was reversed. */
+export interface HistoryPage extends Position {
+  readonly publications: readonly Publication[]
+}
+
+/** Makes the rooms of this node.
+ * @throws TypeError for an unknown option or one of the wrong type, RangeError for a wrong value; what the store's `start`
+ * throws when it serves others already. */
+export function createRooms(options: RoomsOptions): Rooms {
+  checkRoomsOptions(options)
+  return new Rooms(options)
+}
+
+/** Rooms that remember, and know who is there. Made by `createRooms`. */
+export class Rooms {
+  readonly #store: Store
+  readonly #local: LocalRooms
+  readonly #nodeId: string
+  #published = 0
+  #closed: Promise<void> | undefined
+
+  constructor(options: RoomsOptions) {
+    const { store, options: optionsOf = () => undefined, clock = processClock } = options
+    this.#store = store
+    this.#nodeId = (options.newId ?? (() => crypto.randomUUID()))()
+    this.#local = new LocalRooms({
+      store,
+      clock,
+      ruleOf: (room) => ruleOf(optionsOf(room)),
+      maxRoomsPerClient: options.maxRoomsPerClient ?? 128,
+      maxReplayBytes: options.maxReplayBytes ?? DEFAULT_MAX_REPLAY_BYTES,
+      enterTimeoutMs: options.enterTimeoutMs ?? 10_000,
+    })
+  }
+
+  /** How many rooms have members on this node, how many clients are connected, and what replays take. */
+  stats(): { rooms: number; clients: number; replayBytes: number } {
+    return this.#local.stats()
+  }
+
+  /** Publishes to everybody in a room, on every node. With history: resolves with its position when the store has it, and
+   * rejects with a `StoreUnavailableError` when that is not known to be so. Without: delivered here at once, and `offset`
+   * is 0.
+   * @throws TypeError, RangeError for arguments of the wrong type or value. */
+  publish(room: string, data: Data, options: PublishOptions = {}): Promise<Position> {
+    checkRoom(room)
+    checkPublish(data, options)
+    const { info, tags, idempotencyKey: key } = options
+    const { history } = this.#local.ruleOf(room)
+    const draft = {
+      id: history ? `${this.#nodeId}.${++this.#published}` : '',
+      data: copyOf(data),
+      info: info && copyOfInfo(info),
+      tags: tags && { ...tags },
+    }
+    if (history !== undefined) return this.#store.publish(room, draft, history, key)
+    const say = (): Position => {
+      const publication = { ...draft, ...NOWHERE, previous: '' }
+      this.#local.push(room, new Kept(publication))
+      this.#store.carry(room, { kind: 'publication', publication })
+      return NOWHERE
+    }
+    if (key === undefined) return Promise.resolve(say())
+    return this.#store.claim(room, key).then((isNew) => (isNew ? say() : NOWHERE))
+  }
+
+  /** What a room remembers. `offset` is the room's, whatever part was asked for.
+   * @throws RangeError for a room without history. Rejects with an `UnrecoverablePositionError` when `since` is of another
+   * epoch, or what follows it was trimmed; with a `StoreUnavailableError`. */
+  async history(
+    room: string,
+    { since, limit = DEFAULT_HISTORY_LIMIT, reverse = false }: HistoryQuery = {},
+  ): Promise<HistoryPage> {
+    checkRoom(room)
+    const { history } = this.#local.ruleOf(room)
+    if (history === undefined) throw new RangeError(`no history in ${JSON.stringify(room)}`)
+    const bound = reverse ? { before: since?.offset } : { after: since?.offset }
+    const page = await this.#store.read(room, history, { ...bound, limit, newest: reverse })
+    const { epoch, offset, publications } = page
+    if (since !== undefined) {
+      const known = since.epoch ? since.epoch === epoch : since.offset === 0
+      const first = publications[0]?.offset
+      const whole = reverse || limit === 0 || since.offset === offset || first === since.offset + 1
+      if (!known || !whole) throw new UnrecoverablePositionError(room)
+    }
+    return { epoch, offset, publications: reverse ? publications.toReversed() : publications }
+  }
+
+  /** Makes a client known before it is in any room, so that commands to its user reach it. `enter` does it too. */
+  connect(member: Member): 'connected' | 'blocked' | 'closed' {
+    checkMember(member)
+    return this.#local.connect(member)
+  }
+
+  /** Puts a client into a room. Without history (and presence) it is in when the call returns.
+   * @throws TypeError for arguments of the wrong type; Rejects with what `options(room)` and `reply` throw. */
+  enter<Body>(room: string, member: Member<Body>, options: EnterOptions<Body>): Promise<EnterResult> {
+    checkString('room', room)
+    checkMember(member)
+    if (typeof options?.reply !== 'function') throw new TypeError('reply must be a function')
+    if (!isChannelName(room)) return Promise.resolve('bad_name')
+    return this.#local.enter(room, member, options as EnterOptions)
+  }
+
+  /** Takes a client out of a room, also one that is on its way in; false when it was not in it. */
+  leave(room: string, socket: Socket): boolean {
+    checkString('room', room)
+    return this.#local.leave(room, socket)
+  }
+
+  /** Who is in a room, on all nodes, by client id. */
+  async presence(room: string): Promise<Map<string, ClientInfo>> {
+    checkRoom(room)
+    return new Map((await this.#store.presence(room)).map((info) => [info.client, info]))
+  }
+
+  /** How many clients and users are in a room, on all nodes. */
+  async presenceStats(room: string): Promise<{ clients: number; users: number }> {
+    checkRoom(room)
+    return this.#store.presenceStats(room)
+  }
+
+  /** Closes a user's connections, on every node.
+   * @throws TypeError for arguments of the wrong type. */
+  disconnect(user: string, options: DisconnectOptions = {}): Promise<CommandResult> {
+    checkString('user', user)
+    const { code = FORCE_DISCONNECT, reason = 'force disconnect', blockMs = 0 } = options
+    return this.#store.command({ do: 'disconnect', user, code, reason, blockMs })
+  }
+
+  /** Takes a user's clients out of a room, on every node. From code 2500 on they come back by themselves. */
+  unsubscribe(user: string, room: string, options: UnsubscribeOptions = {}): Promise<CommandResult> {
+    checkString('user', user)
+    checkRoom(room)
+    const { code = UNSUBSCRIBED, reason = 'server unsubscribe' } = options
+    return this.#store.command({ do: 'unsubscribe', user, room, code, reason })
+  }
+
+  /** Has a user's clients put into a room, on every node, each by its protocol (`commanded`). */
+  subscribe(user: string, room: string): Promise<CommandResult> {
+    checkString('user', user)
+    checkRoom(room)
+    return this.#store.command({ do: 'subscribe', user, room })
+  }
+
+  /** Prolongs a user's connections, on every node, each by its protocol (`commanded`). */
+  refresh(user: string, { expiresAt }: { expiresAt?: number | undefined } = {}): Promise<CommandResult> {
+    checkString('user', user)
+    return this.#store.command({ do: 'refresh', user, expiresAt })
+  }
+
+  /** Forgets all memberships (the sockets stay open) and releases the store. Again: the same promise. */
+  close(): Promise<void> {
+    if (this.#closed === undefined) {
+      this.#local.close()
+      this.#closed = this.#store.close()
+    }
+    return this.#closed
+  }
+}

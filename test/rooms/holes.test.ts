@@ -1,0 +1,139 @@
+// What the bus lost, and a store that is away.
+
+import {
+  type BusRecord,
+  createRooms,
+  type RoomOptions,
+  type Rooms,
+  type StoreSink,
+  StoreUnavailableError,
+} from '@roomcast/rooms'
+import { beforeEach, expect, test } from 'vitest'
+import { Database, type MemoryStore } from '../../packages/rooms/src/memory-database.ts'
+import { Person, settled } from './person.ts'
+import { VirtualClock } from './sim/virtual-clock.ts'
+
+const REMEMBERS: RoomOptions = { history: { size: 10, ttlMs: 600_000 } }
+
+let clock: VirtualClock
+let database: Database
+let store: MemoryStore
+let rooms: Rooms
+let people: Person[]
+let reads: number
+let away: boolean
+let lost: (record: BusRecord) => boolean
+let sink: StoreSink
+
+beforeEach(async () => {
+  clock = new VirtualClock(1)
+  database = new Database({ clock })
+  store = database.store()
+  reads = 0
+  away = false
+  lost = () => false
+  const { read, deliver, publish, claim } = store
+  store.read = (...args) => {
+    reads++
+    return away ? Promise.reject(new StoreUnavailableError()) : read.apply(store, args)
+  }
+  store.publish = (...args) => (away ? Promise.reject(new StoreUnavailableError()) : publish.apply(store, args))
+  store.claim = (...args) => (away ? Promise.reject(new StoreUnavailableError()) : claim.apply(store, args))
+  const { start } = store
+  store.start = (given) => {
+    sink = given
+    start.call(store, given)
+  }
+  store.deliver = (room, record) => {
+    if (!lost(record)) deliver.call(store, room, record)
+  }
+  const options = (room: string): RoomOptions => (room === 'plain' ? {} : REMEMBERS)
+  rooms = createRooms({ store, clock, options })
+  people = [0, 1, 2].map((i) => new Person(`c${i}`))
+  await Promise.all(people.map((person) => person.enter(rooms, 'r')))
+  reads = 0
+})
+
+async function say(...data: string[]): Promise<void> {
+  for (const one of data) await rooms.publish('r', one)
+  await settled()
+}
+
+test('a number that is missing is read once for all members, and order is kept', async () => {
+  lost = (record) => record.kind === 'publication' && ['b', 'c'].includes(String(record.publication.data))
+  await say('a', 'b', 'c', 'd', 'e')
+  for (const person of people) expect(person.data).toEqual(['a', 'b', 'c', 'd', 'e'])
+  expect(reads).toBe(1)
+})
+
+test('the last one is missed by a mark, which costs nothing where nothing is missing', async () => {
+  const { epoch } = await rooms.publish('r', 'a')
+  await settled()
+  const mark = (offset: number, lastId: string): void => sink.mark('r', { epoch, offset, lastId })
+  mark(1, (await store.read('r', { size: 10, ttlMs: 600_000, maxBytes: 1e6, metaTtlMs: 1 }, { limit: 0 })).lastId)
+  await settled()
+  expect(reads).toBe(1)
+  lost = () => true
+  await say('b')
+  mark(2, 'whatever')
+  await settled()
+  for (const person of people) expect(person.data).toEqual(['a', 'b'])
+  expect(reads).toBe(2)
+})
+
+test('what was trimmed meanwhile is told, and so is what cannot be had within a second', async () => {
+  lost = () => true
+  await say(...'abcdefghijkl')
+  lost = () => false
+  await say('m')
+  // It might still come: the bus is another connection.
+  await clock.advance(999)
+  expect(people[0]!.heard.at(-1)).toMatchObject({ is: 'reply' })
+  await clock.advance(1)
+  for (const person of people) expect(person.heard.at(-1)).toEqual({ is: 'out', room: 'r', code: 2500 })
+  expect(rooms.stats().rooms).toBe(0)
+
+  await Promise.all(people.map((person) => person.enter(rooms, 'r')))
+  lost = () => true
+  await say('n')
+  lost = () => false
+  away = true
+  const { epoch, offset, lastId } = database.logs.get('r')!
+  sink.mark('r', { epoch, offset, lastId })
+  await clock.advance(999)
+  expect(people[0]!.heard.at(-1)).toMatchObject({ is: 'reply' })
+  await clock.advance(1)
+  for (const person of people) expect(person.heard.at(-1)).toEqual({ is: 'out', room: 'r', code: 2500 })
+  expect(await people[0]!.enter(rooms, 'r')).toBe('unavailable')
+  away = false
+  expect(await people[0]!.enter(rooms, 'r', { epoch, offset: offset - 1 })).toBe('entered')
+  expect(people[0]!.replies.at(-1)).toMatchObject({ recovered: true, offset })
+})
+
+test('a number that is given again: members are told, and the room has another epoch', async () => {
+  await say('a', 'b')
+  const log = database.logs.get('r')!
+  log.lastId = log.publications.pop()!.previous
+  log.offset--
+  await say('other b')
+  for (const person of people) expect(person.data).toEqual(['a', 'b'])
+  for (const person of people) expect(person.heard.at(-1)).toEqual({ is: 'out', room: 'r', code: 2500 })
+  expect((await rooms.history('r')).epoch).not.toBe(log.epoch)
+})
+
+test('with the store away a room with history refuses, and one without goes on', async () => {
+  const person = people[0]!
+  await person.enter(rooms, 'plain')
+  away = true
+  await expect(rooms.publish('r', 'x')).rejects.toThrow(StoreUnavailableError)
+  await expect(rooms.publish('plain', 'x', { idempotencyKey: 'k' })).rejects.toThrow(StoreUnavailableError)
+  expect(await rooms.publish('plain', 'y')).toEqual({ epoch: '', offset: 0 })
+  expect(person.data).toEqual(['y'])
+})
+
+test('a user that is blocked may come again when the time is over', async () => {
+  await rooms.disconnect('c0', { blockMs: 1000 })
+  expect(await new Person('c0').enter(rooms, 'r')).toBe('blocked')
+  await clock.advance(1001)
+  expect(await new Person('c0').enter(rooms, 'r')).toBe('entered')
+})
