@@ -89,7 +89,7 @@ const c5: Threat = {
         init: () => {
           if (notes.failInit) throw new Error('init')
         },
-        handshake: ({ path }) => fail(path, 'handshake'),
+        handshake: ({ path }) => fail(path, 'handshake') ?? {},
         opened(socket) {
           if (socket.path === '/closing') {
             socket.onClosing(() => {

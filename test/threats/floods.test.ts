@@ -21,12 +21,10 @@ const h12: Threat = {
       ...options,
       handler: {
         handshake({ path, remoteAddress }) {
-          if (path !== '/counted') return undefined
+          if (path !== '/counted') return {}
           const counts = (notes.counts ??= {}) as Record<string, number>
           counts[remoteAddress] = (counts[remoteAddress] ?? 0) + 1
-          return counts[remoteAddress] > 5
-            ? core.reject(429, 'too_many', { headers: { 'Retry-After': '9' } })
-            : undefined
+          return counts[remoteAddress] > 5 ? core.reject(429, 'too_many', { headers: { 'Retry-After': '9' } }) : {}
         },
       },
     }
@@ -118,6 +116,7 @@ const h14: Threat = {
       handler: {
         handshake({ query }) {
           if (query.get('token') !== null) throw new Error('refused')
+          return {}
         },
       },
     }

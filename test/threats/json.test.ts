@@ -50,6 +50,7 @@ const c3: Threat = {
             query.get('__proto__'),
             headers.polluted,
           ])
+          return {}
         },
       },
     }

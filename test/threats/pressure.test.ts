@@ -3,6 +3,7 @@
 import { connect as connectTcp, createServer, type Socket } from 'node:net'
 import { expect } from 'vitest'
 import { clientFrame, Op } from '../support/client-frames.ts'
+import { coreModule } from './support/processes.ts'
 import { each, FULL, pause, rows, size, type Threat, tally, until } from './support/threat.ts'
 
 const MIB = 1024 * 1024
@@ -127,20 +128,26 @@ const m12: Threat = {
   async attack(t) {
     const [holders, bytes, most] = [t.count(60, 600), t.count(512 * 1024, MIB - 1), t.count(16 * MIB, 256 * MIB)]
     const before = await t.victim.memory()
-    const watch = t.victim.run(async ({ server, notes }) => {
+    const watch = t.victim.run(async ({ load, notes }, module) => {
       notes.watching = true
-      let [held, rss] = [0, 0]
+      let [now, held, rss] = [0, 0, 0]
+      // The account that the server itself keeps of what is unfinished.
+      const { Pressure } = (await load(module)) as unknown as {
+        Pressure: { prototype: { input(delta: number): void } }
+      }
+      const { input } = Pressure.prototype
+      Pressure.prototype.input = function (delta) {
+        now += delta
+        return input.call(this, delta)
+      }
       while (notes.watching) {
         rss = Math.max(rss, process.memoryUsage().rss)
-        const sum = Array.from(server.sockets, (socket) => (socket as unknown as { heldBytes: number }).heldBytes)
-        held = Math.max(
-          held,
-          sum.reduce((a, b) => a + b, 0),
-        )
+        held = Math.max(held, now)
         await new Promise((resolve) => setTimeout(resolve, 5))
       }
+      Pressure.prototype.input = input
       return { held, rss }
-    })
+    }, coreModule('server/pressure.js'))
     const frame = clientFrame({ opcode: Op.BINARY, fin: false, payload: Buffer.alloc(bytes) })
     const statuses = await each(Array.from({ length: holders }), 16, async () => {
       const client = await t.tcp()

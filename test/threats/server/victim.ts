@@ -114,7 +114,7 @@ function sparing(row: Partial<core.Handler<unknown, unknown>>): core.Handler<unk
   if (row.init !== undefined) handler.init = row.init
   const { handshake } = row
   if (handshake !== undefined) {
-    handler.handshake = (request, state) => (isBystander(request) ? state : handshake(request, state))
+    handler.handshake = (request, state) => (isBystander(request) ? core.accept(state) : handshake(request, state))
   }
   return handler
 }
