@@ -3,8 +3,9 @@
 
 import { Buffer } from 'node:buffer'
 import { createServer as createHttpServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect as connectTcp } from 'node:net'
 import { Duplex, duplexPair } from 'node:stream'
+import { connect as connectTls } from 'node:tls'
 import { accept, createServer, reject, type Socket } from '@roomcast/core'
 import { afterEach, describe, expect, test } from 'vitest'
 import { PeerClock } from '../../packages/core/src/connection/peer-clock.ts'
@@ -150,6 +151,31 @@ test('an application that keeps few headers is upgraded all the same', async () 
   expect((await client.response()).status).toBeOneOf([101, 431])
   client.reset()
   await eventually(() => server.stats().sockets === 0)
+})
+
+test('a peer that sent much and was reset before a framework decided is never opened', async () => {
+  const web = await host({ tls: true })
+  const opened: unknown[] = []
+  const server = track(createServer({ handler: { opened: (socket) => void opened.push(socket), message() {} } }))
+  let decide: (() => void) | null = null
+  web.on('upgrade', (request, socket, head) => {
+    socket.on('error', () => {})
+    decide = () => server.upgrade(request, socket, head)
+  })
+  const raw = connectTcp({ port: (web.address() as AddressInfo).port, host: '127.0.0.1' }).on('error', () => {})
+  const peer = connectTls({ socket: raw, rejectUnauthorized: false }).on('error', () => {})
+  peer.write(handshakeText())
+  await eventually(() => decide !== null)
+  // More than the stream reads ahead: it does not see the reset behind it.
+  await new Promise((resolve) => peer.write(Buffer.alloc(30_000), resolve))
+  await nextTurn()
+  raw.resetAndDestroy()
+  await new Promise((resolve) => raw.once('close', resolve))
+  for (let i = 0; i < 5; i++) await nextTurn()
+  decide!()
+  for (let i = 0; i < 10; i++) await nextTurn()
+  await eventually(() => server.stats().pendingHandshakes === 0)
+  expect([opened.length, server.stats().sockets]).toEqual([0, 0])
 })
 
 describe('a stream of the application’s', () => {

@@ -120,6 +120,8 @@ async function openAttached(
       return leaveAll(servers, how)
     },
     async shut() {
+      // As after `leave`: an upgrade that comes from now on is the user's own to refuse.
+      if (foreign) http.on('upgrade', refuseRest)
       await Promise.all(servers.map((server) => server.close()))
       const closed = once(http, 'close')
       http.close()

@@ -76,6 +76,17 @@ export class Upgrade<S> implements Sink, Pending {
     this.#refuseFull('maxTotalBytes')
   }
 
+  /** Begins when what waits in the stream has been read: behind it the peer may have left, which nobody was told. */
+  beginLater(request: IncomingMessage, route: Route<S>): void {
+    const { turn } = this.#context
+    let turns = 2
+    const onTurnEnd = (): void => {
+      if (--turns > 0) turn.afterEnd({ onTurnEnd })
+      else this.#scope.runInAsyncScope(this.begin, this, request, route)
+    }
+    turn.afterEnd({ onTurnEnd })
+  }
+
   /** Judges the request, then asks the user.
    * @param route the handler of the request's path, or why there is none. */
   begin(request: IncomingMessage, route: Route<S>): void {
