@@ -57,7 +57,7 @@ describe('callbacks that do not exist', () => {
     await server.close()
   })
 
-  test.each(['init', 'handshake', 'opened', 'pong', 'drained', 'closed'])('%s that is no function', (name) => {
+  test.each(['init', 'handshake', 'opened', 'ping', 'pong', 'drained', 'closed'])('%s that is no function', (name) => {
     for (const value of [1, 'x', {}, null]) {
       expect(() => create({ handler: { message, [name]: value } })).toThrow(TypeError)
     }

@@ -82,7 +82,8 @@ export interface HandshakeRequest {
   readonly subprotocols: readonly string[]
   /** Aborts when the peer goes away, or the handshake runs out of time. */
   readonly signal: AbortSignal
-  /** What `server.upgrade` was given as its fourth argument: a session, a user. */
+  /** What `server.upgrade` was given as its fourth argument (a session, a user), else node's `IncomingMessage`: its socket
+   * knows a client's certificate. */
   readonly extra: unknown
 }
 
@@ -103,6 +104,8 @@ export interface Handler<I, S> {
   opened?(socket: Socket<S>): unknown
   /** One whole message. `data` is yours, to keep, change or transfer; text has been checked to be UTF-8. */
   message(socket: Socket<S>, data: Buffer, opcode: Opcode): unknown
+  /** A ping; its pong is on its way already. In its place among the messages. */
+  ping?(socket: Socket<S>, payload: Buffer): unknown
   /** A pong, which answers the newest ping (RFC 6455 §5.5.3), or was sent unasked. In its place among the messages. */
   pong?(socket: Socket<S>, payload: Buffer): unknown
   /** Nothing is unsent any more after a write said `'backpressure'`: once per crossing. As callbacks never overlap, a

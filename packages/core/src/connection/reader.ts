@@ -10,7 +10,7 @@ import type { Buffer } from 'node:buffer'
 import type { Socket as TcpSocket } from 'node:net'
 import type { Handler, ReadyState } from '../handler.ts'
 import type { ProtocolError } from '../protocol/errors.ts'
-import { type MessageEvent, type PongEvent, Protocol, type ProtocolEvent } from '../protocol/protocol.ts'
+import { type MessageEvent, Protocol, type ProtocolEvent } from '../protocol/protocol.ts'
 import type { ServerContext } from '../server/context.ts'
 import type { ErrorWhere } from '../server/options.ts'
 import { queueMicrotask } from '../server/real-time.ts'
@@ -37,7 +37,7 @@ export interface ReadOwner<S> {
   onCallbackError(error: unknown, where: ErrorWhere): void
 }
 
-type Held = MessageEvent | PongEvent
+type Held = Extract<ProtocolEvent, { type: 'message' | 'ping' | 'pong' }>
 type Callback = 'opened' | 'drained' | Held['type']
 
 /** How much is read behind a message that is held. */
@@ -217,7 +217,7 @@ export class Reader<S> implements TurnTask {
         if (event.type !== 'close' && !this.#protocol?.midMessage) this.#messageSince = 0
         owner.onControl(event)
       }
-      if (event.type !== 'message' && (event.type !== 'pong' || owner.handler.pong === undefined)) continue
+      if (event.type === 'close' || event.type === 'failure' || owner.handler[event.type] === undefined) continue
       if (owner.readyState === 'open' && (this.#busy || this.#paused || this.#yielding || !this.#hasShare(event))) {
         this.#held = event
         return
@@ -254,7 +254,7 @@ export class Reader<S> implements TurnTask {
         this.#context.counters.messagesIn++
         result = handler.message(socket, event.data, event.opcode)
       } else if (event === null) result = handler[where as 'opened' | 'drained']?.(socket)
-      else result = handler.pong?.(socket, event.payload)
+      else result = handler[event.type]?.(socket, event.payload)
       if (isThenable(result)) this.#await(result, where)
     } catch (error) {
       this.#owner.onCallbackError(error, where)

@@ -26,12 +26,6 @@ export interface MessageEvent {
   readonly inflated: boolean
 }
 
-/** A pong, asked for or not; the payload is a copy. */
-export interface PongEvent {
-  readonly type: 'pong'
-  readonly payload: Buffer
-}
-
 /** The connection has failed: send `owed` (null: our Close is sent already), then end TCP. §7.1.7. */
 export interface FailureEvent {
   readonly type: 'failure'
@@ -42,8 +36,9 @@ export interface FailureEvent {
 /** What the bytes say. `owed` is the frame to send for it, after everything that was owed before. */
 export type ProtocolEvent =
   | MessageEvent
-  | { readonly type: 'ping'; readonly owed: Buffer }
-  | PongEvent
+  /** The payload, here as of a pong, asked for or not, is a copy. */
+  | { readonly type: 'ping'; readonly payload: Buffer; readonly owed: Buffer }
+  | { readonly type: 'pong'; readonly payload: Buffer }
   /** The peer's Close; `owed` is the echo, or null where it answers ours. */
   | { readonly type: 'close'; readonly code: number; readonly reason: string; readonly owed: Buffer | null }
   | FailureEvent
@@ -205,7 +200,7 @@ export class Protocol {
   #controlEvent(payload: Buffer): ProtocolEvent {
     switch (this.#parser.opcode) {
       case OpcodeByte.PING:
-        return { type: 'ping', owed: pongFrame(payload) }
+        return { type: 'ping', payload: Buffer.from(payload), owed: pongFrame(payload) }
       case OpcodeByte.PONG:
         return { type: 'pong', payload: Buffer.from(payload) }
       default: {

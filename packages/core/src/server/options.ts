@@ -89,10 +89,10 @@ const OPTIONS: Readonly<Record<Exclude<keyof AnyOptions<unknown>, keyof Limits>,
 }
 
 /** The callbacks of a handler. */
-const CALLBACKS = ['init', 'handshake', 'opened', 'message', 'pong', 'drained', 'closed'] as const
+const CALLBACKS = ['init', 'handshake', 'opened', 'message', 'ping', 'pong', 'drained', 'closed'] as const
 
 /** What a callback is called elsewhere: in a class of handlers, whose methods may have other names, these are mistakes. */
-const FOREIGN_CALLBACK = /^on[A-Z]|^(?:open|close|error|connect|connection|disconnect|drain|ping|upgrade)$/
+const FOREIGN_CALLBACK = /^on[A-Z]|^(?:open|close|error|connect|connection|disconnect|drain|upgrade)$/
 
 /** Checks the shape of the options.
  * @throws TypeError for a missing or unknown option, or one of the wrong type; RangeError for a wrong value. */

@@ -39,7 +39,7 @@ export interface Server<S = unknown> {
   listen(options?: { signal?: AbortSignal }): Promise<Address>
   /** Takes an upgrade that a framework routed itself. A path that is not ours is answered 404; a peer that has left
    * meanwhile is neither opened nor closed.
-   * @param extra what `handshake` finds in `request.extra`: a session, a user.
+   * @param extra what `handshake` finds in `request.extra`: a session, a user (default: `request`).
    * @throws Error for a socket that was given before. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, extra?: unknown): void
   /** The open sockets. */
@@ -214,7 +214,7 @@ class SocketServer<S> implements Server<S> {
     for (const upgrade of this.#upgrades) upgrade.refuse(DRAINING)
   }
 
-  #receive(request: IncomingMessage, socket: Duplex, head: Buffer, route: Route<S>, extra?: unknown): void {
+  #receive(request: IncomingMessage, socket: Duplex, head: Buffer, route: Route<S>, extra: unknown = request): void {
     take(socket)
     hear(socket)
     // The peer left before a framework decided: nothing more would be heard of it.
