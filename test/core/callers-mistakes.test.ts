@@ -73,6 +73,8 @@ describe('paths', () => {
   test.each<[string, object]>([
     ['routes and handler', { routes: { '/a': { message } }, handler: { message } }],
     ['routes and pathname', { routes: { '/a': { message } }, pathname: '/a' }],
+    ['routes and text', { routes: { '/a': { message } }, text: 'string' }],
+    ['text that is no form', { handler: { message }, text: 'utf8' }],
     ['no route', { routes: {} }],
     ['a route without a message', { routes: { '/a': { message }, '/b': {} } }],
     ['a route that is nothing', { routes: { '/a': null } }],

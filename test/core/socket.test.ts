@@ -181,7 +181,10 @@ describe('what the peer pings and pongs', () => {
   test('is told in its place among the messages; the payload is a copy, and the pong does not wait', async () => {
     const told: string[] = []
     let go = (): void => {}
-    const tell = (what: string, payload: Buffer): void => void told.push(`${what} ${payload}`) || payload.fill(0)
+    const tell = (what: string, payload: Buffer): void => {
+      told.push(`${what} ${payload}`)
+      payload.fill(0)
+    }
     const test = await serve({
       handler: {
         message(_, data) {

@@ -90,11 +90,14 @@ export interface HandshakeRequest {
 /** What `handshake` may return: the new state, or one of the two outcomes as values, or a promise of these. */
 export type HandshakeResult<S> = S | Rejection | Acceptance<S> | Promise<S | Rejection | Acceptance<S>>
 
+/** What `message` is given, by the option `text` of the server. */
+export type Received = { buffer: Buffer; string: string | Buffer }
+
 /** The callbacks of one server, or of one of its routes; only `message` must be given. A socket's callbacks never
  * overlap: when one returns a promise, the next waits for it (`closed` alone does not). What they return is otherwise
  * ignored; a throw or a rejection closes that socket with 1011 and goes to `onError`, never to the process. Each is called
  * in the `AsyncLocalStorage` context of its own upgrade. */
-export interface Handler<I, S> {
+export interface Handler<I, S, T extends keyof Received = 'buffer'> {
   /** Makes the first state of a connection, before `handshake`, at once. A throw, or a promise, answers 500. */
   init?(): I
   /** Decides over a connection; without it everybody is accepted with the state of `init`. A `reject` that is thrown
@@ -102,8 +105,9 @@ export interface Handler<I, S> {
   handshake?(request: HandshakeRequest, state: I): HandshakeResult<S>
   /** Called once after the 101, before the first message. */
   opened?(socket: Socket<S>): unknown
-  /** One whole message. `data` is yours, to keep, change or transfer; text has been checked to be UTF-8. */
-  message(socket: Socket<S>, data: Buffer, opcode: Opcode): unknown
+  /** One whole message. `data` is yours, to keep, change or transfer; text has been checked to be UTF-8, and is a string
+   * with the option `text: 'string'`. */
+  message: (socket: Socket<S>, data: Received[T], opcode: Opcode) => unknown
   /** A ping; its pong is on its way already. In its place among the messages. */
   ping?(socket: Socket<S>, payload: Buffer): unknown
   /** A pong, which answers the newest ping (RFC 6455 §5.5.3), or was sent unasked. In its place among the messages. */

@@ -15,7 +15,7 @@ import type { ServerContext } from '../server/context.ts'
 import type { ErrorWhere } from '../server/options.ts'
 import { queueMicrotask } from '../server/real-time.ts'
 import type { TurnTask } from '../server/turn.ts'
-import { isThenable } from './call-safely.ts'
+import { asString, isThenable } from './call-safely.ts'
 import { Share } from './share.ts'
 import type { ConnectionSocket } from './socket.ts'
 import { readOn } from './wire.ts'
@@ -252,7 +252,7 @@ export class Reader<S> implements TurnTask {
       let result: unknown
       if (event?.type === 'message') {
         this.#context.counters.messagesIn++
-        result = handler.message(socket, event.data, event.opcode)
+        result = handler.message(socket, this.#context.textAsString ? asString(event) : event.data, event.opcode)
       } else if (event === null) result = handler[where as 'opened' | 'drained']?.(socket)
       else result = handler[event.type]?.(socket, event.payload)
       if (isThenable(result)) this.#await(result, where)
