@@ -57,7 +57,7 @@ const server = createServer({
 server.listen().then(({ port }) => console.log(port))
 `
 const ESM_IMPORTS = `import { createServer } from '@roomcast/core'\nimport { createChannels } from '@roomcast/channels'\n`
-const OTHER_IMPORTS = `import 'roomcast'\nimport '@roomcast/redis-bridge'\nimport '@roomcast/redis-bridge/publisher'\n`
+const OTHER_IMPORTS = `import '@roomcast/core/ws'\nimport 'roomcast'\nimport '@roomcast/redis-bridge'\nimport '@roomcast/redis-bridge/publisher'\n`
 const REQUIRES = ESM_IMPORTS.replaceAll('import', 'const').replace(/from ('[^']+')/g, '= require($1)')
 
 test('ESM', async () => {
