@@ -1,0 +1,90 @@
+// Next's custom server, in development: its upgrade listener serves its own sockets beside ours. Next and React are 340 MB:
+// they are no dependency of the workspace, but installed into node_modules/.cache by CI, once, and by whoever asks.
+
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { Log } from '../../../support/log.ts'
+import type { Framework } from './framework.ts'
+
+const PACKAGES = ['next@16.4.6', 'react@19.3.1', 'react-dom@19.3.1']
+const home = fileURLToPath(new URL('../../../../node_modules/.cache/next-16/', import.meta.url))
+
+/** Under CI it is installed; else only when somebody asks for it. */
+const wanted = existsSync(`${home}node_modules/next`) || process.env.CI !== undefined || process.env.NEXT === '1'
+
+const PAGE = `export default function Page() { return 'page' }`
+const LAYOUT = `export default function Layout({ children }) { return <html><body>{children}</body></html> }`
+const SERVER = `
+import { createServer } from 'node:http'
+import next from 'next'
+import { WebSocketServer } from '@roomcast/core/ws'
+
+const app = next({ dev: true, dir: import.meta.dirname, hostname: 'localhost', port: 0 })
+await app.prepare()
+const handle = app.getRequestHandler()
+const web = createServer((request, response) => handle(request, response))
+const wss = new WebSocketServer({ server: web, pathname: '/ws' })
+wss.on('connection', (ws) => {
+  ws.on('message', (data, isBinary) => {
+    if (String(data) === 'enough') ws.close(4002, 'enough')
+    else ws.send(data, { binary: isBinary })
+  })
+  ws.on('close', (code, reason) => console.log('closed ' + code + ' ' + reason))
+})
+process.on('SIGTERM', async () => {
+  await wss.close()
+  web.closeAllConnections()
+  web.close()
+  await app.close()
+  process.exit(0)
+})
+web.listen(0, '127.0.0.1', () => console.log('port ' + web.address().port))
+`
+
+async function install(): Promise<void> {
+  await mkdir(`${home}app`, { recursive: true })
+  const files = { 'package.json': '{ "private": true, "type": "module" }', 'server.mjs': SERVER }
+  const pages = { 'app/page.jsx': PAGE, 'app/layout.jsx': LAYOUT, 'next.config.mjs': 'export default {}' }
+  for (const [name, text] of Object.entries({ ...files, ...pages })) await writeFile(`${home}${name}`, text)
+  if (existsSync(`${home}node_modules/next`)) return
+  await promisify(execFile)('npm', ['install', '--no-audit', '--no-fund', ...PACKAGES], { cwd: home })
+}
+
+export const next: Framework = {
+  name: 'next 16, a custom server',
+  how: '`new WebSocketServer({ server, pathname })` on the http server that calls `app.getRequestHandler()`',
+  own: { path: '/_next/webpack-hmr?id=test', first: /^\{/ },
+  missing: wanted ? undefined : `Next: NEXT=1 installs it (340 MB)`,
+  async start() {
+    await install()
+    const env = { ...process.env, NEXT_TELEMETRY_DISABLED: '1', NODE_ENV: 'development' as const }
+    const child = spawn(process.execPath, ['server.mjs'], { cwd: home, env, stdio: ['ignore', 'pipe', 'inherit'] })
+    const lines = new Log<string>('lines')
+    const closed = new Log<string>('closed')
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      if (line.startsWith('closed ')) closed.push(line.slice('closed '.length))
+      else lines.push(line)
+    })
+    const port = await new Promise<number>((resolve, reject) => {
+      child.once('exit', () => reject(new Error(`next ended: ${lines.all.join('\n')}`)))
+      createInterface({ input: child.stdout }).on('line', (line) => {
+        if (line.startsWith('port ')) resolve(Number(line.slice('port '.length)))
+      })
+    })
+    return {
+      port,
+      closed,
+      async stop() {
+        const ended = once(child, 'exit')
+        child.kill('SIGTERM')
+        const [code] = await ended
+        if (code !== 0) throw new Error(`next ended with ${code}`)
+      },
+    }
+  },
+}
