@@ -20,8 +20,8 @@ afterEach(async () => {
 })
 
 interface Difference {
-  /** The row's words: what, ws, here. */
-  row: readonly [what: string, ws: string, facade: string]
+  /** The row's words. */
+  row: readonly [what: string, ws: string, here: string, why: string]
   run(side: Side): Promise<unknown>
   ws: unknown
   facade: unknown
@@ -38,19 +38,29 @@ const nameOf = (call: () => unknown): string => {
 
 const DIFFERENCES: readonly Difference[] = [
   {
-    row: ['options that only ws has (`maxPayload`, `path`, `verifyClient` …)', 'taken', 'a TypeError that names ours'],
+    row: [
+      'options that only ws has (`maxPayload`, `path`, `verifyClient` …)',
+      'taken',
+      'a TypeError that names ours',
+      'an option that is passed over could be the one that shuts a door',
+    ],
     run: async ({ Server }) => nameOf(() => track(new Server({ noServer: true, maxPayload: 5 }))),
     ws: 'taken',
     facade: 'TypeError',
   },
   {
-    row: ['`wss.options`, set later', 'heeded', 'a TypeError'],
+    row: ['`wss.options`, set later', 'heeded', 'a TypeError', 'as above'],
     run: async ({ wss }) => nameOf(() => Object.assign(wss.options, { perMessageDeflate: true })),
     ws: 'taken',
     facade: 'TypeError',
   },
   {
-    row: ['a page of another origin', '101', '403, unless `origin` allows it'],
+    row: [
+      'a page of another origin',
+      '101',
+      '403, unless `origin` allows it',
+      'a browser sends cookies to any host that a page names',
+    ],
     async run({ port }) {
       const client = await RawClient.connect({ port })
       return (await client.upgrade({ headers: { Origin: 'https://elsewhere.example' } })).status
@@ -59,7 +69,7 @@ const DIFFERENCES: readonly Difference[] = [
     facade: 403,
   },
   {
-    row: ['a path that is not served', '400', '404'],
+    row: ['a path that is not served', '400', '404', 'HTTP’s word for it'],
     async run({ name, Server }) {
       const web = createServer()
       track(new Server({ server: web, [name === 'ws' ? 'path' : 'pathname']: '/chat' }))
@@ -70,7 +80,12 @@ const DIFFERENCES: readonly Difference[] = [
     facade: 404,
   },
   {
-    row: ['the subprotocol, when nothing is said', 'the first that is offered', 'none; name yours in `subprotocols`'],
+    row: [
+      'the subprotocol, when nothing is said',
+      'the first that is offered',
+      'none; name yours in `subprotocols`',
+      'what nobody said he speaks is not promised',
+    ],
     async run({ connect }) {
       const { ws } = await connect({ headers: { 'Sec-WebSocket-Protocol': 'chat' } })
       return ws.protocol
@@ -79,7 +94,12 @@ const DIFFERENCES: readonly Difference[] = [
     facade: '',
   },
   {
-    row: ["'headers'", 'for the accepted', 'for each `handleUpgrade`, before it is judged'],
+    row: [
+      "'headers'",
+      'for the accepted',
+      'for each `handleUpgrade`, before it is judged',
+      'a listener may be there for that call alone, and judging may take longer',
+    ],
     async run({ wss, port, log }) {
       wss.on('headers', () => log.push('headers'))
       const client = await RawClient.connect({ port })
@@ -90,7 +110,12 @@ const DIFFERENCES: readonly Difference[] = [
     facade: ['headers'],
   },
   {
-    row: ['with `server`, its own events', "repeated: 'listening', 'error'", 'not repeated'],
+    row: [
+      'with `server`, its own events',
+      "repeated: 'listening', 'error'",
+      'not repeated',
+      'the application has them itself',
+    ],
     async run({ Server, log }) {
       const web = createServer()
       track(new Server({ server: web })).on('listening', () => log.push('listening'))
@@ -101,7 +126,12 @@ const DIFFERENCES: readonly Difference[] = [
     facade: [],
   },
   {
-    row: ['the largest message, by default', '100 MiB', '1 MiB (`maxMessageBytes`)'],
+    row: [
+      'the largest message, by default',
+      '100 MiB',
+      '1 MiB (`maxMessageBytes`)',
+      'what is not bounded is a peer’s to choose',
+    ],
     async run({ connect, log }) {
       const { client, ws } = await connect()
       ws.on('message', (data) => log.push((data as Buffer).length))
@@ -114,7 +144,12 @@ const DIFFERENCES: readonly Difference[] = [
     facade: 1009,
   },
   {
-    row: ['a slow peer', 'everything is kept', 'closed with 4008 over 1 MiB (`maxBufferedBytes`)'],
+    row: [
+      'a slow peer',
+      'everything is kept',
+      'closed with 4008 over 1 MiB (`maxBufferedBytes`)',
+      'one slow peer must not take everybody’s memory',
+    ],
     async run({ connect, log }) {
       const { client, ws } = await connect()
       client.socket.pause()
@@ -132,7 +167,12 @@ const DIFFERENCES: readonly Difference[] = [
     facade: [false, 4008],
   },
   {
-    row: ['`bufferedAmount`, just after `send`', 'what the kernel refused', 'and what leaves as the turn ends'],
+    row: [
+      '`bufferedAmount`, just after `send`',
+      'what the kernel refused',
+      'and what leaves as the turn ends',
+      'each socket is written once a turn',
+    ],
     async run({ connect }) {
       const { ws } = await connect()
       ws.send('four')
@@ -142,7 +182,12 @@ const DIFFERENCES: readonly Difference[] = [
     facade: true,
   },
   {
-    row: ['`send(…, { fin: false })`', 'a fragment', 'a TypeError: messages are sent whole'],
+    row: [
+      '`send(…, { fin: false })`',
+      'a fragment',
+      'a TypeError: messages are sent whole',
+      'a frame here is a whole message',
+    ],
     async run({ connect }) {
       const { ws } = await connect()
       return nameOf(() => ws.send('piece', { fin: false }))
@@ -151,7 +196,12 @@ const DIFFERENCES: readonly Difference[] = [
     facade: 'TypeError',
   },
   {
-    row: ['`send` of an array of numbers, or a Blob', 'sent', 'a TypeError'],
+    row: [
+      '`send` of an array of numbers, or a Blob',
+      'sent',
+      'a TypeError',
+      'the bytes are taken at the call, as they are',
+    ],
     async run({ connect }) {
       const { ws } = await connect()
       return [nameOf(() => ws.send([1, 2] as never)), nameOf(() => ws.send(new Blob(['x']) as never))]
@@ -160,7 +210,7 @@ const DIFFERENCES: readonly Difference[] = [
     facade: ['TypeError', 'TypeError'],
   },
   {
-    row: ["`binaryType`: 'fragments', 'blob'", 'heeded', 'a TypeError'],
+    row: ["`binaryType`: 'fragments', 'blob'", 'heeded', 'a TypeError', 'a message is one piece here'],
     async run({ connect }) {
       const { ws } = await connect()
       return nameOf(() => Object.assign(ws, { binaryType: 'fragments' }))
@@ -169,7 +219,7 @@ const DIFFERENCES: readonly Difference[] = [
     facade: 'TypeError',
   },
   {
-    row: ['`close()`', 'a Close without a code (1005)', '1000'],
+    row: ['`close()`', 'a Close without a code (1005)', '1000', 'a normal end says so'],
     async run({ connect }) {
       const { client, ws } = await connect()
       ws.close()
@@ -179,7 +229,7 @@ const DIFFERENCES: readonly Difference[] = [
     facade: 1000,
   },
   {
-    row: ['`close(1006)`', 'a TypeError', 'a RangeError'],
+    row: ['`close(1006)`', 'a TypeError', 'a RangeError', 'of the right type, the wrong value'],
     async run({ connect }) {
       const { ws } = await connect()
       return nameOf(() => ws.close(1006))
@@ -188,7 +238,12 @@ const DIFFERENCES: readonly Difference[] = [
     facade: 'RangeError',
   },
   {
-    row: ["'close', after our `close(4000)`", 'what the peer answered, or 1006', '4000: the first thing that ended it'],
+    row: [
+      "'close', after our `close(4000)`",
+      'what the peer answered, or 1006',
+      '4000: the first thing that ended it',
+      'it was ours, also when nobody answers',
+    ],
     async run({ connect, log }) {
       const { client, ws } = await connect()
       ws.on('close', (code) => log.push(code))
@@ -206,7 +261,7 @@ const DIFFERENCES: readonly Difference[] = [
     facade: [4000, 4000],
   },
   {
-    row: ["'close', after a broken rule", '1006', 'the code it was failed with'],
+    row: ["'close', after a broken rule", '1006', 'the code it was failed with', 'what ended it is told'],
     async run({ connect, log }) {
       const { client, ws } = await connect()
       ws.on('error', () => {})
@@ -220,7 +275,12 @@ const DIFFERENCES: readonly Difference[] = [
     facade: 1007,
   },
   {
-    row: ['`wss.close()` while somebody is connected', 'waits for him', 'closes him with 1001'],
+    row: [
+      '`wss.close()` while somebody is connected',
+      'waits for him',
+      'closes him with 1001',
+      'so that it comes back elsewhere, and the process can end',
+    ],
     async run({ wss, connect }) {
       const { client, ws } = await connect()
       wss.close()
@@ -232,7 +292,12 @@ const DIFFERENCES: readonly Difference[] = [
     facade: 'close 1001 server is closing',
   },
   {
-    row: ['`ws._socket`', 'the TCP stream', 'not there; `ws.socket` is core’s socket'],
+    row: [
+      '`ws._socket`',
+      'the TCP stream',
+      'not there; `ws.socket` is core’s socket',
+      'the stream is the connection’s alone',
+    ],
     async run({ connect }) {
       const { ws } = await connect()
       return '_socket' in ws
@@ -241,13 +306,23 @@ const DIFFERENCES: readonly Difference[] = [
     facade: false,
   },
   {
-    row: ["a broken rule where nobody listens to 'error'", 'the process ends', 'that connection ends'],
+    row: [
+      "a broken rule where nobody listens to 'error'",
+      'the process ends',
+      'that connection ends',
+      'no peer ends the process',
+    ],
     run: ({ name }) => lives(name, ''),
     ws: false,
     facade: true,
   },
   {
-    row: ['a listener that throws', 'the process ends', 'that connection ends with 1011; `onError` hears it'],
+    row: [
+      'a listener that throws',
+      'the process ends',
+      'that connection ends with 1011; `onError` hears it',
+      'as above',
+    ],
     run: ({ name }) =>
       lives(name, `ws.on('error', () => {}).on('ping', () => { throw new Error('the user’s mistake') })`),
     ws: false,
@@ -296,7 +371,7 @@ describe.each(DIFFERENCES)('$row.0', ({ run, ...expected }) => {
 
 test('core’s README lists these, and no others', () => {
   const readme = readFileSync(`${workspace}packages/core/README.md`, 'utf8')
-  const [, table = ''] = /\n\| +\| ws +\| here +\|\n\|[-| ]+\|\n((?:\|.*\|\n)+)/.exec(readme) ?? []
+  const [, table = ''] = /\n\| +\| ws +\| here +\| why +\|\n\|[-| ]+\|\n((?:\|.*\|\n)+)/.exec(readme) ?? []
   const rows = table
     .trim()
     .split('\n')

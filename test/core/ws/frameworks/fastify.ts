@@ -12,8 +12,8 @@ export const fastify: Framework = {
   async start() {
     const closed = new Log<string>('closed')
     const app = createFastify()
-    const sockets: FastifyPluginAsync = async ({ server, addHook }) => {
-      const wss = new WebSocketServer({ server, pathname: '/ws' })
+    const sockets: FastifyPluginAsync = async (scope) => {
+      const wss = new WebSocketServer({ server: scope.server, pathname: '/ws' })
       wss.on('connection', (ws) => {
         ws.on('message', (data, isBinary) => {
           if (`${data}` === 'enough') ws.close(4002, 'enough')
@@ -21,7 +21,7 @@ export const fastify: Framework = {
         })
         ws.on('close', (code, reason) => closed.push(`${code} ${reason}`))
       })
-      addHook.call(app, 'preClose', () => wss.close())
+      scope.addHook('preClose', () => wss.close())
     }
     await app.register(sockets)
     app.get('/', async () => 'page')

@@ -1,24 +1,25 @@
 // Next's custom server, in development: its upgrade listener serves its own sockets beside ours. Next and React are 340 MB:
-// they are no dependency of the workspace, but installed into node_modules/.cache by CI, once, and by whoever asks.
+// they are no dependency of the workspace, but installed beside it, as `.ci/run` does.
 
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { Log } from '../../../support/log.ts'
 import type { Framework } from './framework.ts'
 
-const PACKAGES = ['next@16.4.6', 'react@19.3.1', 'react-dom@19.3.1']
-const home = fileURLToPath(new URL('../../../../node_modules/.cache/next-16/', import.meta.url))
+const home = fileURLToPath(new URL('../../../../node_modules/.cache/next/', import.meta.url))
+const INSTALL = 'npm install --prefix node_modules/.cache/next next@16.4.6 react@19.3.1 react-dom@19.3.1'
 
-/** Under CI it is installed; else only when somebody asks for it. */
-const wanted = existsSync(`${home}node_modules/next`) || process.env.CI !== undefined || process.env.NEXT === '1'
-
+// No JSX: below node_modules nothing is compiled.
 const PAGE = `export default function Page() { return 'page' }`
-const LAYOUT = `export default function Layout({ children }) { return <html><body>{children}</body></html> }`
+const LAYOUT = `
+import { createElement } from 'react'
+export default function Layout({ children }) {
+  return createElement('html', null, createElement('body', null, children))
+}`
 const SERVER = `
 import { createServer } from 'node:http'
 import next from 'next'
@@ -46,22 +47,25 @@ process.on('SIGTERM', async () => {
 web.listen(0, '127.0.0.1', () => console.log('port ' + web.address().port))
 `
 
-async function install(): Promise<void> {
+async function writeApp(): Promise<void> {
   await mkdir(`${home}app`, { recursive: true })
-  const files = { 'package.json': '{ "private": true, "type": "module" }', 'server.mjs': SERVER }
-  const pages = { 'app/page.jsx': PAGE, 'app/layout.jsx': LAYOUT, 'next.config.mjs': 'export default {}' }
-  for (const [name, text] of Object.entries({ ...files, ...pages })) await writeFile(`${home}${name}`, text)
-  if (existsSync(`${home}node_modules/next`)) return
-  await promisify(execFile)('npm', ['install', '--no-audit', '--no-fund', ...PACKAGES], { cwd: home })
+  const files = {
+    'server.mjs': SERVER,
+    'app/page.js': PAGE,
+    'app/layout.js': LAYOUT,
+    'next.config.mjs': 'export default {}',
+  }
+  for (const [name, text] of Object.entries(files)) await writeFile(`${home}${name}`, text)
 }
 
 export const next: Framework = {
   name: 'next 16, a custom server',
   how: '`new WebSocketServer({ server, pathname })` on the http server that calls `app.getRequestHandler()`',
-  own: { path: '/_next/webpack-hmr?id=test', first: /^\{/ },
-  missing: wanted ? undefined : `Next: NEXT=1 installs it (340 MB)`,
+  leavesOthers: true,
+  own: { path: '/_next/hmr?id=test', first: /^\{/ },
+  missing: existsSync(`${home}node_modules/next`) ? undefined : `Next is not there: ${INSTALL}`,
   async start() {
-    await install()
+    await writeApp()
     const env = { ...process.env, NEXT_TELEMETRY_DISABLED: '1', NODE_ENV: 'development' as const }
     const child = spawn(process.execPath, ['server.mjs'], { cwd: home, env, stdio: ['ignore', 'pipe', 'inherit'] })
     const lines = new Log<string>('lines')
