@@ -222,7 +222,7 @@ describe('the end', () => {
       reset: (_, client) => client.reset(),
       throw: (_, client) => client.say('throw'),
       rule: (_, client) => client.send({ opcode: 3, payload: '' }),
-      server: () => wss.close(),
+      drain: () => wss.server.drain(),
     }
     for (const [name, end] of Object.entries(ends)) {
       const client = await connect()
@@ -237,6 +237,12 @@ describe('the end', () => {
       end(ws, client)
       await closed
     }
+    const { wss: other, sockets: others, connect: connectOther } = await serve()
+    const client = await connectOther()
+    await client.upgrade()
+    ;(await others.at(0)).on('error', ({ message }) => happened.push(`server: ${message}`))
+    void client.answerClose()
+    await other.close()
     expect(happened.all).toEqual(['throw: closed with 1011', expect.stringMatching(/^rule: ./)])
   })
 

@@ -26,6 +26,9 @@ export interface WebSocketServerEvents {
   error: [error: Error]
 }
 
+/** What sockets are closed with when the application closes or drains the server. */
+const LEAVING: readonly number[] = [CloseCode.GOING_AWAY, CloseCode.SERVICE_RESTART]
+
 type OnOpen = (socket: WebSocket, request: IncomingMessage) => void
 
 /** An upgrade on its way. */
@@ -150,8 +153,7 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
     if (one === undefined) return
     this.#sockets.delete(socket)
     this.clients.delete(one)
-    const failed = info.by === 'server' && !(this.#closing !== null && info.code === CloseCode.GOING_AWAY)
-    toldOf(one).closed(info, failed)
+    toldOf(one).closed(info, info.by === 'server' && !LEAVING.includes(info.code))
   }
 
   /** Calls what a user wrote, where a throw would be nobody's. */
