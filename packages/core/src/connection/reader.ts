@@ -72,8 +72,7 @@ export class Reader<S> implements TurnTask {
   heldBytes = 0
   /** When the message under way began, in the heartbeat's time; 0: none is. */
   #messageSince = 0
-  /** The last turn in which a message was handled, and its share of that turn from the second message on. */
-  #shareTurn = 0
+  /** null: nothing was handled for a while. */
   #share: Share | null = null
 
   /** @param clientWindowBytes null: permessage-deflate was not negotiated. */
@@ -211,36 +210,32 @@ export class Reader<S> implements TurnTask {
         if (owner.isDrained()) this.#call('drained', null)
         continue
       }
-      const event: ProtocolEvent | null = this.#held ?? this.#protocol?.next() ?? null
+      const held = this.#held
+      const event: ProtocolEvent | null = held ?? this.#protocol?.next() ?? null
       if (event === null) break
-      if (event.type !== 'message' && event !== this.#held) {
+      const isMessage = event.type === 'message'
+      if (!isMessage && event !== held) {
         if (event.type !== 'close' && !this.#protocol?.midMessage) this.#messageSince = 0
         owner.onControl(event)
       }
-      if (event.type !== 'message' && (event.type !== 'pong' || owner.handler.pong === undefined)) continue
-      if (owner.readyState === 'open' && (this.#busy || this.#paused || this.#yielding || !this.#hasShare(event))) {
+      if (!isMessage && (event.type !== 'pong' || owner.handler.pong === undefined)) continue
+      // After our own Close, messages are read past, in search of the peer's.
+      const open = owner.readyState === 'open'
+      if (open && (this.#busy || this.#paused || this.#yielding || !this.#hasShare(event))) {
         this.#held = event
         return
       }
-      this.#held = null
-      if (event.type === 'message') this.#messageSince = 0
-      // After our own Close, messages are read past, in search of the peer's.
-      if (owner.readyState === 'open') this.#call(event.type, event)
+      if (held !== null) this.#held = null
+      if (isMessage) this.#messageSince = 0
+      if (open) this.#call(event.type, event)
     }
     if (this.#peerEnded) owner.onReadEnd()
   }
 
-  /** Has it a share of this turn left? Its first message of a turn is always handled. */
+  /** Has it a share of this turn left? */
   #hasShare(event: Held): boolean {
     const { turn, limits } = this.#context
-    if (this.#shareTurn !== turn.number) {
-      this.#shareTurn = turn.number
-      this.#share = null
-      return true
-    }
-    turn.begin()
-    this.#share ??= new Share(limits.sliceMs)
-    if (this.#share.allows(event)) return true
+    if ((this.#share ??= new Share()).allows(event, turn, limits.sliceMs)) return true
     this.#yielding = true
     turn.afterEnd(this)
     return false
