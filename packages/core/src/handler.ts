@@ -155,8 +155,7 @@ export class Acceptance<S> {
  * @param options further `headers` (an array is so many lines of one name, such as Set-Cookie); `body`, plain text (default: the status's name).
  * @throws RangeError for another status, or a header name or value that HTTP does not allow. */
 export function reject(status: number, error = '', options: { headers?: Headers; body?: string } = {}): Rejection {
-  if (!Number.isInteger(status) || status < 300 || status > 599)
-    throw new RangeError(`not a status to reject with: ${status}`)
+  if (!Number.isInteger(status) || status < 300 || status > 599) throw new RangeError(`a refusal is 300–599: ${status}`)
   const { headers = {}, body } = options
   if (typeof error !== 'string') throw new TypeError('error must be a string')
   assertHeaders(headers)

@@ -1,15 +1,8 @@
 // Calling what a user wrote, so that whatever it does harms nobody else.
 
-import type { MessageEvent } from '../protocol/protocol.ts'
-
 /** Is it a promise, or something like one? */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
-}
-
-/** What a handler that wants text as strings is given, whose type says so. */
-export function asString({ data, opcode }: MessageEvent): Buffer {
-  return (opcode === 'text' ? data.toString() : data) as Buffer
 }
 
 /** Calls `work`; what it throws, or what a promise that it returns rejects with, goes to `onError`.

@@ -19,8 +19,7 @@ const MAX_LIST_LENGTH = 4096
 export function listElements(value: string): string[] {
   // So `trim` takes nothing but spaces and tabs.
   if (value.length > MAX_LIST_LENGTH || /[^\t -~]/.test(value)) return []
-  const elements = value.split(',').map((element) => element.trim())
-  return elements.filter((element) => element !== '')
+  return value.split(',').flatMap((element) => element.trim() || [])
 }
 
 /** Reads a comma list of at least one token.

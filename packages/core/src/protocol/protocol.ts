@@ -54,7 +54,8 @@ export class Protocol {
   readonly #clientWindowBytes: number
   /** null: no message was compressed yet. */
   #window: ContextWindow | null = null
-  /** The memory of what was read cannot be transferred. */
+  /** The memory of what was read, how large it is, and whether it has been made untransferable. */
+  #pinnedBytes = 0
   #isMarked = false
   #message: MessageBuffer | null = null
   #control: Buffer | null = null
@@ -73,8 +74,10 @@ export class Protocol {
 
   /** Takes what one read delivered. The chunk is the protocol's from now on. */
   receive(chunk: Buffer): void {
+    if (this.#ended) return
+    this.#parser.push(chunk)
     this.#isMarked = false
-    if (!this.#ended) this.#parser.push(chunk)
+    this.#pinnedBytes = this.#parser.chunk.buffer.byteLength
   }
 
   /** The next event in the bytes received; null: more bytes are needed, or nothing is to be read any more. */
@@ -161,7 +164,7 @@ export class Protocol {
     if (this.#text && !ascii && !isWholeUtf8(chunk, start, end)) throw invalidText()
     // The message is the user's to keep: a view, where a copy would pin as much memory as it does, else a copy.
     const view = chunk.subarray(start, end)
-    const pinned = chunk.buffer.byteLength
+    const pinned = this.#pinnedBytes
     if (pinned > POOL_BYTES && view.length * 2 < pinned) return this.#messageEvent(Buffer.from(view))
     // What is still to be read lies in the same memory: whoever transferred it to another thread would take it away.
     if (end < chunk.length && !this.#isMarked) {

@@ -56,7 +56,6 @@ export interface RoutesOptions<States extends object> extends CommonOptions<Stat
   /** By path, with its leading slash. Write each handler within `route(…)`, which finds out the type of its state. */
   routes: { readonly [Path in keyof States]: Handler<unknown, States[Path]> }
   handler?: undefined
-  text?: undefined
   pathname?: undefined
 }
 
