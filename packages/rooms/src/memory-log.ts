@@ -27,8 +27,9 @@ export class MemoryLog {
     this.touch(now)
     const { id, data, info, tags } = draft
     const { epoch, lastId: previous } = this
-    // Written out: what a spread makes takes half as much again.
-    const publication: Publication = { id, data, info, tags, epoch, offset: ++this.offset, previous }
+    // Written out: what a spread makes takes half as much again. Most have neither info nor tags, and no place for them.
+    const common = { id, data, epoch, offset: ++this.offset, previous }
+    const publication: Publication = info === undefined && tags === undefined ? common : { ...common, info, tags }
     this.lastId = id
     this.publications.push(publication)
     this.bytes += publicationBytes(publication)

@@ -156,16 +156,3 @@ export function checkPublish(data: Data, { info, tags, idempotencyKey, ...unknow
     throw new RangeError(`idempotencyKey must have 1 to ${MAX_KEY_LENGTH} characters`)
   }
 }
-
-/** Bytes are the caller's to reuse: what is kept is a copy. */
-export function copyOf(data: Data): Data {
-  return typeof data === 'string' ? data : Uint8Array.from(data)
-}
-
-export function copyOfInfo({ client, user, info }: ClientInfo): ClientInfo {
-  return { client, user, info: info === undefined ? undefined : copyOf(info) }
-}
-
-export function byteLength(data: Data): number {
-  return typeof data === 'string' ? Buffer.byteLength(data) : data.byteLength
-}

@@ -2,8 +2,9 @@
 // in which room. And what the answers of all nodes come to.
 
 import { inspect } from 'node:util'
-import { type Client, type Clients, type Membership, membershipIn } from './clients.ts'
+import type { Clients } from './clients.ts'
 import type { Answers, Command, NodeAnswer, NodeRequest, NodeStatus } from './port.ts'
+import type { Client, Membership } from './room.ts'
 import { matches } from './wildcard.ts'
 
 /** The node that is asked. */
@@ -50,7 +51,7 @@ function obeys(node: Asked, client: Client, command: Command): boolean {
   if (command.do === 'disconnect') {
     member.socket.close(command.code, command.reason)
   } else if (command.do === 'unsubscribe') {
-    const membership = membershipIn(client, command.room)
+    const membership = client.in(command.room)
     if (membership === undefined) return false
     node.unsubscribe(membership, command.code, command.reason)
   } else {

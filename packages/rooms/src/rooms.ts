@@ -4,6 +4,7 @@
 import { isChannelName } from '@roomcast/channels'
 import type { Socket } from '@roomcast/core'
 import { processClock } from './clock.ts'
+import { copyOf, copyOfInfo } from './data.ts'
 import { UnrecoverablePositionError } from './errors.ts'
 import { type GapListener, GapListeners } from './gap.ts'
 import { LocalRooms, type RoomsStats } from './local-rooms.ts'
@@ -15,8 +16,6 @@ import {
   checkRoom,
   checkRoomsOptions,
   checkString,
-  copyOf,
-  copyOfInfo,
   type PublishOptions,
   type RoomsOptions,
   ruleOf,

@@ -1,6 +1,7 @@
 // The newest publications of a room, as this node delivered them: an unbroken row that ends where the room stands. Whoever
 // missed some is answered from here, so that bodies are made once however many come back.
 
+import { byteLength } from './data.ts'
 import type { Codec } from './member.ts'
 import type { HistoryRule, Publication } from './port.ts'
 
@@ -15,23 +16,26 @@ const OVERHEAD_BYTES = 200
 
 /** What a publication counts in every limit of bytes. */
 export function publicationBytes({ data, info, tags }: Publication): number {
-  let bytes = OVERHEAD_BYTES + data.length
-  if (info !== undefined) bytes += info.client.length + info.user.length + (info.info?.length ?? 0)
-  if (tags !== undefined) for (const name of Object.keys(tags)) bytes += name.length + tags[name]!.length
+  let bytes = OVERHEAD_BYTES + byteLength(data)
+  if (info !== undefined) bytes += byteLength(info.client) + byteLength(info.user) + byteLength(info.info ?? '')
+  if (tags !== undefined) for (const name of Object.keys(tags)) bytes += byteLength(name) + byteLength(tags[name]!)
   return bytes
 }
 
-/** A publication with its bodies, each made when it is first needed. */
+/** A publication with its bodies, each made when it is first needed. Nearly all rooms have members of one codec. */
 export class Kept {
   readonly publication: Publication
-  readonly bytes: number
-  #codec: Codec | undefined
+  /** Whose body is kept, or of several codecs all bodies. */
+  #codec: Codec | Map<Codec, unknown> | undefined
   #body: unknown
-  #others: Map<Codec, unknown> | undefined
 
   constructor(publication: Publication) {
     this.publication = publication
-    this.bytes = publicationBytes(publication)
+  }
+
+  /** What it counts in every limit. */
+  get bytes(): number {
+    return publicationBytes(this.publication)
   }
 
   body(codec: Codec): unknown {
@@ -41,9 +45,12 @@ export class Kept {
       this.#codec = codec
       return this.#body
     }
-    this.#others ??= new Map()
-    if (!this.#others.has(codec)) this.#others.set(codec, codec.body(this.publication))
-    return this.#others.get(codec)
+    if (!(this.#codec instanceof Map)) {
+      this.#codec = new Map([[this.#codec, this.#body]])
+      this.#body = undefined
+    }
+    if (!this.#codec.has(codec)) this.#codec.set(codec, codec.body(this.publication))
+    return this.#codec.get(codec)
   }
 }
 
