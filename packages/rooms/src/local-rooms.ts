@@ -7,6 +7,7 @@ import { Blocks } from './blocks.ts'
 import { Clients } from './clients.ts'
 import type { Clock } from './clock.ts'
 import { byteLength } from './data.ts'
+import { Kept } from './kept.ts'
 import type { Codec, Entered, EnterOptions, EnterResult, Member } from './member.ts'
 import { MAX_INFO_BYTES, type RoomRule } from './options.ts'
 import type { BusRecord, ClientInfo, Entry, GapInfo, NodeAnswer, NodeRequest, NodeStatus, Store } from './port.ts'
@@ -15,7 +16,7 @@ import { NOTHING_OWED, type Owed } from './replay.ts'
 import { answer } from './requests.ts'
 import { type Client, Membership, type Room } from './room.ts'
 import { Track } from './track.ts'
-import { Kept, WindowBudget } from './window.ts'
+import { WindowBudget } from './window.ts'
 
 /** An unsubscribe from this code on is one after which clients come back by themselves. */
 const INSUFFICIENT_STATE = 2500
@@ -183,7 +184,7 @@ export class LocalRooms {
   #goLive(membership: Membership, { missed, ...position }: Owed, { reply }: EnterOptions): EnterResult {
     const { client, room } = membership
     const { member } = client
-    const entered: Entered = { ...position, publications: missed.map((kept) => kept.body(member.codec)) }
+    const entered: Entered = { ...position, publications: missed.bodies(member.codec) }
     try {
       member.socket.write(reply(entered))
     } catch (error) {

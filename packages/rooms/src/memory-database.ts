@@ -142,7 +142,7 @@ export class Database {
       log.touch(now)
       this.#bytes += log.bytes - before
       if (this.#isForgotten(room, log, now)) this.#drop(room, log)
-      else if (log.publications.length === 0 && !this.joined.has(room)) idle.push([room, log])
+      else if (log.row.length === 0 && !this.joined.has(room)) idle.push([room, log])
     }
     for (const [room, log] of idle.slice(0, Math.max(0, idle.length - this.#maxIdleRooms))) this.#drop(room, log)
   }

@@ -5,8 +5,10 @@ import { isChannelName } from '@roomcast/channels'
 import type { Socket } from '@roomcast/core'
 import { processClock } from './clock.ts'
 import { copyOf, copyOfInfo } from './data.ts'
+import { draftIds } from './draft-ids.ts'
 import { UnrecoverablePositionError } from './errors.ts'
 import { type GapListener, GapListeners } from './gap.ts'
+import { Kept } from './kept.ts'
 import { LocalRooms, type RoomsStats } from './local-rooms.ts'
 import type { EnterOptions, EnterResult, Member, Since } from './member.ts'
 import {
@@ -22,7 +24,6 @@ import {
 } from './options.ts'
 import type { ClientInfo, Command, Data, NodeStatus, Position, Publication, Store } from './port.ts'
 import { type CommandResult, commandResult, type RoomList, roomList } from './requests.ts'
-import { Kept } from './window.ts'
 
 const DEFAULT_MAX_REPLAY_BYTES = 64 * 1024 * 1024
 const DEFAULT_HISTORY_LIMIT = 100
@@ -87,17 +88,17 @@ export class Rooms {
   readonly #store: Store
   readonly #local: LocalRooms
   readonly #gaps = new GapListeners()
-  readonly #nodeId: string
-  #published = 0
+  readonly #nextId: () => string
   #closed: Promise<void> | undefined
 
   constructor(options: RoomsOptions) {
     const { store, options: optionsOf = () => undefined, clock = processClock } = options
     this.#store = store
-    this.#nodeId = (options.newId ?? (() => crypto.randomUUID()))()
+    const { newId = () => crypto.randomUUID() } = options
+    this.#nextId = draftIds(newId)
     this.#local = new LocalRooms({
       store,
-      nodeId: this.#nodeId,
+      nodeId: newId(),
       about: { ...options.about },
       onGap: (room, info) => this.#gaps.tell(room, info),
       clock,
@@ -123,7 +124,7 @@ export class Rooms {
     const { info, tags, idempotencyKey: key } = options
     const { history } = this.#local.ruleOf(room)
     const draft = {
-      id: history ? `${this.#nodeId}.${++this.#published}` : '',
+      id: history ? this.#nextId() : '',
       data: copyOf(data),
       info: info && copyOfInfo(info),
       tags: tags && { ...tags },
