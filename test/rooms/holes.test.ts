@@ -121,6 +121,25 @@ test('what was trimmed meanwhile is told, and so is what cannot be had within a 
   expect(people[0]!.replies.at(-1)).toMatchObject({ recovered: true, offset })
 })
 
+test('a hole after a hole: each has its second, while numbers come', async () => {
+  lost = (record) => record.kind === 'publication' && record.publication.offset !== 4
+  await say(...'abc')
+  // The store is slow: it answers after 700 ms, with what was there when it was asked.
+  const { read } = store
+  store.read = async (...args) => {
+    const page = await read.apply(store, args)
+    await new Promise<void>((resolve) => void clock.after(700, resolve))
+    return page
+  }
+  await say('d')
+  await clock.advance(600)
+  lost = (record) => record.kind === 'publication' && record.publication.offset !== 6
+  await say('e', 'f')
+  await clock.advance(1500)
+  for (const person of people) expect(person.data).toEqual([...'abcdef'])
+  for (const person of people) expect(person.heard.map(({ is }) => is)).not.toContain('out')
+})
+
 test('a number that is given again: members are told, and the room has another epoch', async () => {
   await say('a', 'b')
   const log = database.logs.get('r')!

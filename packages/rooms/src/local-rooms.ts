@@ -1,12 +1,13 @@
 // The rooms of this node that have somebody in them, or on the way in: how members come and go, and what reaches them. Where
 // a room with history stands is track.ts, who is live in it audience.ts, who is connected clients.ts.
 
-import type { Framed, Socket } from '@roomcast/core'
+import type { Framed, Socket, WriteResult } from '@roomcast/core'
 import { Audience } from './audience.ts'
 import { Blocks } from './blocks.ts'
 import { Clients } from './clients.ts'
 import type { Clock } from './clock.ts'
-import { byteLength } from './data.ts'
+import { byteLength, own } from './data.ts'
+import { guarded } from './guarded.ts'
 import { Kept } from './kept.ts'
 import type { Codec, Entered, EnterOptions, EnterResult, Member } from './member.ts'
 import { MAX_INFO_BYTES, type RoomRule } from './options.ts'
@@ -75,7 +76,7 @@ export class LocalRooms {
     this.#clients = new Clients((client) => this.#leaveAll(client))
     this.#presence = new PresenceKeeper(store, clock, {
       entries: () => this.#entries(),
-      tell: (kind, name, info) => this.#tell(kind, { name, rule: this.ruleOf(name) }, info),
+      tell: (kind, name, info) => guarded('options', () => this.#tell(kind, { name, rule: this.ruleOf(name) }, info)),
     })
     store.start({
       deliver: (room, record) => this.#deliver(room, record),
@@ -117,7 +118,8 @@ export class LocalRooms {
     if (client.in(room) !== undefined) return 'member'
     if ([...client.memberships()].length >= this.#options.maxRoomsPerClient) return 'full'
     const rule = this.ruleOf(room)
-    if (rule.presence && byteLength(member.info ?? '') > MAX_INFO_BYTES) return 'too_large'
+    const isShown = rule.presence || rule.joinLeave
+    if (isShown && byteLength(member.info ?? '') > MAX_INFO_BYTES) return 'too_large'
     const joined = this.#rooms.get(room) ?? this.#open(room, rule)
     joined.count++
     this.#members++
@@ -158,10 +160,12 @@ export class LocalRooms {
     )
   }
 
-  close(): void {
-    this.#presence.close()
+  /** Resolves when everybody's leaving is on its way. */
+  close(): Promise<void> {
     this.#closed = true
+    const told = this.#presence.close()
     for (const client of [...this.#clients.all()]) this.#leaveAll(client)
+    return told
   }
 
   async #enter(membership: Membership, options: EnterOptions): Promise<EnterResult> {
@@ -185,12 +189,15 @@ export class LocalRooms {
     const { client, room } = membership
     const { member } = client
     const entered: Entered = { ...position, publications: missed.bodies(member.codec) }
+    let written: WriteResult
     try {
-      member.socket.write(reply(entered))
+      written = member.socket.write(reply(entered))
     } catch (error) {
       this.#leave(membership)
       throw error
     }
+    // Who did not get the reply does not know that it is in.
+    if (written === 'dropped') this.#leave(membership)
     // The write may have closed it.
     if (membership.state !== 'entering') return 'closed'
     membership.state = 'live'
@@ -222,7 +229,8 @@ export class LocalRooms {
     for (const membership of client.memberships()) this.#leave(membership)
   }
 
-  #open(name: string, rule: RoomRule): Room {
+  #open(named: string, rule: RoomRule): Room {
+    const name = own(named)
     this.#options.store.join(name, rule.history)
     const owner = { deliver: (kept: Kept) => this.push(name, kept), expel: () => this.#expel(name) }
     const { history } = rule

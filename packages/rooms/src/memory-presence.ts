@@ -33,6 +33,11 @@ export class MemoryPresence {
     this.#left = left
   }
 
+  /** How many nodes have anybody anywhere. */
+  get size(): number {
+    return this.#nodes.size
+  }
+
   renew(node: object): Lease {
     const lease = this.#leases.get(node)
     this.#leases.set(node, { renewedAt: this.#clock.now(), state: 'known' })

@@ -8,7 +8,7 @@ import type { ClientInfo, Data, Publication } from './port.ts'
 const OVERHEAD_BYTES = 200
 
 /** What a publication counts in every limit of bytes. */
-export function publicationBytes({ data, info, tags }: Pick<Publication, 'data' | 'info' | 'tags'>): number {
+function publicationBytes({ data, info, tags }: Pick<Publication, 'data' | 'info' | 'tags'>): number {
   let bytes = OVERHEAD_BYTES + byteLength(data)
   if (info !== undefined) bytes += byteLength(info.client) + byteLength(info.user) + byteLength(info.info ?? '')
   if (tags !== undefined) for (const name of Object.keys(tags)) bytes += byteLength(name) + byteLength(tags[name]!)

@@ -127,7 +127,7 @@ export class Track {
   close(): void {
     this.#closed = true
     this.#cancelRetry?.()
-    this.#hole.watch(false)
+    this.#hole.watch(undefined)
     this.#window.clear()
     this.#waiters.answer(false)
   }
@@ -176,7 +176,8 @@ export class Track {
   #pump(): void {
     if (this.#closed) return
     const hole = this.#synced && (this.#top > this.#offset || this.#askAgain)
-    this.#hole.watch(hole)
+    // While numbers come, the hole is another one each time.
+    this.#hole.watch(hole ? this.#offset + 1 : undefined)
     if (this.#reading || this.#cancelRetry !== undefined) return
     if (this.#waiters.size === 0 && !hole) return
     this.#reading = true

@@ -10,7 +10,7 @@ import { Row } from './row.ts'
 export const MAX_REPLAY = 300
 
 /** At most so many bytes of publications are replayed to a member. */
-export const MAX_REPLAY_BYTES = 1_048_576
+const MAX_REPLAY_BYTES = 1_048_576
 
 /** The bytes of all windows of a node. Over the limit, the windows that were used least recently are emptied. */
 export class WindowBudget {
