@@ -4,6 +4,7 @@
 import type { Socket } from '@roomcast/core'
 import type { Clock } from './clock.ts'
 import type { Member } from './member.ts'
+import type { ClientInfo, Data } from './port.ts'
 
 /** So many users can be blocked at once; beyond it those that were blocked first come back early. */
 const MAX_BLOCKED = 100_000
@@ -15,6 +16,8 @@ export interface Membership {
   state: 'entering' | 'live' | 'gone'
   /** Was it entered into the room's presence? */
   present: boolean
+  readonly roomInfo: Data | undefined
+  readonly hearsJoinLeave: boolean
 }
 
 /** A connected client. */
@@ -27,6 +30,12 @@ export interface Client {
 /** A client's place in a room, if it has one. */
 export function membershipIn({ memberships }: Client, room: string): Membership | undefined {
   return memberships.find((membership) => membership.room === room)
+}
+
+/** Who a client is, as those in the room see it. */
+export function infoOf({ client: { member }, roomInfo }: Membership): ClientInfo {
+  const { client, user, info } = member
+  return roomInfo === undefined ? { client, user, info } : { client, user, info, roomInfo }
 }
 
 /** Who is connected. */

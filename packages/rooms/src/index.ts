@@ -2,7 +2,17 @@
 
 export type { Clock } from './clock.ts'
 export { StoreUnavailableError, UnrecoverablePositionError } from './errors.ts'
-export type { Codec, Entered, EnterOptions, EnterResult, Member, MemberCommand, Since } from './member.ts'
+export type {
+  Codec,
+  Entered,
+  EnterOptions,
+  EnterResult,
+  Member,
+  MemberCommand,
+  Place,
+  ReplyToAll,
+  Since,
+} from './member.ts'
 export type { MemoryDatabase, MemoryOptions } from './memory-database.ts'
 export { createMemoryDatabase, memoryStore } from './memory-database.ts'
 export type { PublishOptions, RoomOptions, RoomsOptions } from './options.ts'
