@@ -7,7 +7,7 @@ import protobuf from 'protobufjs'
 
 const { root } = protobuf.parse(readFileSync(new URL('client.proto', import.meta.url), 'utf8'), { keepCase: true })
 export const COMMAND: protobuf.Type = root.lookupType('Command')
-export const REPLY: protobuf.Type = root.lookupType('Reply')
+const REPLY: protobuf.Type = root.lookupType('Reply')
 
 type Values = Record<string, unknown>
 

@@ -7,7 +7,7 @@ import type { Acceptance, Handler, HandshakeRequest, Opcode } from '@roomcast/co
 import { createMemoryDatabase, createRooms, type RoomOptions, type Rooms, type Store } from '@roomcast/rooms'
 import type { CentrifugeState } from '../../packages/centrifuge/src/handler.ts'
 import { VirtualClock } from '../rooms/sim/virtual-clock.ts'
-import { FakeSocket, messageOf } from '../support/fake-socket.ts'
+import { FakeSocket } from '../support/fake-socket.ts'
 import { protobufOf, textsOf } from './reference.ts'
 
 export class DateClock extends VirtualClock {
@@ -158,5 +158,3 @@ export class Peer {
 export async function settled(): Promise<void> {
   for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve))
 }
-
-export { messageOf }

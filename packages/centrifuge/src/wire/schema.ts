@@ -5,7 +5,7 @@ import type { Data } from '@roomcast/rooms'
 
 /** A field: `[number, type]`, or with how often it occurs. `bytes` are raw JSON within JSON. `body`: a publication that was
  * encoded before. */
-export const SCHEMA = {
+const SCHEMA = {
   Command: {
     id: [1, 'uint32'],
     // In the order in which they count when several are set.
@@ -200,5 +200,3 @@ export function isMessage(type: Scalar | Name): type is Name {
 export type Command = Wire<'Command'>
 /** What a command can ask for. */
 export type Method = Exclude<keyof Command, 'id' | 'ping'>
-/** What a reply can carry. */
-export type Result = Exclude<keyof Wire<'Reply'>, 'id' | 'error' | 'push'>
