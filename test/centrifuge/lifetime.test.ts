@@ -106,6 +106,28 @@ test('a connection outlives its token by 25 s, and a new token prolongs it', asy
   expect(peer.end).toBe('3005 connection expired')
 })
 
+test('a second that has begun counts: clients that are told 0 read nothing', async () => {
+  const half = { expiresAt: 1_800_000_000.5 }
+  const stage = new Stage({
+    policy: {
+      authenticate: () => ({ user: 'u', ...half }),
+      subscribe: () => half,
+      refresh: () => half,
+      subRefresh: () => half,
+    },
+  })
+  const peer = stage.open()
+  await peer.say(
+    '{"id":1,"connect":{}}',
+    SUBSCRIBE,
+    '{"id":3,"refresh":{"token":"t"}}',
+    '{"id":4,"sub_refresh":{"channel":"r","token":"t"}}',
+  )
+  expect(peer.values.map((reply) => Object.values(reply)[1])).toMatchObject(
+    [1, 2, 3, 4].map(() => ({ expires: true, ttl: 1 })),
+  )
+})
+
 test('the server prolongs a connection itself, lets it stay, or ends it', async () => {
   const stage = new Stage()
   const peer = await stage.client('u/60')
