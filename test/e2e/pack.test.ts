@@ -17,6 +17,8 @@ const workspace = fileURLToPath(new URL('../..', import.meta.url))
 const PACKAGES = {
   '@roomcast/core': 'core',
   '@roomcast/channels': 'channels',
+  '@roomcast/rooms': 'rooms',
+  '@roomcast/centrifuge': 'centrifuge',
   '@roomcast/redis-bridge': 'redis-bridge',
   roomcast: 'roomcast',
 }
@@ -57,7 +59,7 @@ const server = createServer({
 server.listen().then(({ port }) => console.log(port))
 `
 const ESM_IMPORTS = `import { createServer } from '@roomcast/core'\nimport { createChannels } from '@roomcast/channels'\n`
-const OTHER_IMPORTS = `import 'roomcast'\nimport '@roomcast/redis-bridge'\nimport '@roomcast/redis-bridge/publisher'\n`
+const OTHER_IMPORTS = `import 'roomcast'\nimport '@roomcast/redis-bridge'\nimport '@roomcast/redis-bridge/publisher'\nimport '@roomcast/rooms'\nimport '@roomcast/centrifuge'\n`
 const REQUIRES = ESM_IMPORTS.replaceAll('import', 'const').replace(/from ('[^']+')/g, '= require($1)')
 
 test('ESM', async () => {
