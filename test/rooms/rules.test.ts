@@ -42,8 +42,8 @@ const IN_THE_ENGINE: [string, ...Change[]][] = [
     'recovery is of everything',
     {
       file: 'window.ts',
-      from: 'if (first === undefined || first.publication.offset > since + 1) return undefined',
-      to: 'if (first === undefined) return undefined\n    if (first.publication.offset > since + 1) return this.#row',
+      from: 'if (first === undefined || first > since + 1) return undefined',
+      to: 'if (first === undefined) return undefined\n    since = Math.max(since, first - 1)',
     },
   ],
   [

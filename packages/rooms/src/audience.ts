@@ -2,13 +2,13 @@
 
 import { type Channels, createChannels } from '@roomcast/channels'
 import type { Framed } from '@roomcast/core'
-import type { Membership } from './clients.ts'
 import type { Codec } from './member.ts'
+import type { Membership } from './room.ts'
 
 /** How many rooms a socket may be in is decided before. */
 const NO_LIMIT = Number.MAX_SAFE_INTEGER
 
-/** Who hears what is said in a room. */
+/** Who hears what is said in a room. Whoever starts closing must be taken out. */
 export class Audience {
   readonly #channels = new Map<Codec, Channels<Membership>>()
 
@@ -16,7 +16,7 @@ export class Audience {
     const { codec, socket } = membership.client.member
     let channels = this.#channels.get(codec)
     if (channels === undefined) {
-      channels = createChannels<Membership>({ maxChannelsPerSocket: NO_LIMIT })
+      channels = createChannels<Membership>({ maxChannelsPerSocket: NO_LIMIT, autoLeave: false })
       this.#channels.set(codec, channels)
     }
     channels.join(room, socket, membership)

@@ -1,31 +1,26 @@
 // The rooms of this node that have somebody in them, or on the way in: how members come and go, and what reaches them. Where
 // a room with history stands is track.ts, who is live in it audience.ts, who is connected clients.ts.
 
-import type { Framed, Socket } from '@roomcast/core'
+import type { Framed, Socket, WriteResult } from '@roomcast/core'
 import { Audience } from './audience.ts'
 import { Blocks } from './blocks.ts'
-import { type Client, Clients, type Membership, membershipIn } from './clients.ts'
+import { Clients } from './clients.ts'
 import type { Clock } from './clock.ts'
+import { byteLength, own } from './data.ts'
+import { guarded } from './guarded.ts'
+import { Kept } from './kept.ts'
 import type { Codec, Entered, EnterOptions, EnterResult, Member } from './member.ts'
-import { byteLength, MAX_INFO_BYTES, type RoomRule } from './options.ts'
+import { MAX_INFO_BYTES, type RoomRule } from './options.ts'
 import type { BusRecord, ClientInfo, Entry, GapInfo, NodeAnswer, NodeRequest, NodeStatus, Store } from './port.ts'
 import { PresenceKeeper } from './presence.ts'
 import { NOTHING_OWED, type Owed } from './replay.ts'
 import { answer } from './requests.ts'
+import { type Client, Membership, type Room } from './room.ts'
 import { Track } from './track.ts'
-import { Kept, WindowBudget } from './window.ts'
+import { WindowBudget } from './window.ts'
 
 /** An unsubscribe from this code on is one after which clients come back by themselves. */
 const INSUFFICIENT_STATE = 2500
-
-/** A room with somebody in it, or on the way in. */
-interface Room {
-  readonly name: string
-  readonly rule: RoomRule
-  /** Of a room with history. */
-  readonly track: Track | undefined
-  count: number
-}
 
 /** What the rooms of a node are made with. */
 export interface LocalRoomsOptions {
@@ -81,7 +76,7 @@ export class LocalRooms {
     this.#clients = new Clients((client) => this.#leaveAll(client))
     this.#presence = new PresenceKeeper(store, clock, {
       entries: () => this.#entries(),
-      tell: (kind, room, info) => this.#tell(kind, room, info),
+      tell: (kind, name, info) => guarded('options', () => this.#tell(kind, { name, rule: this.ruleOf(name) }, info)),
     })
     store.start({
       deliver: (room, record) => this.#deliver(room, record),
@@ -120,24 +115,24 @@ export class LocalRooms {
     const connected = this.connect(member)
     if (connected !== 'connected') return connected
     const client = this.#clients.get(member.socket)!
-    if (membershipIn(client, room) !== undefined) return 'member'
-    if (client.memberships.length >= this.#options.maxRoomsPerClient) return 'full'
+    if (client.in(room) !== undefined) return 'member'
+    if ([...client.memberships()].length >= this.#options.maxRoomsPerClient) return 'full'
     const rule = this.ruleOf(room)
-    if (rule.presence && byteLength(member.info ?? '') > MAX_INFO_BYTES) return 'too_large'
+    const isShown = rule.presence || rule.joinLeave
+    if (isShown && byteLength(member.info ?? '') > MAX_INFO_BYTES) return 'too_large'
     const joined = this.#rooms.get(room) ?? this.#open(room, rule)
     joined.count++
     this.#members++
-    const membership: Membership = { client, room, state: 'entering', present: rule.presence }
-    // A list made so has no room to spare: `push` makes it for 17.
-    client.memberships = client.memberships.concat(membership)
+    const membership = new Membership(client, joined)
+    client.add(membership)
     // Nothing to wait for: in the step of the call.
-    if (joined.track === undefined && !rule.presence) return this.#goLive(joined, membership, NOTHING_OWED, options)
-    return this.#enter(joined, membership, options)
+    if (joined.track === undefined && !rule.presence) return this.#goLive(membership, NOTHING_OWED, options)
+    return this.#enter(membership, options)
   }
 
   leave(room: string, socket: Socket): boolean {
     const client = this.#clients.get(socket)
-    const membership = client && membershipIn(client, room)
+    const membership = client?.in(room)
     if (membership === undefined) return false
     this.#leave(membership)
     return true
@@ -158,22 +153,24 @@ export class LocalRooms {
         list: () => this.list(),
         unsubscribe: (membership, code, reason) => {
           const { room, client } = membership
-          this.#leave(membership, client.member.codec.unsubscribed(room, code, reason))
+          this.#leave(membership, client.member.codec.unsubscribed(room.name, code, reason))
         },
       },
       request,
     )
   }
 
-  close(): void {
-    this.#presence.close()
+  /** Resolves when everybody's leaving is on its way. */
+  close(): Promise<void> {
     this.#closed = true
+    const told = this.#presence.close()
     for (const client of [...this.#clients.all()]) this.#leaveAll(client)
+    return told
   }
 
-  async #enter(room: Room, membership: Membership, options: EnterOptions): Promise<EnterResult> {
-    const { track, name, rule } = room
-    const present = rule.presence ? this.#presence.enter(name, infoOf(membership)) : undefined
+  async #enter(membership: Membership, options: EnterOptions): Promise<EnterResult> {
+    const { track, name, rule } = membership.room
+    const present = rule.presence ? this.#presence.enter(name, membership.client.info) : undefined
     for (;;) {
       const confirmed = track === undefined || (await track.confirm(options.since))
       await present
@@ -183,53 +180,57 @@ export class LocalRooms {
         return 'unavailable'
       }
       const owed = track === undefined ? NOTHING_OWED : track.owed(options.since)
-      if (owed !== undefined) return this.#goLive(room, membership, owed, options)
+      if (owed !== undefined) return this.#goLive(membership, owed, options)
     }
   }
 
   /** One step: the reply, then whatever is delivered from now on. */
-  #goLive(room: Room, membership: Membership, { missed, ...position }: Owed, { reply }: EnterOptions): EnterResult {
-    const { member } = membership.client
-    const entered: Entered = { ...position, publications: missed.map((kept) => kept.body(member.codec)) }
+  #goLive(membership: Membership, { missed, ...position }: Owed, { reply }: EnterOptions): EnterResult {
+    const { client, room } = membership
+    const { member } = client
+    const entered: Entered = { ...position, publications: missed.bodies(member.codec) }
+    let written: WriteResult
     try {
-      member.socket.write(reply(entered))
+      written = member.socket.write(reply(entered))
     } catch (error) {
       this.#leave(membership)
       throw error
     }
+    // Who did not get the reply does not know that it is in.
+    if (written === 'dropped') this.#leave(membership)
     // The write may have closed it.
     if (membership.state !== 'entering') return 'closed'
     membership.state = 'live'
     this.#audience.join(room.name, membership)
-    this.#tell('join', room.name, infoOf(membership))
+    this.#tell('join', room, client.info)
     return 'entered'
   }
 
   #leave(membership: Membership, notice?: Framed): void {
-    const { client, room: name, state, present } = membership
+    const { client, room, state } = membership
     if (state === 'gone') return
     const live = state === 'live'
     membership.state = 'gone'
-    client.memberships = client.memberships.filter((other) => other !== membership)
+    client.remove(membership)
     if (live) {
-      this.#audience.leave(name, membership)
+      this.#audience.leave(room.name, membership)
       if (notice !== undefined) client.member.socket.write(notice)
     }
-    if (present) this.#presence.exit(name, infoOf(membership), live)
-    else if (live) this.#tell('leave', name, infoOf(membership))
-    const room = this.#rooms.get(name)!
+    if (room.rule.presence) this.#presence.exit(room.name, client.info, live)
+    else if (live) this.#tell('leave', room, client.info)
     this.#members--
     if (--room.count > 0) return
-    this.#rooms.delete(name)
+    this.#rooms.delete(room.name)
     room.track?.close()
-    this.#options.store.leave(name)
+    this.#options.store.leave(room.name)
   }
 
-  #leaveAll({ memberships }: Client): void {
-    for (const membership of memberships) this.#leave(membership)
+  #leaveAll(client: Client): void {
+    for (const membership of client.memberships()) this.#leave(membership)
   }
 
-  #open(name: string, rule: RoomRule): Room {
+  #open(named: string, rule: RoomRule): Room {
+    const name = own(named)
     this.#options.store.join(name, rule.history)
     const owner = { deliver: (kept: Kept) => this.push(name, kept), expel: () => this.#expel(name) }
     const { history } = rule
@@ -252,10 +253,10 @@ export class LocalRooms {
     }
   }
 
-  #tell(kind: 'join' | 'leave', room: string, info: ClientInfo): void {
-    if (!this.ruleOf(room).joinLeave) return
-    this.#audience.send(room, (codec) => codec[kind](room, info))
-    this.carry(room, { kind, info })
+  #tell(kind: 'join' | 'leave', { name, rule }: Pick<Room, 'name' | 'rule'>, info: ClientInfo): void {
+    if (!rule.joinLeave) return
+    this.#audience.send(name, (codec) => codec[kind](name, info))
+    this.carry(name, { kind, info })
   }
 
   #deliver(name: string, record: BusRecord): void {
@@ -269,8 +270,8 @@ export class LocalRooms {
 
   #entries(): Entry[] {
     const entries: Entry[] = []
-    for (const { memberships } of this.#clients.all()) {
-      for (const membership of memberships) if (membership.present) entries.push([membership.room, infoOf(membership)])
+    for (const client of this.#clients.all()) {
+      for (const { room } of client.memberships()) if (room.rule.presence) entries.push([room.name, client.info])
     }
     return entries
   }
@@ -288,9 +289,4 @@ export class LocalRooms {
     const { rooms, clients, members } = this.stats()
     return { id, uptimeMs: clock.now() - this.#startedAt, clients, users: this.#clients.users, rooms, members, about }
   }
-}
-
-function infoOf({ client: { member } }: Membership): ClientInfo {
-  const { client, user, info } = member
-  return { client, user, info }
 }

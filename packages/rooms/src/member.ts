@@ -54,7 +54,7 @@ export interface EnterOptions<Body = unknown> {
 }
 
 /** What an `enter` came to. `'member'`: it is in, or on its way in, already. `'closed'`: its socket is not open, or it
- * left meanwhile. `'full'`: it is in as many rooms as it may be. `'too_large'`: its info, for a room with presence.
+ * left meanwhile. `'full'`: it is in as many rooms as it may be. `'too_large'`: its info, for a room whose members are shown.
  * `'blocked'`: its user is. `'unavailable'`: the store could not be asked. */
 export type EnterResult =
   | 'entered'

@@ -4,26 +4,29 @@
 import { isChannelName } from '@roomcast/channels'
 import type { Socket } from '@roomcast/core'
 import { processClock } from './clock.ts'
+import { copyOf, copyOfInfo, copyOfTags } from './data.ts'
+import { draftIds } from './draft-ids.ts'
 import { UnrecoverablePositionError } from './errors.ts'
 import { type GapListener, GapListeners } from './gap.ts'
+import { Kept } from './kept.ts'
 import { LocalRooms, type RoomsStats } from './local-rooms.ts'
 import type { EnterOptions, EnterResult, Member, Since } from './member.ts'
 import {
+  checkClose,
   checkCount,
+  checkInteger,
   checkMember,
   checkPublish,
   checkRoom,
   checkRoomsOptions,
+  checkSince,
   checkString,
-  copyOf,
-  copyOfInfo,
   type PublishOptions,
   type RoomsOptions,
   ruleOf,
 } from './options.ts'
 import type { ClientInfo, Command, Data, NodeStatus, Position, Publication, Store } from './port.ts'
 import { type CommandResult, commandResult, type RoomList, roomList } from './requests.ts'
-import { Kept } from './window.ts'
 
 const DEFAULT_MAX_REPLAY_BYTES = 64 * 1024 * 1024
 const DEFAULT_HISTORY_LIMIT = 100
@@ -88,17 +91,17 @@ export class Rooms {
   readonly #store: Store
   readonly #local: LocalRooms
   readonly #gaps = new GapListeners()
-  readonly #nodeId: string
-  #published = 0
+  readonly #nextId: () => string
   #closed: Promise<void> | undefined
 
   constructor(options: RoomsOptions) {
     const { store, options: optionsOf = () => undefined, clock = processClock } = options
     this.#store = store
-    this.#nodeId = (options.newId ?? (() => crypto.randomUUID()))()
+    const { newId = () => crypto.randomUUID() } = options
+    this.#nextId = draftIds(newId)
     this.#local = new LocalRooms({
       store,
-      nodeId: this.#nodeId,
+      nodeId: newId(),
       about: { ...options.about },
       onGap: (room, info) => this.#gaps.tell(room, info),
       clock,
@@ -123,12 +126,8 @@ export class Rooms {
     checkPublish(data, options)
     const { info, tags, idempotencyKey: key } = options
     const { history } = this.#local.ruleOf(room)
-    const draft = {
-      id: history ? `${this.#nodeId}.${++this.#published}` : '',
-      data: copyOf(data),
-      info: info && copyOfInfo(info),
-      tags: tags && { ...tags },
-    }
+    const id = history ? this.#nextId() : ''
+    const draft = { id, data: copyOf(data), info: info && copyOfInfo(info), tags: tags && copyOfTags(tags) }
     if (history !== undefined) return this.#store.publish(room, draft, history, key)
     const say = (): Position => {
       const publication = { ...draft, ...NOWHERE, previous: '' }
@@ -148,15 +147,16 @@ export class Rooms {
     { since, limit = DEFAULT_HISTORY_LIMIT, reverse = false }: HistoryQuery = {},
   ): Promise<HistoryPage> {
     checkRoom(room)
+    checkSince(since)
+    checkInteger('limit', limit)
     const { history } = this.#local.ruleOf(room)
     if (history === undefined) throw new RangeError(`no history in ${JSON.stringify(room)}`)
     const bound = reverse ? { before: since?.offset } : { after: since?.offset }
     const page = await this.#store.read(room, history, { ...bound, limit, newest: reverse })
-    const { epoch, offset, publications } = page
+    const { epoch, offset, first, publications } = page
     if (since !== undefined) {
       const known = since.epoch ? since.epoch === epoch : since.offset === 0
-      const first = publications[0]?.offset
-      const whole = reverse || limit === 0 || since.offset === offset || first === since.offset + 1
+      const whole = reverse || (since.offset <= offset && since.offset + 1 >= first)
       if (!known || !whole) throw new UnrecoverablePositionError(room)
     }
     return { epoch, offset, publications: reverse ? publications.toReversed() : publications }
@@ -180,6 +180,7 @@ export class Rooms {
   enter<Body>(room: string, member: Member<Body>, options: EnterOptions<Body>): Promise<EnterResult> {
     checkString('room', room)
     checkMember(member)
+    checkSince(options?.since)
     if (typeof options?.reply !== 'function') throw new TypeError('reply must be a function')
     if (!isChannelName(room)) return Promise.resolve('bad_name')
     return this.#local.enter(room, member, options as EnterOptions)
@@ -204,10 +205,12 @@ export class Rooms {
   }
 
   /** Closes a user's connections, on every node.
-   * @throws TypeError for arguments of the wrong type. */
+   * @throws TypeError, RangeError for arguments of the wrong type or value. */
   disconnect(user: string, options: DisconnectOptions = {}): Promise<CommandResult> {
     checkString('user', user)
     const { code = FORCE_DISCONNECT, reason = 'force disconnect', blockMs = 0 } = options
+    checkClose(code, reason)
+    checkInteger('blockMs', blockMs)
     return this.#command({ do: 'disconnect', user, code, reason, blockMs })
   }
 
@@ -216,6 +219,8 @@ export class Rooms {
     checkString('user', user)
     checkRoom(room)
     const { code = UNSUBSCRIBED, reason = 'server unsubscribe' } = options
+    checkInteger('code', code)
+    checkString('reason', reason)
     return this.#command({ do: 'unsubscribe', user, room, code, reason })
   }
 
@@ -229,6 +234,7 @@ export class Rooms {
   /** Prolongs a user's connections, on every node, each by its protocol (`commanded`). */
   refresh(user: string, { expiresAt }: { expiresAt?: number | undefined } = {}): Promise<CommandResult> {
     checkString('user', user)
+    if (expiresAt !== undefined) checkInteger('expiresAt', expiresAt)
     return this.#command({ do: 'refresh', user, expiresAt })
   }
 
@@ -268,8 +274,7 @@ export class Rooms {
   /** Forgets all memberships (the sockets stay open) and releases the store. Again: the same promise. */
   close(): Promise<void> {
     if (this.#closed === undefined) {
-      this.#local.close()
-      this.#closed = this.#store.close()
+      this.#closed = this.#local.close().then(() => this.#store.close())
     }
     return this.#closed
   }
