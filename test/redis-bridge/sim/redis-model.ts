@@ -255,6 +255,8 @@ export class RedisModel {
   readonly turns = new Map<string, number>()
   down = false
   frozenUntil = 0
+  /** Hears everything that is published. */
+  said: (route: string, bytes: Buffer) => void = () => {}
   /** What it does not take: the answer to that, or the end of the connection. */
   refuses: ((route: string, bytes: Buffer) => PublishReply | 'close' | undefined) | undefined
 
@@ -317,6 +319,7 @@ export class RedisModel {
 
   /** Gives it to the subscribers; how many these are. */
   publish(route: string, bytes: Buffer): number {
+    this.said(route, bytes)
     const links = this.#subscribers.get(route)
     for (const link of links ?? []) {
       link.receive(route, bytes)
