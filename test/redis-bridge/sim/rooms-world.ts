@@ -99,7 +99,7 @@ export class RoomsWorld {
 
   async run(): Promise<Outcome> {
     const { clock, checker, redis } = this
-    for (let i = this.#setting.actions ?? 150; i > 0; i--) {
+    for (let i = this.#setting.actions ?? 100; i > 0; i--) {
       this.#act()
       const chance = clock.random()
       await clock.pass(chance < 0.4 ? 0 : chance < 0.9 ? clock.random() * 20 : clock.random() * 1500)
@@ -150,7 +150,8 @@ export class RoomsWorld {
       return bytes
     }
     const transport = this.redis.transport(name)
-    const store = new this.#setting.StoreNode({ clock: nodeClock, transport, newId, lingerMs: 500, onLost: () => {} })
+    const common = { clock: nodeClock, transport, newId, lingerMs: 500, maxPositions: 1000, onLost: () => {} }
+    const store = new this.#setting.StoreNode(common)
     const rooms = createRooms({ store, clock: nodeClock, newId: () => name, options: (room) => ROOMS[room] })
     this.nodes[i] = { name, clock: nodeClock, rooms, store }
   }

@@ -23,7 +23,7 @@ test(`${SCHEDULES} schedules: one order, nothing twice, no silent hole, no false
   expect(failures.slice(0, 20)).toEqual([])
   // A run in which everything is easy proves nothing.
   expect(Math.min(sum.recovered, sum.unrecovered, sum.told)).toBeGreaterThan(SCHEDULES / 2)
-}, 120_000)
+}, 300_000)
 
 test('100 schedules in which nothing fails: nobody is put out, joins and leaves come in turns and are true', async () => {
   for (let seed = FIRST_SEED; seed < FIRST_SEED + 100; seed++) {
