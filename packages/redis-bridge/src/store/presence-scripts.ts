@@ -20,14 +20,13 @@ const MAX_BLOCKS = 100_000
 /** Nodes that were not heard of for so long are forgotten. */
 const FORGET_NODE_MS = 60_000
 
-/** KEYS: entries, rooms of the node, leases. ARGV: room, client, info, node. Answers with whether the entry is new, and
- * whether there was a lease. */
+/** KEYS: entries, rooms of the node, leases. ARGV: room, client, info, node. Answers with whether the entry is new. */
 export const ENTER: Script = script(
   'enter',
   `
-local leased = redis.call('ZADD', KEYS[3], 'NX', now(), ARGV[4]) == 0
+redis.call('ZADD', KEYS[3], 'NX', now(), ARGV[4])
 redis.call('SADD', KEYS[2], ARGV[1])
-return {redis.call('HSET', KEYS[1], ARGV[2], ARGV[3]), leased and 1 or 0}
+return redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
 `,
 )
 
