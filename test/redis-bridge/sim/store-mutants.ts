@@ -20,7 +20,7 @@ export const STORE_MUTANTS: readonly (Mutant & { seed?: number })[] = [
     rule: 'what is written again may begin a room with another epoch only',
     file: 'store/calls.ts',
     from: 'const call = mayBegin ? { script, keys, args: [this.#options.newEpoch(), ...args], costBytes } : pending',
-    to: 'const call = mayBegin ? { script, keys, args: [`e${pending.order}`, ...args], costBytes } : pending',
+    to: "const call = mayBegin ? { script, keys, args: ['e' + pending.order, ...args], costBytes } : pending",
   },
   {
     rule: 'a repeat of a key is not published again',

@@ -87,7 +87,7 @@ for k = 4, #KEYS do
       removed[#removed + 1] = was[j + 1]
     end
   end
-  redis.call(count > 0 and 'SADD' or 'SREM', KEYS[1], room)
+  if count > 0 then redis.call('SADD', KEYS[1], room) else redis.call('SREM', KEYS[1], room) end
   answer[k - 3] = {added, removed}
 end
 return answer
