@@ -198,6 +198,7 @@ export class StoreNode implements Store {
   #up(partition: number): void {
     this.#refusalTold = false
     if (partition === 0) this.#requests.up()
+    this.#tops.look()
   }
 
   #refused(error: Error): void {

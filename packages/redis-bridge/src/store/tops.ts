@@ -75,7 +75,7 @@ export class Tops {
   listening(partition: number): void {
     const { places } = this.#options
     for (const room of this.#joined.keys()) if (places.of(room).partition === partition) this.#due.add(room)
-    this.#look()
+    this.look()
   }
 
   close(): void {
@@ -89,7 +89,7 @@ export class Tops {
       this.#cancel = undefined
       this.#tell()
       this.#goRound()
-      this.#look()
+      this.look()
       if (this.#joined.size + this.#fresh.size + this.#older.size > 0) this.#tickLater()
     })
   }
@@ -115,7 +115,8 @@ export class Tops {
     }
   }
 
-  #look(): void {
+  /** Looks at what is to be looked at, where that is possible. */
+  look(): void {
     const byPlace = new Map<Place, string[]>()
     for (const room of this.#due) {
       const place = this.#options.places.of(room)
