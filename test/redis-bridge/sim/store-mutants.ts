@@ -51,8 +51,8 @@ export const STORE_MUTANTS: readonly (Mutant & { seed?: number })[] = [
   {
     rule: 'a Redis that was emptied is noticed with the next lease',
     file: 'store/presence.ts',
-    from: '      this.#lost.add(place)\n      calls.doubt()',
-    to: '      void calls',
+    from: 'if (!calls.compare(String(lineage))) this.#lost.add(place)',
+    to: 'void lineage',
   },
   {
     rule: 'an entry is not written again after its exit',

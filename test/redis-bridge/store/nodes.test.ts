@@ -211,6 +211,16 @@ test('a room that is quiet for a second is told of, once, by who published last'
   expect(tops).toEqual([5])
 })
 
+test('a Redis that is emptied and keeps its connections: members of a quiet room are told within 6 s', async () => {
+  const node = makeNode({ history: { size: 10, ttlMs: 60_000 } })
+  const person = new Person('c')
+  await entered(node, person)
+  await within(500, node.rooms.publish('r', 'x'))
+  redis.data.clear()
+  await clock.pass(6000)
+  expect(person.heard.map(({ is }) => is)).toEqual(['reply', 'said', 'out'])
+})
+
 test('while somebody is in a room its epoch lives, and its time begins when the last one goes', async () => {
   const node = makeNode({ history: { size: 10, ttlMs: 1000 }, historyMetaTtlMs: 60_000 })
   const person = new Person('c')

@@ -109,11 +109,6 @@ export class Calls {
     })
   }
 
-  /** The lineage of the Redis that it is connected to; `''` while it is not known. */
-  get lineage(): string {
-    return this.#isOpen ? this.#lineage : ''
-  }
-
   /** What a message of the store's own is published on; undefined while there is none. */
   get line(): Line | undefined {
     return this.#isOpen && !this.#isCut ? this.#lane.line : undefined
@@ -149,9 +144,12 @@ export class Calls {
     }
   }
 
-  /** Looks anew which Redis it is: something tells that it may be another one. */
-  doubt(): void {
-    if (this.#isOpen) this.#adopt()
+  /** Something was answered under a lineage: where that is not the one that is known, it is looked anew which Redis it is.
+   * Returns whether it is the one. */
+  compare(lineage: string): boolean {
+    const isKnown = lineage === this.#lineage
+    if (!isKnown && this.#isOpen) this.#adopt()
+    return isKnown
   }
 
   close(): void {

@@ -150,14 +150,14 @@ return 'done'
 `,
 )
 
-/** This node is there. KEYS: nodes. ARGV: node. */
+/** This node is there. KEYS: nodes, lineage. ARGV: node. Answers with the lineage. */
 export const HERE: Script = script(
   'here',
   `
 local at = now()
 redis.call('ZADD', KEYS[1], at, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', at - ${FORGET_NODE_MS})
-return 1
+return redis.call('HGET', KEYS[2], 's') or ''
 `,
 )
 

@@ -156,11 +156,8 @@ export class Presence {
       args: [homeHex],
       again: true,
     })) as [Buffer, Buffer, (Buffer | number)[]]
-    if (String(lineage) !== calls.lineage) {
-      // It was emptied, or went back: what it had of us may be gone, whatever there is by now.
-      this.#lost.add(place)
-      calls.doubt()
-    }
+    // It was emptied, or went back: what it had of us may be gone, whatever there is by now.
+    if (!calls.compare(String(lineage))) this.#lost.add(place)
     const nodes: string[] = []
     for (let i = 0; i < flat.length; i += 2) {
       const [node, silentMs] = [String(flat[i]), Number(flat[i + 1])]

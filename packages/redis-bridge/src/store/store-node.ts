@@ -61,7 +61,7 @@ export class StoreNode implements Store {
       return new Calls({
         ...{ partition, clock, newEpoch, attention: this.#attention, budget: this.#budget, lineageKey: lineage },
         lines: this.#bus.lines,
-        changed: () => this.#presence.changed(this.#places.all[partition]!),
+        changed: () => this.#changed(partition),
         up: () => this.#up(partition),
         refused: (error) => this.#refused(error),
       })
@@ -193,6 +193,12 @@ export class StoreNode implements Store {
   #open<T>(run: () => Promise<T>): Promise<T> {
     if (this.#closing === undefined && this.#sink !== undefined) return run()
     return Promise.reject(new StoreUnavailableError('the store is closed'))
+  }
+
+  /** What a Redis has is not what it had. */
+  #changed(partition: number): void {
+    this.#presence.changed(this.#places.all[partition]!)
+    this.#tops.listening(partition)
   }
 
   #up(partition: number): void {
