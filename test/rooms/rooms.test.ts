@@ -332,16 +332,16 @@ describe('a node that is closed', () => {
   test('also tells of those who left just before', async () => {
     const database = createMemoryDatabase()
     const inner = database.store()
-    const slow = new Proxy(inner, {
-      get: (target, name: keyof Store) =>
-        name === 'exit'
-          ? async (...args: Parameters<Store['exit']>) => {
-              await settled()
-              return target.exit(...args)
-            }
-          : (target[name] as () => unknown).bind(target),
-    })
-    const [a, b] = [make(PRESENT, slow), make(PRESENT, database.store())]
+    const exited: string[] = []
+    const { exit } = inner
+    // Its answers come late.
+    inner.exit = async (room, client) => {
+      exited.push(client)
+      const removed = await exit.call(inner, room, client)
+      await settled()
+      return removed
+    }
+    const [a, b] = [make(PRESENT, inner), make(PRESENT, database.store())]
     const [leaving, staying, watcher] = ['c1', 'c2', 'c3'].map((client) => new Person(client)) as [
       Person,
       Person,
@@ -355,6 +355,8 @@ describe('a node that is closed', () => {
     await settled()
     const left = watcher.heard.flatMap((one) => (one.is === 'leave' ? one.client : []))
     expect(left.sort()).toEqual(['c1', 'c2'])
+    // Who is in until the end is given up with all others.
+    expect(exited).toEqual(['c1'])
   })
 })
 
@@ -372,10 +374,11 @@ describe('commands', () => {
     }
     for (const person of people) await person.enter(rooms, 'r')
     const warnings: Error[] = []
-    process.on('warning', (warning) => warnings.push(warning))
+    const warn = (warning: Error): void => void warnings.push(warning)
+    process.on('warning', warn)
     const { answers } = await other.ask({ do: 'disconnect', user: 'eve', code: 1, reason: '', blockMs: 0 })
     await settled()
-    process.removeAllListeners('warning')
+    process.off('warning', warn)
     expect(answers).toEqual([{ clients: 2 }, {}])
     expect(warnings).toHaveLength(2)
   })
@@ -389,6 +392,7 @@ describe('commands', () => {
     await people[0]!.enter(nodes[0]!, 'r')
     expect(await nodes[1]!.subscribe('eve', 's')).toEqual({ clients: 1, nodes: 2, missing: 0 })
     expect(people[0]!.commands).toEqual([{ do: 'subscribe', user: 'eve', room: 's' }])
+    expect(await nodes[1]!.unsubscribe('eve', 'elsewhere')).toEqual({ clients: 0, nodes: 2, missing: 0 })
     const coming = people[1]!.enter(nodes[1]!, 'r')
     expect(await nodes[0]!.unsubscribe('eve', 'r', { code: 2000 })).toEqual({ clients: 2, nodes: 2, missing: 0 })
     await coming

@@ -57,9 +57,9 @@ const IN_THE_ENGINE: [string, ...Change[]][] = [
   [
     'the reply is made in the step in which its member goes live',
     {
-      file: 'local-rooms.ts',
-      from: 'if (owed !== undefined) return',
-      to: 'if (owed !== undefined) await this.#options.store.lease().catch(() => {})\n      if (owed !== undefined) return',
+      file: 'entering.ts',
+      from: 'if (entering.every(isKnown)) return live()',
+      to: 'if (entering.every(isKnown)) {\n      await store.lease().catch(() => {})\n      return live()\n    }',
     },
   ],
   [

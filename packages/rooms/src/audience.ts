@@ -1,7 +1,7 @@
 // The live members of all rooms on this node, by codec: one frame for each codec, written to its members by channels.
 
 import { type Channels, createChannels } from '@roomcast/channels'
-import type { Framed } from '@roomcast/core'
+import type { Framed, Socket } from '@roomcast/core'
 import type { Codec } from './member.ts'
 import type { Membership } from './room.ts'
 
@@ -34,6 +34,37 @@ export class Audience {
     for (const [codec, channels] of this.#channels) {
       if (channels.memberCount(room) > 0) channels.broadcast(room, make(codec), { scope: 'local' })
     }
+  }
+
+  /** The same, to those who want to hear who comes and goes. */
+  sendJoinLeave(room: string, make: (codec: Codec) => Framed): void {
+    for (const [codec, channels] of this.#channels) {
+      let frame: Framed | undefined
+      for (const [socket, { hearsJoinLeave }] of channels.members(room)) {
+        if (hearsJoinLeave) socket.write((frame ??= make(codec)))
+      }
+    }
+  }
+
+  /** The first socket of a room's live members that passes a test. */
+  find(room: string, test: (socket: Socket) => boolean): Socket | undefined {
+    for (const channels of this.#channels.values()) {
+      for (const [socket] of channels.members(room)) if (test(socket)) return socket
+    }
+    return undefined
+  }
+
+  /** How many live members a room has. */
+  count(room: string): number {
+    let count = 0
+    for (const channels of this.#channels.values()) count += channels.memberCount(room)
+    return count
+  }
+
+  /** Is it a live member? */
+  has(room: string, socket: Socket): boolean {
+    for (const channels of this.#channels.values()) if (channels.isMember(room, socket)) return true
+    return false
   }
 
   /** The live members of a room, as they are now. */

@@ -16,8 +16,9 @@ export function copyOf(data: Data): Data {
 }
 
 /** Who said it, as it is kept. */
-export function copyOfInfo({ client, user, info }: ClientInfo): ClientInfo {
-  return { client: own(client), user: own(user), info: info === undefined ? undefined : copyOf(info) }
+export function copyOfInfo({ client, user, info, roomInfo }: ClientInfo): ClientInfo {
+  const copy = { client: own(client), user: own(user), info: info === undefined ? undefined : copyOf(info) }
+  return roomInfo === undefined ? copy : { ...copy, roomInfo: copyOf(roomInfo) }
 }
 
 /** Tags, as they are kept. */

@@ -3,13 +3,24 @@
 export type { Clock } from './clock.ts'
 export { StoreUnavailableError, UnrecoverablePositionError } from './errors.ts'
 export type { GapEvent, GapListener } from './gap.ts'
-export type { RoomsStats } from './local-rooms.ts'
-export type { Codec, Entered, EnterOptions, EnterResult, Member, MemberCommand, Since } from './member.ts'
+export type {
+  Codec,
+  Entered,
+  EnterOptions,
+  EnterResult,
+  Member,
+  MemberCommand,
+  Place,
+  ReplyToAll,
+  Since,
+} from './member.ts'
 export type { MemoryOptions } from './memory-database.ts'
 export type { MemoryDatabase } from './memory-store.ts'
 export { createMemoryDatabase, memoryStore } from './memory-store.ts'
 export type { PublishOptions, RoomOptions, RoomsOptions } from './options.ts'
 export type * from './port.ts'
+export type { DisconnectOptions, HistoryPage, HistoryQuery, ListQuery, UnsubscribeOptions } from './queries.ts'
 export type { CommandResult, RoomList } from './requests.ts'
-export type { DisconnectOptions, HistoryPage, HistoryQuery, ListQuery, Rooms, UnsubscribeOptions } from './rooms.ts'
+export type { Rooms } from './rooms.ts'
 export { createRooms } from './rooms.ts'
+export type { RoomsStats } from './stats.ts'

@@ -2,20 +2,22 @@
 // a room with history stands is track.ts, who is live in it audience.ts, who is connected clients.ts.
 
 import type { Framed, Socket, WriteResult } from '@roomcast/core'
-import { Audience } from './audience.ts'
+import type { Audience } from './audience.ts'
 import { Blocks } from './blocks.ts'
 import { Clients } from './clients.ts'
 import type { Clock } from './clock.ts'
 import { byteLength, own } from './data.ts'
+import { type Entering, waits, whenOwed } from './entering.ts'
 import { guarded } from './guarded.ts'
 import { Kept } from './kept.ts'
-import type { Codec, Entered, EnterOptions, EnterResult, Member } from './member.ts'
+import type { Codec, Entered, EnterResult, Member, Place, ReplyToAll } from './member.ts'
 import { MAX_INFO_BYTES, type RoomRule } from './options.ts'
 import type { BusRecord, ClientInfo, Entry, GapInfo, NodeAnswer, NodeRequest, NodeStatus, Store } from './port.ts'
 import { PresenceKeeper } from './presence.ts'
-import { NOTHING_OWED, type Owed } from './replay.ts'
+import { NOTHING_OWED } from './replay.ts'
 import { answer } from './requests.ts'
 import { type Client, Membership, type Room } from './room.ts'
+import type { RoomsStats } from './stats.ts'
 import { Track } from './track.ts'
 import { WindowBudget } from './window.ts'
 
@@ -31,31 +33,19 @@ export interface LocalRoomsOptions {
   maxRoomsPerClient: number
   maxReplayBytes: number
   enterTimeoutMs: number
+  /** Who is live in which room. */
+  audience: Audience
   nodeId: string
   about: Readonly<Record<string, string>>
   /** Members of a room without history missed something. */
   onGap: (room: string, info: GapInfo) => void
 }
 
-/** What `stats` returns. */
-export interface RoomsStats {
-  /** How many rooms have members on this node, or somebody on the way in. */
-  rooms: number
-  /** How many clients are connected. */
-  clients: number
-  /** How many places in rooms they have. */
-  members: number
-  /** What is kept at hand for those who come back, in bytes. */
-  replayBytes: number
-  /** Records of rooms without history, joins and leaves that the store could not hand to other nodes. */
-  dropped: number
-}
-
 /** The rooms of this node. It checks no arguments. */
 export class LocalRooms {
   readonly #options: LocalRoomsOptions
   readonly #rooms = new Map<string, Room>()
-  readonly #audience = new Audience()
+  readonly #audience: Audience
   readonly #clients: Clients
   readonly #blocks: Blocks
   readonly #presence: PresenceKeeper
@@ -70,6 +60,7 @@ export class LocalRooms {
   constructor(options: LocalRoomsOptions) {
     this.#options = options
     const { store, clock, maxReplayBytes } = options
+    this.#audience = options.audience
     this.#startedAt = clock.now()
     this.#blocks = new Blocks(clock)
     this.#budget = new WindowBudget(maxReplayBytes)
@@ -111,23 +102,22 @@ export class LocalRooms {
     return !this.#closed && this.#clients.connect(member) !== undefined ? 'connected' : 'closed'
   }
 
-  async enter(room: string, member: Member, options: EnterOptions): Promise<EnterResult> {
+  async enter(places: ReadonlyMap<string, Place>, member: Member, reply: ReplyToAll): Promise<EnterResult> {
     const connected = this.connect(member)
     if (connected !== 'connected') return connected
     const client = this.#clients.get(member.socket)!
-    if (client.in(room) !== undefined) return 'member'
-    if ([...client.memberships()].length >= this.#options.maxRoomsPerClient) return 'full'
-    const rule = this.ruleOf(room)
-    const isShown = rule.presence || rule.joinLeave
-    if (isShown && byteLength(member.info ?? '') > MAX_INFO_BYTES) return 'too_large'
-    const joined = this.#rooms.get(room) ?? this.#open(room, rule)
-    joined.count++
-    this.#members++
-    const membership = new Membership(client, joined)
-    client.add(membership)
+    const entering: Entering[] = []
+    for (const [room, place] of places) {
+      const admitted = this.#admit(client, room, place)
+      if (typeof admitted === 'string') return this.#giveUp(entering, admitted)
+      entering.push(admitted)
+    }
+    const live = (): EnterResult => this.#goLive(entering, client, reply)
+    const { store, clock } = this.#options
     // Nothing to wait for: in the step of the call.
-    if (joined.track === undefined && !rule.presence) return this.#goLive(membership, NOTHING_OWED, options)
-    return this.#enter(membership, options)
+    if (!waits(entering, store)) return live()
+    const result = await whenOwed(entering, { presence: this.#presence, store, clock }, live)
+    return result === 'entered' ? result : this.#giveUp(entering, result)
   }
 
   leave(room: string, socket: Socket): boolean {
@@ -151,10 +141,7 @@ export class LocalRooms {
         clients: this.#clients,
         status: () => this.#status(),
         list: () => this.list(),
-        unsubscribe: (membership, code, reason) => {
-          const { room, client } = membership
-          this.#leave(membership, client.member.codec.unsubscribed(room.name, code, reason))
-        },
+        unsubscribe: (membership, code, reason) => this.#putOut(membership, code, reason),
       },
       request,
     )
@@ -168,42 +155,52 @@ export class LocalRooms {
     return told
   }
 
-  async #enter(membership: Membership, options: EnterOptions): Promise<EnterResult> {
-    const { track, name, rule } = membership.room
-    const present = rule.presence ? this.#presence.enter(name, membership.client.info) : undefined
-    for (;;) {
-      const confirmed = track === undefined || (await track.confirm(options.since))
-      await present
-      if (membership.state === 'gone') return 'closed'
-      if (!confirmed) {
-        this.#leave(membership)
-        return 'unavailable'
-      }
-      const owed = track === undefined ? NOTHING_OWED : track.owed(options.since)
-      if (owed !== undefined) return this.#goLive(membership, owed, options)
-    }
+  #admit(client: Client, name: string, place: Place): Entering | EnterResult {
+    if (client.in(name) !== undefined) return 'member'
+    if ([...client.memberships()].length >= this.#options.maxRoomsPerClient) return 'full'
+    const rule = this.ruleOf(name)
+    const isShown = rule.presence || rule.joinLeave
+    const { since, roomInfo = '' } = place
+    const infoBytes = byteLength(client.member.info ?? '') + byteLength(roomInfo)
+    if (isShown && infoBytes > MAX_INFO_BYTES) return 'too_large'
+    const room = this.#rooms.get(name) ?? this.#open(name, rule)
+    room.count++
+    this.#members++
+    const membership = new Membership(client, room, place)
+    client.add(membership)
+    return { membership, since, owed: NOTHING_OWED }
   }
 
   /** One step: the reply, then whatever is delivered from now on. */
-  #goLive(membership: Membership, { missed, ...position }: Owed, { reply }: EnterOptions): EnterResult {
-    const { client, room } = membership
-    const { member } = client
-    const entered: Entered = { ...position, publications: missed.bodies(member.codec) }
+  #goLive(entering: readonly Entering[], { member }: Client, reply: ReplyToAll): EnterResult {
+    const entered = new Map<string, Entered>()
+    for (const { membership, owed } of entering) {
+      const { missed, ...position } = owed
+      entered.set(membership.room.name, { ...position, publications: missed.bodies(member.codec) })
+    }
     let written: WriteResult
     try {
-      written = member.socket.write(reply(entered))
+      const frame = reply(entered)
+      if (frame === undefined) return this.#giveUp(entering, 'refused')
+      written = member.socket.write(frame)
     } catch (error) {
-      this.#leave(membership)
+      this.#giveUp(entering, 'refused')
       throw error
     }
-    // Who did not get the reply does not know that it is in.
-    if (written === 'dropped') this.#leave(membership)
-    // The write may have closed it.
-    if (membership.state !== 'entering') return 'closed'
-    membership.state = 'live'
-    this.#audience.join(room.name, membership)
-    this.#tell('join', room, client.info)
+    // Who did not get the reply does not know that it is in. And the write may have closed it.
+    if (written === 'dropped') this.#giveUp(entering, 'closed')
+    if (entering.some(({ membership }) => membership.state !== 'entering')) return this.#giveUp(entering, 'closed')
+    for (const { membership } of entering) {
+      membership.state = 'live'
+      this.#audience.join(membership.room.name, membership)
+    }
+    for (const { membership } of entering) this.#tell('join', membership.room, membership.info)
     return 'entered'
+  }
+
+  #giveUp(entering: readonly Entering[], result: EnterResult): EnterResult {
+    for (const { membership } of entering) this.#leave(membership)
+    return result
   }
 
   #leave(membership: Membership, notice?: Framed): void {
@@ -216,8 +213,8 @@ export class LocalRooms {
       this.#audience.leave(room.name, membership)
       if (notice !== undefined) client.member.socket.write(notice)
     }
-    if (room.rule.presence) this.#presence.exit(room.name, client.info, live)
-    else if (live) this.#tell('leave', room, client.info)
+    if (room.rule.presence) this.#presence.exit(room.name, membership.info, live)
+    else if (live) this.#tell('leave', room, membership.info)
     this.#members--
     if (--room.count > 0) return
     this.#rooms.delete(room.name)
@@ -249,13 +246,22 @@ export class LocalRooms {
       const { codec } = membership.client.member
       const notice = notices.get(codec) ?? codec.unsubscribed(room, INSUFFICIENT_STATE, 'insufficient state')
       notices.set(codec, notice)
-      this.#leave(membership, notice)
+      this.#putOut(membership, INSUFFICIENT_STATE, 'insufficient state', notice)
     }
+  }
+
+  /** Somebody is to be out, and told: by its protocol itself, where it wants to, else by a notice. */
+  #putOut(membership: Membership, code: number, reason: string, made?: Framed): void {
+    const { room, client } = membership
+    const { codec, expelled } = client.member
+    if (expelled === undefined) return this.#leave(membership, made ?? codec.unsubscribed(room.name, code, reason))
+    this.#leave(membership)
+    guarded('expelled', () => client.member.expelled!(room.name, code, reason))
   }
 
   #tell(kind: 'join' | 'leave', { name, rule }: Pick<Room, 'name' | 'rule'>, info: ClientInfo): void {
     if (!rule.joinLeave) return
-    this.#audience.send(name, (codec) => codec[kind](name, info))
+    this.#audience.sendJoinLeave(name, (codec) => codec[kind](name, info))
     this.carry(name, { kind, info })
   }
 
@@ -263,7 +269,7 @@ export class LocalRooms {
     const room = this.#rooms.get(name)
     if (room === undefined) return
     if (record.kind !== 'publication') {
-      if (room.rule.joinLeave) this.#audience.send(name, (codec) => codec[record.kind](name, record.info))
+      if (room.rule.joinLeave) this.#audience.sendJoinLeave(name, (codec) => codec[record.kind](name, record.info))
     } else if (room.track !== undefined) room.track.receive(record.publication)
     else this.push(name, new Kept(record.publication))
   }
@@ -271,7 +277,7 @@ export class LocalRooms {
   #entries(): Entry[] {
     const entries: Entry[] = []
     for (const client of this.#clients.all()) {
-      for (const { room } of client.memberships()) if (room.rule.presence) entries.push([room.name, client.info])
+      for (const { room, info } of client.memberships()) if (room.rule.presence) entries.push([room.name, info])
     }
     return entries
   }

@@ -18,6 +18,8 @@ export interface ClientInfo {
   readonly user: string
   /** What others are shown beside it; at most 2 KiB in a room with presence or joins and leaves. */
   readonly info?: Data | undefined
+  /** What others are shown beside it in this room alone; counts with `info`. */
+  readonly roomInfo?: Data | undefined
 }
 
 /** What is published, before the store has numbered it. */
@@ -156,6 +158,8 @@ export interface Store {
   join(room: string, rule: HistoryRule | undefined): void
   /** The last local member went. */
   leave(room: string): void
+  /** Can it reach the other nodes? Absent: it always can, and hears everything at once. */
+  readonly status?: 'connecting' | 'ready' | 'degraded' | 'closed'
   /** Resolves when every record of the room from then on reaches this node, or its loss becomes known by a number or by a
    * mark. */
   ready(room: string): Promise<void>

@@ -1,9 +1,9 @@
 // A room with somebody in it, or on the way in, on this node; and a place in it. There is one of these for each client and
 // room, so they are lean: no list, no copy, no map of their own.
 
-import type { Member } from './member.ts'
+import type { Member, Place } from './member.ts'
 import type { RoomRule } from './options.ts'
-import type { ClientInfo } from './port.ts'
+import type { ClientInfo, Data } from './port.ts'
 import type { Track } from './track.ts'
 
 /** A room. */
@@ -20,13 +20,24 @@ export interface Room {
 export class Membership {
   readonly client: Client
   readonly room: Room
+  readonly #roomInfo: Data | undefined
+  readonly hearsJoinLeave: boolean
   state: 'entering' | 'live' | 'gone' = 'entering'
   /** The place that its client took before. */
   next: Membership | undefined
 
-  constructor(client: Client, room: Room) {
+  constructor(client: Client, room: Room, { roomInfo, hearsJoinLeave = true }: Place) {
     this.client = client
     this.room = room
+    this.#roomInfo = roomInfo
+    this.hearsJoinLeave = hearsJoinLeave
+  }
+
+  /** Who it is, as others in the room are told. */
+  get info(): ClientInfo {
+    const { client, user, info } = this.client.member
+    const roomInfo = this.#roomInfo
+    return roomInfo === undefined ? { client, user, info } : { client, user, info, roomInfo }
   }
 }
 
@@ -37,12 +48,6 @@ export class Client {
 
   constructor(member: Member) {
     this.member = member
-  }
-
-  /** What others are told of it. */
-  get info(): ClientInfo {
-    const { client, user, info } = this.member
-    return { client, user, info }
   }
 
   /** Its places, the newest first. */

@@ -3,14 +3,15 @@
 
 import { isChannelName } from '@roomcast/channels'
 import type { Socket } from '@roomcast/core'
+import { Audience } from './audience.ts'
 import { processClock } from './clock.ts'
 import { copyOf, copyOfInfo, copyOfTags } from './data.ts'
 import { draftIds } from './draft-ids.ts'
 import { UnrecoverablePositionError } from './errors.ts'
 import { type GapListener, GapListeners } from './gap.ts'
 import { Kept } from './kept.ts'
-import { LocalRooms, type RoomsStats } from './local-rooms.ts'
-import type { EnterOptions, EnterResult, Member, Since } from './member.ts'
+import { LocalRooms } from './local-rooms.ts'
+import type { EnterOptions, EnterResult, Member, Place, ReplyToAll } from './member.ts'
 import {
   checkClose,
   checkCount,
@@ -25,8 +26,10 @@ import {
   type RoomsOptions,
   ruleOf,
 } from './options.ts'
-import type { ClientInfo, Command, Data, NodeStatus, Position, Publication, Store } from './port.ts'
+import type { ClientInfo, Command, Data, NodeStatus, Position, Store } from './port.ts'
+import type { DisconnectOptions, HistoryPage, HistoryQuery, ListQuery, UnsubscribeOptions } from './queries.ts'
 import { type CommandResult, commandResult, type RoomList, roomList } from './requests.ts'
+import type { RoomsStats } from './stats.ts'
 
 const DEFAULT_MAX_REPLAY_BYTES = 64 * 1024 * 1024
 const DEFAULT_HISTORY_LIMIT = 100
@@ -34,49 +37,6 @@ const DEFAULT_LIST_LIMIT = 10_000
 const UNSUBSCRIBED = 2000
 const FORCE_DISCONNECT = 3503
 const NOWHERE: Position = { epoch: '', offset: 0 }
-
-/** Options of `history`. */
-export interface HistoryQuery {
-  /** What follows it; with `reverse`, what comes before it. Default: from the oldest (newest) that is kept. */
-  readonly since?: Since | undefined
-  /** Default 100; 0: the position alone. */
-  readonly limit?: number | undefined
-  /** The newest first. */
-  readonly reverse?: boolean | undefined
-}
-
-/** Options of `disconnect`. */
-export interface DisconnectOptions {
-  /** The close code. Default 3503. */
-  readonly code?: number | undefined
-  /** Default 'force disconnect'. */
-  readonly reason?: string | undefined
-  /** The user's new connections are refused for so long. Default 0. */
-  readonly blockMs?: number | undefined
-}
-
-/** Options of `unsubscribe`. */
-export interface UnsubscribeOptions {
-  /** Default 2000. From 2500 on, clients come back by themselves. */
-  readonly code?: number | undefined
-  /** Default 'server unsubscribe'. */
-  readonly reason?: string | undefined
-}
-
-/** Options of `list`. */
-export interface ListQuery {
-  /** `*` stands for any characters, `?` for one. Default `*`. */
-  readonly pattern?: string | undefined
-  /** At most so many rooms. Default 10,000. */
-  readonly limit?: number | undefined
-  /** `'local'`: of this node. Default `'all'`. */
-  readonly scope?: 'all' | 'local' | undefined
-}
-
-/** What `history` resolves with: where the room stands, and the publications, oldest first unless it was reversed. */
-export interface HistoryPage extends Position {
-  readonly publications: readonly Publication[]
-}
 
 /** Makes the rooms of this node.
  * @throws TypeError for an unknown option or one of the wrong type, RangeError for a wrong value; what the store's `start`
@@ -89,6 +49,7 @@ export function createRooms(options: RoomsOptions): Rooms {
 /** Rooms that remember, and know who is there. Made by `createRooms`. */
 export class Rooms {
   readonly #store: Store
+  readonly #audience = new Audience()
   readonly #local: LocalRooms
   readonly #gaps = new GapListeners()
   readonly #nextId: () => string
@@ -101,6 +62,7 @@ export class Rooms {
     this.#nextId = draftIds(newId)
     this.#local = new LocalRooms({
       store,
+      audience: this.#audience,
       nodeId: newId(),
       about: { ...options.about },
       onGap: (room, info) => this.#gaps.tell(room, info),
@@ -175,7 +137,7 @@ export class Rooms {
     return this.#local.connect(member)
   }
 
-  /** Puts a client into a room. Without history (and presence) it is in when the call returns.
+  /** Puts a client into a room. Without history and presence, on one node alone, it is in when the call returns.
    * @throws TypeError for arguments of the wrong type; Rejects with what `options(room)` and `reply` throw. */
   enter<Body>(room: string, member: Member<Body>, options: EnterOptions<Body>): Promise<EnterResult> {
     checkString('room', room)
@@ -183,13 +145,48 @@ export class Rooms {
     checkSince(options?.since)
     if (typeof options?.reply !== 'function') throw new TypeError('reply must be a function')
     if (!isChannelName(room)) return Promise.resolve('bad_name')
-    return this.#local.enter(room, member, options as EnterOptions)
+    const { reply, ...place } = options
+    const all: ReplyToAll<Body> = (entered) => reply(entered.get(room)!)
+    return this.#local.enter(new Map([[room, place]]), member, all as ReplyToAll)
+  }
+
+  /** Puts a client into several rooms in one step, with one reply, or into none: then it tells why, for the first that
+   * could not be entered. `places` may be empty.
+   * @throws TypeError, RangeError for wrong arguments. Rejects with what `options(room)` and `reply` throw. */
+  enterAll<Body>(
+    places: ReadonlyMap<string, Place>,
+    member: Member<Body>,
+    reply: ReplyToAll<Body>,
+  ): Promise<EnterResult> {
+    checkMember(member)
+    if (typeof reply !== 'function') throw new TypeError('reply must be a function')
+    for (const [room, { since }] of places) {
+      checkString('room', room)
+      checkSince(since)
+    }
+    if (![...places.keys()].every(isChannelName)) return Promise.resolve('bad_name')
+    return this.#local.enter(new Map(places), member, reply as ReplyToAll)
   }
 
   /** Takes a client out of a room, also one that is on its way in; false when it was not in it. */
   leave(room: string, socket: Socket): boolean {
     checkString('room', room)
     return this.#local.leave(room, socket)
+  }
+
+  /** Is a socket in a room of this node? On its way in does not count. */
+  isMember(room: string, socket: Socket): boolean {
+    return this.#audience.has(room, socket)
+  }
+
+  /** How many are in a room on this node. */
+  memberCount(room: string): number {
+    return this.#audience.count(room)
+  }
+
+  /** The first socket in a room on this node that passes a test. */
+  findMember(room: string, test: (socket: Socket) => boolean): Socket | undefined {
+    return this.#audience.find(room, test)
   }
 
   /** Who is in a room, on all nodes, by client id. */

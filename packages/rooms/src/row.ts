@@ -10,9 +10,13 @@ const OVERHEAD_BYTES = 200
 /** What a publication counts in every limit of bytes. */
 function publicationBytes({ data, info, tags }: Pick<Publication, 'data' | 'info' | 'tags'>): number {
   let bytes = OVERHEAD_BYTES + byteLength(data)
-  if (info !== undefined) bytes += byteLength(info.client) + byteLength(info.user) + byteLength(info.info ?? '')
+  if (info !== undefined) bytes += infoBytes(info)
   if (tags !== undefined) for (const name of Object.keys(tags)) bytes += byteLength(name) + byteLength(tags[name]!)
   return bytes
+}
+
+function infoBytes({ client, user, info = '', roomInfo = '' }: ClientInfo): number {
+  return byteLength(client) + byteLength(user) + byteLength(info) + byteLength(roomInfo)
 }
 
 /** What only some publications have. */
