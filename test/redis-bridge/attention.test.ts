@@ -36,13 +36,11 @@ function setUp() {
   line.add({
     up: () => {},
     down: (error) => failures.push(error.message),
-    cut: () => {},
-    mended: () => {},
-    room: () => {},
+    queue: { flush: () => {}, cut: () => {}, suspect: () => undefined, takeSuspect: () => expect.fail('has none') },
     heard: () => {},
     probe: () => true,
   })
-  const publish = (): void => line.publish([{ route: 'r', bytes: Buffer.alloc(1), replied: () => {} }])
+  const publish = (): void => line.out.publish([{ route: 'r', bytes: Buffer.alloc(1), replied: () => {} }])
   return {
     clock,
     line,

@@ -131,8 +131,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     rule: 'an ask that went with a connection to publish on is written again',
-    file: 'line.ts',
+    file: 'way-out.ts',
     from: 'for (const command of again) command.again?.()',
     to: '',
+  },
+  {
+    rule: 'who was not alone is not blamed',
+    file: 'way-out.ts',
+    from: 'const alone = this.#unanswered.size === 1',
+    to: 'const alone = true',
   },
 ]

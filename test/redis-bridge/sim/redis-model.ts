@@ -6,6 +6,7 @@ import type {
   LinkEvents,
   PublishReply,
   RoutedMessage,
+  Routes,
   Transport,
 } from '../../../packages/redis-bridge/src/bus/link.ts'
 import { plainRoutes } from '../../../packages/redis-bridge/src/redis/routes.ts'
@@ -120,7 +121,8 @@ class ModelLink implements Link {
         // As Redis does with a size it does not take: what is behind it is not read any more.
         if ('refused' in reply && reply.divisible) {
           command.toRedis.break()
-          command.toClient.send(() => this.cutCommand())
+          if (this.#redis.clock.random() < this.#redis.answersLost) this.cutCommand()
+          else command.toClient.send(() => this.cutCommand())
         }
       })
     })
@@ -245,11 +247,19 @@ export class RedisModel {
   readonly turns = new Map<string, number>()
   down = false
   frozenUntil = 0
+  /** How often the reset that ends a connection overtakes the answers. */
+  answersLost = 0
   /** What it does not take: the answer to that, or the end of the connection. */
   refuses: ((route: string, bytes: Buffer) => PublishReply | 'close' | undefined) | undefined
 
-  constructor(clock: VirtualClock) {
+  /** Hears of every message that arrived, and of the answer. */
+  handled: ((route: string, bytes: Buffer, reply: PublishReply) => void) | undefined
+  readonly #routes: Routes
+
+  /** @param routes all of them are carried by one connection. */
+  constructor(clock: VirtualClock, routes: Routes = plainRoutes('p')) {
     this.clock = clock
+    this.#routes = routes
   }
 
   /** How a node opens its links. @param heard hears every message after the node has.
@@ -260,7 +270,7 @@ export class RedisModel {
     written: (route: string, bytes: Buffer) => void = () => {},
   ): Transport {
     return {
-      routes: plainRoutes('p'),
+      routes: this.#routes,
       locate(_partition, found) {
         found('')
         return () => {}
@@ -285,6 +295,12 @@ export class RedisModel {
 
   /** A PUBLISH arrived: what Redis answers, or undefined when it ends the connection instead. */
   handle(route: string, bytes: Buffer, from: ModelLink): PublishReply | undefined {
+    const reply = this.#answer(route, bytes, from)
+    if (reply !== undefined) this.handled?.(route, bytes, reply)
+    return reply
+  }
+
+  #answer(route: string, bytes: Buffer, from: ModelLink): PublishReply | undefined {
     if (this.clock.now() < (this.mutedUntil.get(from.node) ?? 0)) {
       return { refused: new Error('NOPERM'), divisible: false }
     }
