@@ -136,6 +136,12 @@ export const MUTANTS: readonly Mutant[] = [
     to: '',
   },
   {
+    rule: 'what was refused for a while may have lost something',
+    file: 'subscriptions.ts',
+    from: 'this.#port.missed(renew(one))',
+    to: 'void renew',
+  },
+  {
     rule: 'who was not alone is not blamed',
     file: 'way-out.ts',
     from: 'const alone = this.#unanswered.size === 1',

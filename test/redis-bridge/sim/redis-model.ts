@@ -131,6 +131,10 @@ class ModelLink implements Link {
   subscribe(routes: readonly string[], done: (error?: Error) => void): void {
     const { subscriber } = this
     subscriber.toRedis.send(() => {
+      // One that is not allowed, and the command is not carried out.
+      if (routes.some((route) => this.#redis.forbids(route, this.node))) {
+        return subscriber.toClient.send(() => done(new Error('NOPERM')))
+      }
       for (const route of routes) this.#redis.subscribe(route, this)
       subscriber.toClient.send(() => done())
     })
@@ -252,6 +256,8 @@ export class RedisModel {
   /** What it does not take: the answer to that, or the end of the connection. */
   refuses: ((route: string, bytes: Buffer) => PublishReply | 'close' | undefined) | undefined
 
+  /** What a node may not subscribe to. */
+  forbids: (route: string, node: string) => boolean = () => false
   /** Hears of every message that arrived, and of the answer. */
   handled: ((route: string, bytes: Buffer, reply: PublishReply) => void) | undefined
   readonly #routes: Routes
@@ -306,6 +312,8 @@ export class RedisModel {
     }
     const fate = this.refuses?.(route, bytes)
     if (fate === 'close') {
+      // What is behind it is not read.
+      from.command.toRedis.break()
       from.cutCommand()
       return undefined
     }

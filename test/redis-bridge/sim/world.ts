@@ -77,6 +77,8 @@ class World {
   readonly routes: Routes
   readonly nodes: WorldNode[] = []
   readonly #BusNode: typeof BusNode
+  /** Nodes and channels, with the time until which one may not subscribe to the other. */
+  readonly #forbidden = new Map<string, number>()
   /** Nodes whose next mark goes with the connection to publish on. */
   readonly #markless = new Set<string>()
   #made = 0
@@ -88,6 +90,10 @@ class World {
     this.routes = seed % 2 === 0 ? plainRoutes('p') : threePartitions
     this.redis = new RedisModel(this.clock, this.routes)
     this.redis.answersLost = 0.5
+    this.redis.forbids = (route, node) => {
+      const until = this.#forbidden.get(`${node} ${this.routes.parse(route).channel}`)
+      return until !== undefined && this.clock.now() < until
+    }
     this.lingerMs = [0, 500, 5000][this.pick(3)]!
     this.redis.refuses = (_route, bytes) => refusal(bytes)
     this.history = new History(() => this.clock.now(), this.lingerMs)
@@ -239,7 +245,7 @@ class World {
 
   breakSomething(): void {
     const link = this.redis.links.get(ownerOf(this.nodes[this.pick(NODES)]!.id))!
-    switch (this.pick(13)) {
+    switch (this.pick(14)) {
       case 0:
       case 1:
         return link.cut()
@@ -271,6 +277,13 @@ class World {
       case 12:
         if (this.clock.random() < 0.5) return link.cutCommand()
         return void this.#markless.add(link.node)
+      case 13:
+        // Redis ends who is subscribed to what is not allowed any more.
+        this.#forbidden.set(
+          `${link.node} ${CHANNELS[this.pick(CHANNELS.length)]}`,
+          this.clock.now() + this.clock.random() * 60_000,
+        )
+        return link.cut()
       case 8:
         return this.replace(this.pick(NODES), this.clock.random() < 0.5)
     }
