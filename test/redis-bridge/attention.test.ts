@@ -161,3 +161,16 @@ test('a way out that ends again and again: at once, then after a pause, and in t
   }
   expect(failures).toEqual(['the connection to publish on ends again and again'])
 })
+
+test('a way out that is ended after a second without use, as some servers do, is made anew as often as that', () => {
+  const { clock, failures, cut, mended, mends, up } = setUp()
+  up()
+  for (let i = 0; i < 100; i++) {
+    clock.advance(1000)
+    cut()
+    clock.advance(10)
+    mended()
+  }
+  expect(failures).toEqual([])
+  expect(mends()).toBe(100)
+})

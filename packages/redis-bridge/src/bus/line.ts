@@ -53,7 +53,7 @@ export class Line {
   /** When the way out ended, in attended time; undefined while it is there. */
   #cutAt: number | undefined
   #mendedAt = Number.NEGATIVE_INFINITY
-  /** Times that it was made anew since something was answered or came back. */
+  /** Times that it was made anew since something was answered or came back, or it lasted. */
   #mends = 0
   #cancelMend: (() => void) | undefined
   #operations = 0
@@ -151,11 +151,13 @@ export class Line {
   /** The way out has ended. It is made anew alone, so that nothing that comes in is lost: but not for ever. */
   #cut(): void {
     if (this.#state !== 'up' || this.#cutAt !== undefined) return
-    if (++this.#mends > MAX_MENDS) return this.#down(new Error('the connection to publish on ends again and again'))
     const { clock, attention } = this.#options
+    const soon = clock.now() - this.#mendedAt < MEND_AGAIN_MS
+    // Some servers end what is idle for a second.
+    if (!soon) this.#mends = 0
+    if (++this.#mends > MAX_MENDS) return this.#down(new Error('the connection to publish on ends again and again'))
     this.#cutAt = attention.now()
     this.out.cut()
-    const soon = clock.now() - this.#mendedAt < MEND_AGAIN_MS
     this.#cancelMend = clock.after(soon ? backOff(1, MEND_PAUSE_MS, MEND_PAUSE_MS, clock.random()) : 0, () => {
       this.#link.mend()
     })
