@@ -110,7 +110,7 @@ export class Requests {
       return false
     }
     const { place, routes, home } = this.#options
-    place.calls.line?.publish([
+    place.calls.out?.publish([
       {
         route: routes.direct(place.partition, from),
         bytes: encodeJson(StoreKind.ANSWER, home, numberOf(envelope), answer),

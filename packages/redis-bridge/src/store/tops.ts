@@ -100,7 +100,7 @@ export class Tops {
       // What was published to meanwhile is not quiet yet.
       if (this.#fresh.has(room)) continue
       const place = places.of(room)
-      place.calls.line?.publish([{ route: place.route(room), bytes: encodeTop(home, top), replied: () => {} }])
+      place.calls.out?.publish([{ route: place.route(room), bytes: encodeTop(home, top), replied: () => {} }])
     }
     this.#older = this.#fresh
     this.#fresh = new Map()
@@ -120,7 +120,7 @@ export class Tops {
     const byPlace = new Map<Place, string[]>()
     for (const room of this.#due) {
       const place = this.#options.places.of(room)
-      if (this.#asking.has(room) || place.calls.line === undefined) continue
+      if (this.#asking.has(room) || place.calls.out === undefined) continue
       const rooms = byPlace.get(place) ?? []
       rooms.push(room)
       byPlace.set(place, rooms)
