@@ -57,7 +57,7 @@ test('any bytes at all are read or refused, and throw nothing', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
       const envelope = Buffer.concat([Buffer.alloc(24), bytes])
-      for (const read of [readDraft, readInfo, readRecord]) reading(Buffer.from(bytes), 0, read)
+      for (const read of [readDraft, readInfo, readRecord]) reading<unknown>(Buffer.from(bytes), 0, read)
       for (const decode of [decodePublication, decodeTop, decodeLeaves]) decode(envelope)
     }),
   )
