@@ -1,5 +1,5 @@
-// What is broken under traffic, and what must be seen of it besides a clean ledger. Numbers in `row` are those of the fault
-// matrix in the package's README.
+// What is broken under traffic, and what must be seen of it besides a clean ledger. `row` groups what is alike: FAULTS_ROW
+// runs one.
 
 import { expect } from 'vitest'
 import { RedisServer, until } from '../../../support/redis.ts'
