@@ -2,8 +2,8 @@
 
 import type { Mutant } from './mutants.ts'
 
-/** Files are in packages/redis-bridge/src. `seed`: where to begin, as few schedules show it. */
-export const STORE_MUTANTS: readonly (Mutant & { seed?: number })[] = [
+/** Files are in packages/redis-bridge/src. */
+export const STORE_MUTANTS: readonly Mutant[] = [
   {
     rule: 'a Redis with another replication id is another one',
     file: 'store/history-scripts.ts',
@@ -24,14 +24,12 @@ export const STORE_MUTANTS: readonly (Mutant & { seed?: number })[] = [
   },
   {
     rule: 'a repeat of a key is not published again',
-    seed: 110,
     file: 'store/history-scripts.ts',
     from: '  if we then return',
     to: '  if false then return',
   },
   {
     rule: 'without a key nothing is published again',
-    seed: 110,
     file: 'store/histories.ts',
     from: '      again: key !== undefined,',
     to: '      again: true,',
@@ -47,18 +45,5 @@ export const STORE_MUTANTS: readonly (Mutant & { seed?: number })[] = [
     file: 'store/presence.ts',
     from: '    if (this.#used.has(place)) this.#lost.add(place)',
     to: '    void place',
-  },
-  {
-    rule: 'a Redis that was emptied is noticed with the next lease',
-    file: 'store/presence.ts',
-    from: 'if (!calls.compare(String(lineage))) this.#lost.add(place)',
-    to: 'void lineage',
-  },
-  {
-    rule: 'an entry is not written again after its exit',
-    seed: 750,
-    file: 'store/presence.ts',
-    from: '      // It may have been carried out, and so may an exit that came after it: a second time would leave a ghost.\n      again: false,',
-    to: '      again: true,',
   },
 ]

@@ -307,6 +307,16 @@ describe('a Redis that is away', () => {
     expect(results[1]).toMatchObject({ value: { epoch: page.epoch, offset: 3 } })
   })
 
+  test('an entry that was removed again, both without an answer, is not entered again', async () => {
+    const link = redis.links.get('n1')!
+    link.command.toClient.break()
+    const asked = Promise.allSettled([store.enter('r', { client: 'c', user: '' }), store.exit('r', 'c')])
+    clock.after(20, () => link.cutCommand())
+    const results = await within(5000, asked)
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+    expect(await within(100, store.presence('r'))).toEqual([])
+  })
+
   test('a Redis that refuses writes says why', async () => {
     redis.data.refusesWrites = true
     await expect(within(1000, publish('1'))).rejects.toThrow(/OOM/)
