@@ -61,6 +61,23 @@ describeRedis('ways to Redis', () => {
     await reaches(a, b, 'again')
   })
 
+  test("a client's own patience is not the bridge's: a Redis that is slow is not given up", async () => {
+    const redis = cleanup.add(await RedisServer.start())
+    const impatient = { commandTimeout: 100, socketTimeout: 100, blockingTimeout: 100, lazyConnect: true }
+    const clients = [new Redis(redis.path, impatient), new Redis(redis.path, { readOnly: true, lazyConnect: true })]
+    for (const client of clients) cleanup.add({ stop: () => client.disconnect() })
+    const [a, b] = clients.map((client) => cleanup.add(new Rig({ client }))) as [Rig, Rig]
+    await reaches(a, b, 'room')
+    const member = await b.readyMember('another room')
+    redis.freeze()
+    a.channels.broadcast('another room', 'slowly')
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    redis.thaw()
+    await member.got('slowly')
+    for (const { bridge, errors } of [a, b])
+      expect([bridge.status, bridge.stats().reconnects, errors]).toEqual(['ready', 0, []])
+  })
+
   test('Sentinel: the bridge follows the master', async () => {
     const { master, replica, sentinel, stop } = await startSentinel()
     cleanup.add({ stop })

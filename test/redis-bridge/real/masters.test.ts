@@ -60,6 +60,20 @@ describeRedis('masters', () => {
     expect(rig.errors).toHaveLength(1)
   }, 40_000)
 
+  test.each([1, 3])(
+    'a process that blocks for 3 s after %i turns gives up no Sentinel for it',
+    async (turns) => {
+      const { sentinel, stop } = await startSentinel()
+      cleanup.add({ stop })
+      const rig = cleanup.add(new Rig({ sentinels: [{ host: '127.0.0.1', port: sentinel.port }], name: 'mymaster' }))
+      for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve))
+      for (const end = performance.now() + 3_000; performance.now() < end; );
+      await rig.ready()
+      expect(rig.errors).toEqual([])
+    },
+    40_000,
+  )
+
   test('a client of Sentinels that prefers replicas: the bridge is at the master', async () => {
     const { sentinel, master, stop } = await startSentinel()
     cleanup.add({ stop })

@@ -5,8 +5,11 @@
 import { Buffer } from 'node:buffer'
 import type { BusRecord, ClientInfo, Data, Draft, Publication } from '@roomcast/rooms'
 
-/** What a draft has, beside its id and its data, and an info, beside client and user. */
-const Has = { TEXT: 1, WHO: 2, INFO: 4, INFO_TEXT: 8, TAGS: 16, ROOM_INFO: 32, ROOM_INFO_TEXT: 64 } as const
+/** What a draft has, beside its id and its data. */
+const Has = { TEXT: 1, WHO: 2, TAGS: 4 } as const
+
+/** What an info has, beside client and user; text is that one more. */
+const Shown = { INFO: 1, INFO_TEXT: 2, ROOM_INFO: 4, ROOM_INFO_TEXT: 8 } as const
 
 const RECORDS = ['publication', 'join', 'leave'] as const
 
@@ -39,7 +42,8 @@ export function encodeDraft({ id, data, info, tags }: Draft): Buffer {
   let has = typeof data === 'string' ? Has.TEXT : 0
   put(parts, id)
   if (info !== undefined) {
-    has |= Has.WHO | putInfo(parts, info)
+    has |= Has.WHO
+    put(parts, encodeInfo(info))
   }
   if (tags !== undefined) {
     has |= Has.TAGS
@@ -55,26 +59,21 @@ export function encodeDraft({ id, data, info, tags }: Draft): Buffer {
   return Buffer.concat(parts)
 }
 
-export function encodeInfo(info: ClientInfo): Buffer {
+export function encodeInfo({ client, user, info, roomInfo }: ClientInfo): Buffer {
   const parts: Parts = [Buffer.alloc(1)]
-  parts[0]![0] = putInfo(parts, info)
-  return Buffer.concat(parts)
-}
-
-/** @returns what it has. */
-function putInfo(parts: Parts, { client, user, info, roomInfo }: ClientInfo): number {
-  let has = 0
+  let shown = 0
   put(parts, client)
   put(parts, user)
   if (info !== undefined) {
-    has |= typeof info === 'string' ? Has.INFO | Has.INFO_TEXT : Has.INFO
+    shown |= typeof info === 'string' ? Shown.INFO | Shown.INFO_TEXT : Shown.INFO
     put(parts, info)
   }
   if (roomInfo !== undefined) {
-    has |= typeof roomInfo === 'string' ? Has.ROOM_INFO | Has.ROOM_INFO_TEXT : Has.ROOM_INFO
+    shown |= typeof roomInfo === 'string' ? Shown.ROOM_INFO | Shown.ROOM_INFO_TEXT : Shown.ROOM_INFO
     put(parts, roomInfo)
   }
-  return has
+  parts[0]![0] = shown
+  return Buffer.concat(parts)
 }
 
 export function encodeRecord(record: BusRecord): Buffer {
@@ -140,7 +139,7 @@ export function reading<T>(bytes: Buffer, at: number, read: (reader: Reader) => 
 export function readDraft(reader: Reader): Draft {
   const has = reader.byte()
   const id = reader.text()
-  const info = has & Has.WHO ? takeInfo(reader, has) : undefined
+  const info = has & Has.WHO ? readInfo(new Reader(reader.run())) : undefined
   let tags: Record<string, string> | undefined
   if (has & Has.TAGS) {
     // Names are anybody's: `__proto__` is one of them.
@@ -152,14 +151,11 @@ export function readDraft(reader: Reader): Draft {
 }
 
 export function readInfo(reader: Reader): ClientInfo {
-  return takeInfo(reader, reader.byte())
-}
-
-function takeInfo(reader: Reader, has: number): ClientInfo {
+  const shown = reader.byte()
   const [client, user] = [reader.text(), reader.text()]
-  const info = has & Has.INFO ? dataOf(reader.run(), has & Has.INFO_TEXT) : undefined
-  if (!(has & Has.ROOM_INFO)) return { client, user, info }
-  return { client, user, info, roomInfo: dataOf(reader.run(), has & Has.ROOM_INFO_TEXT) }
+  const info = shown & Shown.INFO ? dataOf(reader.run(), shown & Shown.INFO_TEXT) : undefined
+  const roomInfo = shown & Shown.ROOM_INFO ? dataOf(reader.run(), shown & Shown.ROOM_INFO_TEXT) : undefined
+  return { client, user, info, roomInfo }
 }
 
 export function readRecord(reader: Reader): BusRecord {
