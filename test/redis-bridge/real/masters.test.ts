@@ -154,8 +154,8 @@ describeRedis('masters', () => {
     await publisher.publish('room', 'there')
     await rig.readyMember('room')
     await one.admin.replicaof('127.0.0.1', String(other.port))
-    await rig.toBe('degraded', 6_000)
-    await until('the publisher to notice', () => errors.length > 0, 6_000)
+    await rig.toBe('degraded')
+    await until('the publisher to notice', () => errors.length > 0)
     expect([rig.errors[0]!.message, errors[0]]).toEqual(Array(2).fill('Redis is a replica, not the master'))
     // What is said now waits for a master.
     rig.channels.broadcast('room', 'later')
@@ -241,7 +241,7 @@ describeRedis('masters', () => {
       const { held, ms } = JSON.parse(stdout) as { held: string[]; ms: number }
       expect(held).toEqual([])
       // What held it before did so for seconds.
-      expect(ms).toBeLessThan(400)
+      expect(ms).toBeLessThan(2_000)
       await until('no connection', () => silent.sockets.size === 0)
     },
   )
