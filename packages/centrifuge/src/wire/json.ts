@@ -131,6 +131,7 @@ let last: { readonly bodies: readonly string[]; readonly text: string } = { bodi
 
 /** Many come back at once, and missed the same: what was put together for one is there for the next. */
 function joined(bodies: readonly string[]): string {
+  if (bodies.length === 0) return ''
   const isSame = bodies.length === last.bodies.length && bodies.every((body, i) => body === last.bodies[i])
   if (!isSame) last = { bodies, text: `[${bodies.join(',')}]` }
   return last.text
