@@ -27,7 +27,7 @@ if (options.profile) {
   for (const name of options.scenarios) print(await profileTable(name, options.seconds))
   process.exit()
 }
-const needsPeers = options.scenarios.length > 0 || options.others.some((name) => name !== 'sdk')
+const needsPeers = options.scenarios.length > 0 || options.others.some((name) => !name.startsWith('sdk-'))
 const servers = needsPeers ? await prepare(options.servers, options.before, say) : []
 const results: Record<string, Series<unknown>[]> = {}
 
@@ -43,7 +43,8 @@ if (options.others.includes('churn')) {
 if (options.others.includes('context')) await runContext()
 if (options.others.includes('redis')) await runRedis()
 if (options.others.includes('history')) await runHistory()
-if (options.others.includes('sdk')) await runSdk()
+const sdk = (Object.keys(SDK_SCENARIOS) as SdkScenarioName[]).filter((name) => options.others.includes(`sdk-${name}`))
+if (sdk.length > 0) await runSdk(sdk)
 if (options.output === 'json') {
   const versions = Object.fromEntries(servers.map((server) => [server, packagesOf(server)]))
   const { rounds, seconds } = options
@@ -151,12 +152,12 @@ async function runHistory(): Promise<void> {
 }
 
 /** The protocol of Centrifugo's SDKs. */
-async function runSdk(): Promise<void> {
+async function runSdk(names: readonly SdkScenarioName[]): Promise<void> {
   if (process.platform !== 'linux') return say('\n!! sdk LEFT OUT: what a process used is read where Linux writes it')
   const missing = await installCentrifugo(say)
   const all: readonly SdkServer[] = missing === undefined ? [OURS, 'centrifugo'] : [OURS]
   if (missing === undefined) say(`Centrifugo ${CENTRIFUGO_VERSION}, with GOMAXPROCS=1`)
-  for (const name of Object.keys(SDK_SCENARIOS) as SdkScenarioName[]) {
+  for (const name of names) {
     const series = await interleaved(all, (server) => measureSdk(server, name, options.seconds))
     results[`sdk-${name}`] = series
     print(sdkTable(name, `${options.rounds} rounds`, series, missing))

@@ -9,7 +9,10 @@ const MARK = Buffer.from('{"p":"')
 const PUBLISHER_AT = MARK.length
 const NUMBER_AT = PUBLISHER_AT + 2 + '","n":"'.length
 const MARKED_BYTES = NUMBER_AT + 8
+const BRACE = 0x7d
 const NOTHING = Buffer.alloc(0)
+/** By publisher: from a mark to the next. */
+const strides = new Uint32Array(100).fill(MARKED_BYTES)
 
 /** Where reads are put, one after the other. */
 const shared = Buffer.allocUnsafeSlow(64 * 1024)
@@ -27,13 +30,13 @@ export interface SdkClientOptions {
 }
 
 /** The data of a publication, always as long. */
-export function dataOf(publisher: number, number: number): string {
+function dataOf(publisher: number, number: number): string {
   const text = `{"p":"${String(publisher).padStart(2, '0')}","n":"${String(number).padStart(8, '0')}","x":""}`
   return text.replace('""', `"${'x'.repeat(PAYLOAD_BYTES - text.length)}"`)
 }
 
 /** A client's frame: masked with zeros, which leave the text as it is. */
-export function clientFrame(text: string): Buffer {
+function clientFrame(text: string): Buffer {
   const { length } = text
   const head = length < 126 ? [0x81, 0x80 | length] : [0x81, 0xfe, length >> 8, length & 255]
   return Buffer.concat([Buffer.from([...head, 0, 0, 0, 0]), Buffer.from(text, 'latin1')])
@@ -111,15 +114,31 @@ export class SdkClient {
   }
 
   #listen(bytes: Buffer, from: number): Buffer {
+    const { length } = bytes
+    let at = bytes.indexOf(MARK, from)
     let end = from
-    for (;;) {
-      const at = bytes.indexOf(MARK, end)
-      if (at === -1 || at + MARKED_BYTES > bytes.length) break
+    while (at !== -1 && at + MARKED_BYTES <= length) {
       end = at + MARKED_BYTES
-      this.#options.said(digits(bytes, at + PUBLISHER_AT, 2), digits(bytes, at + NUMBER_AT, 8))
+      const publisher = digits(bytes, at + PUBLISHER_AT, 2)
+      this.#options.said(publisher, digits(bytes, at + NUMBER_AT, 8))
+      // What one publisher says is always as long, so the next mark is where it was the last time.
+      const next = at + strides[publisher]!
+      if (next + MARKED_BYTES <= length && isMark(bytes, next)) at = next
+      else {
+        const found = bytes.indexOf(MARK, end)
+        if (found !== -1) strides[publisher] = found - at
+        at = found
+      }
     }
-    return Buffer.from(bytes.subarray(Math.max(end, bytes.length - MARKED_BYTES)))
+    // There is no brace in a mark, so it does not begin before this one.
+    if (bytes[length - 1] === BRACE) return NOTHING
+    return Buffer.from(bytes.subarray(Math.max(end, length - MARKED_BYTES)))
   }
+}
+
+function isMark(bytes: Buffer, at: number): boolean {
+  for (let i = 0; i < MARK.length; i++) if (bytes[at + i] !== MARK[i]) return false
+  return true
 }
 
 function digits(bytes: Buffer, at: number, count: number): number {

@@ -24,6 +24,9 @@ export interface SdkRound {
   kibPerClient?: number
 }
 
+/** So often everybody comes in, and goes, before it is measured. */
+const WARM_UPS = 3
+
 interface Used {
   cpuMs: number
   rssBytes: number
@@ -50,8 +53,10 @@ export async function measureSdk(server: SdkServer, name: SdkScenarioName, secon
       return roundOf(before, after, after[1].delivered - before[1].delivered)
     }
     // What runs for the first time is not what is measured.
-    await ask(load, 'connect')
-    await ask(load, 'leave')
+    for (let i = 0; i < WARM_UPS; i++) {
+      await ask(load, 'connect')
+      await ask(load, 'leave')
+    }
     await collect()
     const before = [used(), await ask<SdkLoadSample>(load, 'sample')] as const
     await ask(load, 'connect')

@@ -260,6 +260,24 @@ test('a client that is put out of a room on its way in stays out, or comes back,
   }
 })
 
+test('what was missed is told to each, whoever else missed what', async () => {
+  const stage = new Stage()
+  for (const data of ['1', '2', '3']) await stage.rooms.publish('r', data)
+  const missed = async (offset: number): Promise<unknown> => {
+    const peer = await stage.client()
+    await peer.say(
+      `{"id":2,"subscribe":{"channel":"r","recover":true,"recoverable":true,"epoch":"epoch1","offset":${offset}}}`,
+    )
+    const [reply] = peer.values as unknown as [{ subscribe: { publications?: { data: number }[] } }]
+    return reply.subscribe.publications?.map(({ data }) => data)
+  }
+  expect(await missed(1)).toEqual([2, 3])
+  expect(await missed(1)).toEqual([2, 3])
+  expect(await missed(0)).toEqual([1, 2, 3])
+  expect(await missed(2)).toEqual([3])
+  expect(await missed(3)).toBeUndefined()
+})
+
 test('who was put out is told, and can come back', async () => {
   const stage = new Stage()
   const peer = await stage.client()

@@ -61,7 +61,15 @@ function admitted(
   if (!session.isOpen) return undefined
   const ttl = ttlOf(session, expiresAt)
   if (ttl !== undefined && ttl <= 0) return session.error(id, ErrorCode.EXPIRED)
-  return enterAll(session, request, admission, id)
+  if (request.subs !== undefined || admission.rooms !== undefined) return enterAll(session, request, admission, id)
+  // No rooms, nothing to wait for: in the step of the answer, so that what follows connect is answered with it.
+  const known = session.env.rooms.connect(session)
+  if (known === 'blocked') session.close(DisconnectCode.FORCE_DISCONNECT)
+  if (known !== 'connected') return undefined
+  session.phase = 'connected'
+  session.reply(id, { connect: resultOfConnect(session, admission, undefined) })
+  begun(session)
+  return undefined
 }
 
 /** A room to come into with the connection. */
@@ -74,7 +82,7 @@ interface Coming {
 }
 
 async function enterAll(session: Session, request: Request, admission: Admission, id: number): Promise<void> {
-  const { rooms, limits, version } = session.env
+  const { rooms } = session.env
   const subs = request.subs ?? {}
   const grants = await granted(session, Object.keys(subs), admission)
   if (!session.isOpen) return
@@ -91,33 +99,35 @@ async function enterAll(session: Session, request: Request, admission: Admission
   }
   const result = await rooms.enterAll<Piece>(places, session, (entered) => {
     session.phase = 'connected'
-    const { client, expiresAt } = session
-    const left = ttlOf(session, expiresAt)
-    // It may have run out since it was asked.
-    const ttl = left === undefined ? undefined : Math.max(left, 1)
-    return session.frame({
-      id,
-      connect: {
-        client,
-        version,
-        expires: ttl !== undefined,
-        ttl,
-        data: admission.data,
-        subs: subscribed(coming, entered),
-        ping: Math.ceil(limits.pingIntervalMs / 1000),
-        pong: true,
-      },
-    })
+    return session.frame({ id, connect: resultOfConnect(session, admission, subscribed(coming, entered)) })
   })
   if (result === 'entered') {
-    session.connected()
-    expireConnectionIn(session, ttlOf(session, session.expiresAt))
+    begun(session)
     for (const { subscription, ttl } of coming.values()) expireIn(session, subscription, ttl)
-    for (const room of session.owedRooms.splice(0)) void serverSubscribe(session, room)
   } else if (result === 'blocked') session.close(DisconnectCode.FORCE_DISCONNECT)
   else if (result === 'full') session.close(DisconnectCode.CHANNEL_LIMIT)
   else if (result === 'bad_name' || result === 'too_large') session.error(id, ErrorCode.BAD_REQUEST)
   else session.error(id, ErrorCode.INTERNAL)
+}
+
+function resultOfConnect(
+  session: Session,
+  { data }: Admission,
+  subs: Readonly<Record<string, Wire<'SubscribeResult'>>> | undefined,
+): Wire<'ConnectResult'> {
+  const { client, env } = session
+  const left = ttlOf(session, session.expiresAt)
+  // It may have run out since it was asked.
+  const ttl = left === undefined ? undefined : Math.max(left, 1)
+  const ping = Math.ceil(env.limits.pingIntervalMs / 1000)
+  return { client, version: env.version, expires: ttl !== undefined, ttl, data, subs, ping, pong: true }
+}
+
+/** It is a client's from now on. */
+function begun(session: Session): void {
+  session.connected()
+  expireConnectionIn(session, ttlOf(session, session.expiresAt))
+  for (const room of session.owedRooms.splice(0)) void serverSubscribe(session, room)
 }
 
 /** The rooms that it is let into: those it was given, and those of the named ones that it may be in. */
