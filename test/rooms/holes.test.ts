@@ -9,7 +9,8 @@ import {
   StoreUnavailableError,
 } from '@roomcast/rooms'
 import { beforeEach, expect, test } from 'vitest'
-import { Database, type MemoryStore } from '../../packages/rooms/src/memory-database.ts'
+import { Database } from '../../packages/rooms/src/memory-database.ts'
+import { MemoryStore } from '../../packages/rooms/src/memory-store.ts'
 import { Person, settled } from './person.ts'
 import { VirtualClock } from './sim/virtual-clock.ts'
 
@@ -28,7 +29,7 @@ let sink: StoreSink
 beforeEach(async () => {
   clock = new VirtualClock(1)
   database = new Database({ clock })
-  store = database.store()
+  store = new MemoryStore(database)
   reads = 0
   away = false
   lost = () => false
@@ -79,6 +80,15 @@ test('the last one is missed by a mark, which costs nothing where nothing is mis
   await settled()
   for (const person of people) expect(person.data).toEqual(['a', 'b'])
   expect(reads).toBe(2)
+})
+
+test('a store that may have lost something says so, and one read for all members tells', async () => {
+  lost = () => true
+  await say('a')
+  sink.gap('r', {})
+  await settled()
+  for (const person of people) expect(person.data).toEqual(['a'])
+  expect(reads).toBe(1)
 })
 
 test('what was trimmed meanwhile is told, and so is what cannot be had within a second', async () => {

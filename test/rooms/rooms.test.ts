@@ -50,7 +50,7 @@ describe('without history', () => {
     expect([one.made, two.made]).toEqual([1, 1])
     for (const person of people) rooms.leave('r', person.socket)
     expect(calls).toEqual(['start', 'join', 'carry', 'leave'])
-    expect(rooms.stats()).toEqual({ rooms: 0, clients: 4, replayBytes: 0 })
+    expect(rooms.stats()).toEqual({ rooms: 0, clients: 4, members: 0, replayBytes: 0, dropped: 0 })
   })
 
   test('it crosses to other nodes, bytes and all, and the data is a copy', async () => {
@@ -191,6 +191,37 @@ describe('with history', () => {
   })
 })
 
+describe('a history that is removed by hand', () => {
+  test('is replayed to nobody, on no node; epoch and number go on, and so do live members', async () => {
+    const database = createMemoryDatabase()
+    const [a, b] = [make(REMEMBERS, database.store()), make(REMEMBERS, database.store())]
+    const live = new Person('live')
+    await live.enter(a, 'r')
+    const { epoch } = await a.publish('r', '1')
+    await a.publish('r', '2')
+    await b.removeHistory('r')
+    expect(await a.history('r')).toEqual({ epoch, offset: 2, publications: [] })
+    await expect(a.history('r', { since: { epoch, offset: 1 } })).rejects.toThrow('does not reach back')
+    const [late, current] = [new Person('late'), new Person('current')]
+    await late.enter(a, 'r', { epoch, offset: 1 })
+    await current.enter(a, 'r', { epoch, offset: 2 })
+    expect(late.replies).toMatchObject([{ recovered: false, offset: 2, missed: [] }])
+    expect(current.replies).toMatchObject([{ recovered: true, offset: 2 }])
+    await b.publish('r', '3')
+    await settled()
+    expect(live.data).toEqual(['1', '2', '3'])
+    expect(late.data).toEqual(['3'])
+    await late.enter(b, 'r', { epoch, offset: 2 })
+    expect(late.replies.at(-1)).toMatchObject({ recovered: true, offset: 3 })
+  })
+
+  test('without history there is nothing to remove, and nothing is asked of the store', async () => {
+    const { store, calls } = counting(memoryStore())
+    await make({}, store).removeHistory('r')
+    expect(calls).toEqual(['start'])
+  })
+})
+
 describe('coming in', () => {
   test('what a client can bring about is a value', async () => {
     const rooms = createRooms({ store: memoryStore(), options: () => PRESENT, maxRoomsPerClient: 2 })
@@ -262,8 +293,14 @@ describe('presence', () => {
     ])
     expect(bob.heard.map(({ is }) => is)).toEqual(['reply', 'join'])
     expect((await a.presence('r')).size).toBe(1)
+    await bob.enter(b, 'r')
+    const carl = new Person('c3')
+    await carl.enter(b, 'r')
     await a.close()
-    expect((await b.presence('r')).size).toBe(0)
+    await settled()
+    expect((await b.presence('r')).size).toBe(1)
+    // A node that goes in good order takes nobody along in silence.
+    expect(carl.heard.at(-1)).toMatchObject({ is: 'leave', client: 'c1' })
   })
 })
 

@@ -1,12 +1,8 @@
 // The clients of this node: by socket, because a socket's end ends everything of it, and by user, because commands name
-// users. And the users that were sent away for some time.
+// users.
 
 import type { Socket } from '@roomcast/core'
-import type { Clock } from './clock.ts'
 import type { Member } from './member.ts'
-
-/** So many users can be blocked at once; beyond it those that were blocked first come back early. */
-const MAX_BLOCKED = 100_000
 
 /** A client's place in a room. */
 export interface Membership {
@@ -34,18 +30,20 @@ export class Clients {
   readonly #bySocket = new Map<Socket, Client>()
   /** Most users have one client. */
   readonly #byUser = new Map<string, Client | Set<Client>>()
-  readonly #blocked = new Map<string, number>()
-  readonly #clock: Clock
   readonly #onClosing: (client: Client) => void
 
   /** @param onClosing called when a client's socket starts closing. */
-  constructor(clock: Clock, onClosing: (client: Client) => void) {
-    this.#clock = clock
+  constructor(onClosing: (client: Client) => void) {
     this.#onClosing = onClosing
   }
 
   get size(): number {
     return this.#bySocket.size
+  }
+
+  /** How many users they are of. */
+  get users(): number {
+    return this.#byUser.size
   }
 
   get(socket: Socket): Client | undefined {
@@ -75,22 +73,6 @@ export class Clients {
     else this.#byUser.set(user, new Set([others, client]))
     socket.onClosing(() => this.#forget(client))
     return this.#bySocket.get(socket)
-  }
-
-  block(user: string, ms: number): void {
-    const until = Math.max(this.#blocked.get(user) ?? 0, this.#clock.now() + ms)
-    this.#blocked.delete(user)
-    this.#blocked.set(user, until)
-    const [first] = this.#blocked.keys()
-    if (this.#blocked.size > MAX_BLOCKED) this.#blocked.delete(first!)
-  }
-
-  isBlocked(user: string): boolean {
-    const until = this.#blocked.get(user)
-    if (until === undefined) return false
-    if (until > this.#clock.now()) return true
-    this.#blocked.delete(user)
-    return false
   }
 
   #forget(client: Client): void {

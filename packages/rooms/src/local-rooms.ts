@@ -1,16 +1,17 @@
 // The rooms of this node that have somebody in them, or on the way in: how members come and go, and what reaches them. Where
 // a room with history stands is track.ts, who is live in it audience.ts, who is connected clients.ts.
 
-import { inspect } from 'node:util'
 import type { Framed, Socket } from '@roomcast/core'
 import { Audience } from './audience.ts'
+import { Blocks } from './blocks.ts'
 import { type Client, Clients, type Membership, membershipIn } from './clients.ts'
 import type { Clock } from './clock.ts'
 import type { Codec, Entered, EnterOptions, EnterResult, Member } from './member.ts'
 import { byteLength, MAX_INFO_BYTES, type RoomRule } from './options.ts'
-import type { BusRecord, ClientInfo, Command, Entry, Store } from './port.ts'
+import type { BusRecord, ClientInfo, Entry, GapInfo, NodeAnswer, NodeRequest, NodeStatus, Store } from './port.ts'
 import { PresenceKeeper } from './presence.ts'
 import { NOTHING_OWED, type Owed } from './replay.ts'
+import { answer } from './requests.ts'
 import { Track } from './track.ts'
 import { Kept, WindowBudget } from './window.ts'
 
@@ -35,6 +36,24 @@ export interface LocalRoomsOptions {
   maxRoomsPerClient: number
   maxReplayBytes: number
   enterTimeoutMs: number
+  nodeId: string
+  about: Readonly<Record<string, string>>
+  /** Members of a room without history missed something. */
+  onGap: (room: string, info: GapInfo) => void
+}
+
+/** What `stats` returns. */
+export interface RoomsStats {
+  /** How many rooms have members on this node, or somebody on the way in. */
+  rooms: number
+  /** How many clients are connected. */
+  clients: number
+  /** How many places in rooms they have. */
+  members: number
+  /** What is kept at hand for those who come back, in bytes. */
+  replayBytes: number
+  /** Records of rooms without history, joins and leaves that the store could not hand to other nodes. */
+  dropped: number
 }
 
 /** The rooms of this node. It checks no arguments. */
@@ -43,15 +62,23 @@ export class LocalRooms {
   readonly #rooms = new Map<string, Room>()
   readonly #audience = new Audience()
   readonly #clients: Clients
+  readonly #blocks: Blocks
   readonly #presence: PresenceKeeper
   readonly #budget: WindowBudget
+  readonly #startedAt: number
+  /** How many memberships there are. */
+  #members = 0
+  /** Records that the store could not hand on. */
+  #dropped = 0
   #closed = false
 
   constructor(options: LocalRoomsOptions) {
     this.#options = options
     const { store, clock, maxReplayBytes } = options
+    this.#startedAt = clock.now()
+    this.#blocks = new Blocks(clock)
     this.#budget = new WindowBudget(maxReplayBytes)
-    this.#clients = new Clients(clock, (client) => this.#leaveAll(client))
+    this.#clients = new Clients((client) => this.#leaveAll(client))
     this.#presence = new PresenceKeeper(store, clock, {
       entries: () => this.#entries(),
       tell: (kind, room, info) => this.#tell(kind, room, info),
@@ -59,12 +86,25 @@ export class LocalRooms {
     store.start({
       deliver: (room, record) => this.#deliver(room, record),
       mark: (room, position) => this.#rooms.get(room)?.track?.mark(position),
-      command: (command) => this.#obey(command),
+      gap: (room, info) => this.#gap(room, info),
+      answer: (request) => this.answer(request),
     })
   }
 
-  stats(): { rooms: number; clients: number; replayBytes: number } {
-    return { rooms: this.#rooms.size, clients: this.#clients.size, replayBytes: this.#budget.bytes }
+  stats(): RoomsStats {
+    const { bytes: replayBytes } = this.#budget
+    const dropped = this.#dropped
+    return { rooms: this.#rooms.size, clients: this.#clients.size, members: this.#members, replayBytes, dropped }
+  }
+
+  /** The rooms with members, and how many each has. */
+  *list(): Generator<readonly [room: string, members: number]> {
+    for (const { name, count } of this.#rooms.values()) yield [name, count]
+  }
+
+  /** Hands a record to the other nodes. */
+  carry(room: string, record: BusRecord): void {
+    if (!this.#options.store.carry(room, record)) this.#dropped++
   }
 
   ruleOf(room: string): RoomRule {
@@ -72,7 +112,7 @@ export class LocalRooms {
   }
 
   connect(member: Member): 'connected' | 'blocked' | 'closed' {
-    if (this.#clients.isBlocked(member.user)) return 'blocked'
+    if (this.#blocks.has(member.user)) return 'blocked'
     return !this.#closed && this.#clients.connect(member) !== undefined ? 'connected' : 'closed'
   }
 
@@ -86,6 +126,7 @@ export class LocalRooms {
     if (rule.presence && byteLength(member.info ?? '') > MAX_INFO_BYTES) return 'too_large'
     const joined = this.#rooms.get(room) ?? this.#open(room, rule)
     joined.count++
+    this.#members++
     const membership: Membership = { client, room, state: 'entering', present: rule.presence }
     // A list made so has no room to spare: `push` makes it for 17.
     client.memberships = client.memberships.concat(membership)
@@ -105,6 +146,23 @@ export class LocalRooms {
   /** Delivers a publication to the live members of a room, one frame for each codec. */
   push(room: string, kept: Kept): void {
     this.#audience.send(room, (codec) => codec.push(room, kept.body(codec)))
+  }
+
+  /** Answers for this node. */
+  answer(request: NodeRequest): NodeAnswer {
+    if (request.do === 'disconnect') this.#blocks.add(request)
+    return answer(
+      {
+        clients: this.#clients,
+        status: () => this.#status(),
+        list: () => this.list(),
+        unsubscribe: (membership, code, reason) => {
+          const { room, client } = membership
+          this.#leave(membership, client.member.codec.unsubscribed(room, code, reason))
+        },
+      },
+      request,
+    )
   }
 
   close(): void {
@@ -160,6 +218,7 @@ export class LocalRooms {
     if (present) this.#presence.exit(name, infoOf(membership), live)
     else if (live) this.#tell('leave', name, infoOf(membership))
     const room = this.#rooms.get(name)!
+    this.#members--
     if (--room.count > 0) return
     this.#rooms.delete(name)
     room.track?.close()
@@ -171,7 +230,7 @@ export class LocalRooms {
   }
 
   #open(name: string, rule: RoomRule): Room {
-    this.#options.store.join(name)
+    this.#options.store.join(name, rule.history)
     const owner = { deliver: (kept: Kept) => this.push(name, kept), expel: () => this.#expel(name) }
     const { history } = rule
     const { store, clock, enterTimeoutMs } = this.#options
@@ -196,7 +255,7 @@ export class LocalRooms {
   #tell(kind: 'join' | 'leave', room: string, info: ClientInfo): void {
     if (!this.ruleOf(room).joinLeave) return
     this.#audience.send(room, (codec) => codec[kind](room, info))
-    this.#options.store.carry(room, { kind, info })
+    this.carry(room, { kind, info })
   }
 
   #deliver(name: string, record: BusRecord): void {
@@ -216,29 +275,18 @@ export class LocalRooms {
     return entries
   }
 
-  /** Carries out a command on the clients of this node. */
-  #obey(command: Command): number {
-    if (command.do === 'disconnect' && command.blockMs > 0) this.#clients.block(command.user, command.blockMs)
-    const clients = this.#clients.of(command.user)
-    return clients.filter((client) => this.#obeys(client, command)).length
+  #gap(name: string, info: GapInfo): void {
+    const room = this.#rooms.get(name)
+    if (room === undefined) return
+    // A room with history repairs it, or its members are told.
+    if (room.track !== undefined) room.track.doubt()
+    else this.#options.onGap(name, info)
   }
 
-  #obeys(client: Client, command: Command): boolean {
-    const { member } = client
-    if (command.do === 'disconnect') {
-      member.socket.close(command.code, command.reason)
-    } else if (command.do === 'unsubscribe') {
-      const membership = membershipIn(client, command.room)
-      if (membership === undefined) return false
-      this.#leave(membership, member.codec.unsubscribed(command.room, command.code, command.reason))
-    } else {
-      try {
-        member.commanded?.(command)
-      } catch (error) {
-        process.emitWarning(`commanded failed: ${inspect(error)}`, 'RoomcastWarning')
-      }
-    }
-    return true
+  #status(): NodeStatus {
+    const { nodeId: id, about, clock } = this.#options
+    const { rooms, clients, members } = this.stats()
+    return { id, uptimeMs: clock.now() - this.#startedAt, clients, users: this.#clients.users, rooms, members, about }
   }
 }
 

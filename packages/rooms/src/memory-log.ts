@@ -47,7 +47,7 @@ export class MemoryLog {
     const to = Math.max(Math.min(before - first, this.publications.length), from)
     const [start, end] = newest ? [Math.max(from, to - limit), to] : [from, Math.min(to, from + limit)]
     const { epoch, offset, lastId } = this
-    return { epoch, offset, lastId, publications: this.publications.slice(start, end) }
+    return { epoch, offset, lastId, first, publications: this.publications.slice(start, end) }
   }
 
   /** Drops the history when its time is over. */

@@ -30,6 +30,8 @@ export interface RoomsOptions {
   readonly maxReplayBytes?: number | undefined
   /** So long an `enter` waits for the store. Default 10,000. */
   readonly enterTimeoutMs?: number | undefined
+  /** What this node says of itself in `nodes()`, beside its figures: a name, a version. */
+  readonly about?: Readonly<Record<string, string>> | undefined
   /** Default: the process's own. */
   readonly clock?: Clock | undefined
   /** Makes what no other node makes. Default: random. */
@@ -60,13 +62,26 @@ const DEFAULT_META_TTL_MS = 3_600_000
 const MAX_KEY_LENGTH = 256
 
 export function checkRoomsOptions(options: RoomsOptions): void {
-  const { store, options: of, maxRoomsPerClient, maxReplayBytes, enterTimeoutMs, clock, newId, ...unknown } = options
+  const {
+    store,
+    options: of,
+    maxRoomsPerClient,
+    maxReplayBytes,
+    enterTimeoutMs,
+    about,
+    clock,
+    newId,
+    ...unknown
+  } = options
   for (const name of Object.keys(unknown)) throw new TypeError(`unknown option: ${name}`)
   if (typeof store?.publish !== 'function' || typeof store.start !== 'function')
     throw new TypeError('store must be a store')
   if (of !== undefined && typeof of !== 'function') throw new TypeError('options must be a function')
   if (newId !== undefined && typeof newId !== 'function') throw new TypeError('newId must be a function')
   if (clock !== undefined && typeof clock.after !== 'function') throw new TypeError('clock must be a clock')
+  if (about !== undefined && !Object.values(about).every((value) => typeof value === 'string')) {
+    throw new TypeError('about must be strings by name')
+  }
   checkCount('maxRoomsPerClient', maxRoomsPerClient)
   checkCount('maxReplayBytes', maxReplayBytes)
   checkCount('enterTimeoutMs', enterTimeoutMs)
@@ -93,7 +108,7 @@ export function ruleOf(options: RoomOptions = {}): RoomRule {
   return { history: { size, ttlMs, maxBytes, metaTtlMs: historyMetaTtlMs ?? DEFAULT_META_TTL_MS }, presence, joinLeave }
 }
 
-function checkCount(name: string, value: number | undefined): void {
+export function checkCount(name: string, value: number | undefined): void {
   if (value === undefined) return
   if (typeof value !== 'number') throw new TypeError(`${name} must be a number`)
   if (!Number.isSafeInteger(value) || value < 1) throw new RangeError(`${name} must be a positive integer: ${value}`)

@@ -49,10 +49,11 @@ export class PresenceKeeper {
 
   /** Removes somebody. @param told whether its leave is told, once it is removed. */
   exit(room: string, info: ClientInfo, told: boolean): void {
+    if (this.#closed) return
     this.#count--
     this.#store.exit(room, info.client).then(
       (removed) => {
-        if (removed && told && !this.#closed) this.#owner.tell('leave', room, info)
+        if (removed && told) this.#owner.tell('leave', room, info)
       },
       () => {
         this.#failed()
@@ -61,6 +62,7 @@ export class PresenceKeeper {
     )
   }
 
+  /** From now on nobody is removed one by one: the store gives up all entries of this node when it is closed. */
   close(): void {
     this.#closed = true
     this.#cancel?.()

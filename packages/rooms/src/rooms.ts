@@ -5,9 +5,11 @@ import { isChannelName } from '@roomcast/channels'
 import type { Socket } from '@roomcast/core'
 import { processClock } from './clock.ts'
 import { UnrecoverablePositionError } from './errors.ts'
-import { LocalRooms } from './local-rooms.ts'
+import { type GapListener, GapListeners } from './gap.ts'
+import { LocalRooms, type RoomsStats } from './local-rooms.ts'
 import type { EnterOptions, EnterResult, Member, Since } from './member.ts'
 import {
+  checkCount,
   checkMember,
   checkPublish,
   checkRoom,
@@ -19,11 +21,13 @@ import {
   type RoomsOptions,
   ruleOf,
 } from './options.ts'
-import type { ClientInfo, CommandResult, Data, Position, Publication, Store } from './port.ts'
+import type { ClientInfo, Command, Data, NodeStatus, Position, Publication, Store } from './port.ts'
+import { type CommandResult, commandResult, type RoomList, roomList } from './requests.ts'
 import { Kept } from './window.ts'
 
 const DEFAULT_MAX_REPLAY_BYTES = 64 * 1024 * 1024
 const DEFAULT_HISTORY_LIMIT = 100
+const DEFAULT_LIST_LIMIT = 10_000
 const UNSUBSCRIBED = 2000
 const FORCE_DISCONNECT = 3503
 const NOWHERE: Position = { epoch: '', offset: 0 }
@@ -56,6 +60,16 @@ export interface UnsubscribeOptions {
   readonly reason?: string | undefined
 }
 
+/** Options of `list`. */
+export interface ListQuery {
+  /** `*` stands for any characters, `?` for one. Default `*`. */
+  readonly pattern?: string | undefined
+  /** At most so many rooms. Default 10,000. */
+  readonly limit?: number | undefined
+  /** `'local'`: of this node. Default `'all'`. */
+  readonly scope?: 'all' | 'local' | undefined
+}
+
 /** What `history` resolves with: where the room stands, and the publications, oldest first unless it was reversed. */
 export interface HistoryPage extends Position {
   readonly publications: readonly Publication[]
@@ -73,6 +87,7 @@ export function createRooms(options: RoomsOptions): Rooms {
 export class Rooms {
   readonly #store: Store
   readonly #local: LocalRooms
+  readonly #gaps = new GapListeners()
   readonly #nodeId: string
   #published = 0
   #closed: Promise<void> | undefined
@@ -83,6 +98,9 @@ export class Rooms {
     this.#nodeId = (options.newId ?? (() => crypto.randomUUID()))()
     this.#local = new LocalRooms({
       store,
+      nodeId: this.#nodeId,
+      about: { ...options.about },
+      onGap: (room, info) => this.#gaps.tell(room, info),
       clock,
       ruleOf: (room) => ruleOf(optionsOf(room)),
       maxRoomsPerClient: options.maxRoomsPerClient ?? 128,
@@ -91,8 +109,8 @@ export class Rooms {
     })
   }
 
-  /** How many rooms have members on this node, how many clients are connected, and what replays take. */
-  stats(): { rooms: number; clients: number; replayBytes: number } {
+  /** Figures of this node. */
+  stats(): RoomsStats {
     return this.#local.stats()
   }
 
@@ -115,7 +133,7 @@ export class Rooms {
     const say = (): Position => {
       const publication = { ...draft, ...NOWHERE, previous: '' }
       this.#local.push(room, new Kept(publication))
-      this.#store.carry(room, { kind: 'publication', publication })
+      this.#local.carry(room, { kind: 'publication', publication })
       return NOWHERE
     }
     if (key === undefined) return Promise.resolve(say())
@@ -142,6 +160,13 @@ export class Rooms {
       if (!known || !whole) throw new UnrecoverablePositionError(room)
     }
     return { epoch, offset, publications: reverse ? publications.toReversed() : publications }
+  }
+
+  /** Removes what is kept of a room. Its epoch and its number stay: who comes back and missed something is told that it
+   * cannot be had. Does nothing in a room without history. Rejects with a `StoreUnavailableError`. */
+  async removeHistory(room: string): Promise<void> {
+    checkRoom(room)
+    if (this.#local.ruleOf(room).history !== undefined) await this.#store.removeHistory(room)
   }
 
   /** Makes a client known before it is in any room, so that commands to its user reach it. `enter` does it too. */
@@ -183,7 +208,7 @@ export class Rooms {
   disconnect(user: string, options: DisconnectOptions = {}): Promise<CommandResult> {
     checkString('user', user)
     const { code = FORCE_DISCONNECT, reason = 'force disconnect', blockMs = 0 } = options
-    return this.#store.command({ do: 'disconnect', user, code, reason, blockMs })
+    return this.#command({ do: 'disconnect', user, code, reason, blockMs })
   }
 
   /** Takes a user's clients out of a room, on every node. From code 2500 on they come back by themselves. */
@@ -191,20 +216,53 @@ export class Rooms {
     checkString('user', user)
     checkRoom(room)
     const { code = UNSUBSCRIBED, reason = 'server unsubscribe' } = options
-    return this.#store.command({ do: 'unsubscribe', user, room, code, reason })
+    return this.#command({ do: 'unsubscribe', user, room, code, reason })
   }
 
   /** Has a user's clients put into a room, on every node, each by its protocol (`commanded`). */
   subscribe(user: string, room: string): Promise<CommandResult> {
     checkString('user', user)
     checkRoom(room)
-    return this.#store.command({ do: 'subscribe', user, room })
+    return this.#command({ do: 'subscribe', user, room })
   }
 
   /** Prolongs a user's connections, on every node, each by its protocol (`commanded`). */
   refresh(user: string, { expiresAt }: { expiresAt?: number | undefined } = {}): Promise<CommandResult> {
     checkString('user', user)
-    return this.#store.command({ do: 'refresh', user, expiresAt })
+    return this.#command({ do: 'refresh', user, expiresAt })
+  }
+
+  /** Rooms with members and how many each has, on all nodes or on this one alone.
+   * @throws TypeError, RangeError for arguments of the wrong type or value. */
+  async list({ pattern = '*', limit = DEFAULT_LIST_LIMIT, scope = 'all' }: ListQuery = {}): Promise<RoomList> {
+    checkString('pattern', pattern)
+    checkCount('limit', limit)
+    if (scope !== 'all' && scope !== 'local') throw new RangeError(`no such scope: ${scope}`)
+    const request = { do: 'list', pattern, limit } as const
+    const local = scope === 'local'
+    return roomList(
+      local ? { answers: [this.#local.answer(request)], missing: 0 } : await this.#store.ask(request),
+      limit,
+    )
+  }
+
+  /** How every node is. */
+  async nodes(): Promise<{ nodes: readonly NodeStatus[]; missing: number }> {
+    const { answers, missing } = await this.#store.ask({ do: 'status' })
+    return { nodes: answers.flatMap(({ status }) => status ?? []), missing }
+  }
+
+  /** Calls `listener` whenever members of a room without history missed something that another node said. What it throws
+   * becomes a process warning. */
+  on(event: 'gap', listener: GapListener): this {
+    this.#gaps.add(event, listener)
+    return this
+  }
+
+  /** Takes a listener back; if it was given several times, the latest. */
+  off(event: 'gap', listener: GapListener): this {
+    this.#gaps.remove(event, listener)
+    return this
   }
 
   /** Forgets all memberships (the sockets stay open) and releases the store. Again: the same promise. */
@@ -214,5 +272,9 @@ export class Rooms {
       this.#closed = this.#store.close()
     }
     return this.#closed
+  }
+
+  async #command(command: Command): Promise<CommandResult> {
+    return commandResult(await this.#store.ask(command))
   }
 }

@@ -3,6 +3,7 @@
 // live member of a room has got exactly what the room has: the room's position is theirs.
 
 import type { Clock } from './clock.ts'
+import { Deadline } from './deadline.ts'
 import { forkUntilHeard } from './fork.ts'
 import type { Since } from './member.ts'
 import type { HistoryRule, Page, Publication, Store, Top } from './port.ts'
@@ -42,6 +43,7 @@ export class Track {
   readonly #options: TrackOptions
   readonly #window: Window
   readonly #waiters: Waiters
+  readonly #hole: Deadline
   #epoch = ''
   #offset = 0
   /** The id of the publication there; the next one names it. */
@@ -56,15 +58,14 @@ export class Track {
   #forking: Promise<void> | undefined
   #closed = false
   #held: Publication[] = []
-  #lastAt = 0
   #retryMs = MIN_RETRY_MS
   #cancelRetry: (() => void) | undefined
-  #cancelHole: (() => void) | undefined
 
   constructor(options: TrackOptions) {
     this.#options = options
     this.#window = new Window(options.budget, options.rule)
     this.#waiters = new Waiters(options.clock, options.enterTimeoutMs)
+    this.#hole = new Deadline(options.clock, MAX_HOLE_MS, () => this.#giveUp())
   }
 
   /** Resolves when a member with that `since` can be answered by `owed`; false when the store could not be asked. What a
@@ -116,17 +117,21 @@ export class Track {
     this.#pump()
   }
 
+  /** Something may have been lost: only a read can tell. */
+  doubt(): void {
+    this.#askAgain = true
+    this.#pump()
+  }
+
   close(): void {
     this.#closed = true
     this.#cancelRetry?.()
-    this.#cancelHole?.()
+    this.#hole.watch(false)
     this.#window.clear()
     this.#waiters.answer(false)
   }
 
   #missed(since: number): readonly Kept[] | undefined {
-    const { rule, clock } = this.#options
-    if (since < this.#offset && clock.now() - this.#lastAt > rule.ttlMs) this.#window.clear()
     return this.#window.after(since, this.#offset)
   }
 
@@ -149,7 +154,6 @@ export class Track {
     this.#offset = publication.offset
     this.#lastId = publication.id
     this.#top = Math.max(this.#top, this.#offset)
-    this.#lastAt = this.#options.clock.now()
     this.#window.append(kept)
     this.#options.owner.deliver(kept)
   }
@@ -170,7 +174,7 @@ export class Track {
   #pump(): void {
     if (this.#closed) return
     const hole = this.#synced && (this.#top > this.#offset || this.#askAgain)
-    this.#watchHole(hole)
+    this.#hole.watch(hole)
     if (this.#reading || this.#cancelRetry !== undefined) return
     if (this.#waiters.size === 0 && !hole) return
     this.#reading = true
@@ -218,6 +222,7 @@ export class Track {
       const other = page.offset === this.#offset && page.lastId !== this.#lastId
       if (page.offset < floor || other) return this.#forked()
       this.#window.prepend(page.publications, this.#offset)
+      this.#window.dropBefore(page.first)
       for (const publication of page.publications) {
         if (publication.offset <= this.#offset) this.#repeated(publication)
         else if (publication.offset === this.#offset + 1) this.#advance(publication)
@@ -241,7 +246,6 @@ export class Track {
     this.#offset = offset
     this.#lastId = lastId
     this.#synced = true
-    this.#lastAt = this.#options.clock.now()
     this.#window.clear()
     this.#window.prepend(publications, offset)
     this.#top = offset
@@ -282,19 +286,11 @@ export class Track {
     this.#retryMs = Math.min(2 * this.#retryMs, MAX_RETRY_MS)
   }
 
-  /** Members wait for a hole to be filled, but not for long. */
-  #watchHole(hole: boolean): void {
-    if (!hole) {
-      this.#cancelHole?.()
-      this.#cancelHole = undefined
-    } else if (this.#cancelHole === undefined) {
-      this.#cancelHole = this.#options.clock.after(MAX_HOLE_MS, () => {
-        this.#cancelHole = undefined
-        this.#synced = false
-        this.#askAgain = true
-        this.#options.owner.expel()
-        this.#pump()
-      })
-    }
+  /** Members waited for a hole to be filled, and cannot wait for longer. */
+  #giveUp(): void {
+    this.#synced = false
+    this.#askAgain = true
+    this.#options.owner.expel()
+    this.#pump()
   }
 }

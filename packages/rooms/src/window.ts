@@ -107,6 +107,12 @@ export class Window {
     this.#trim()
   }
 
+  /** What is below a number is not kept any more. */
+  dropBefore(first: number): void {
+    while (this.#row.length > 0 && this.#row[0]!.publication.offset < first) this.#bytes -= this.#row.shift()!.bytes
+    this.#budget.count(this, this.#bytes)
+  }
+
   /** Everything after a number, oldest first; undefined when the row does not reach back so far.
    * @param offset where the room stands. */
   after(since: number, offset: number): readonly Kept[] | undefined {

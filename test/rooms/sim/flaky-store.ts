@@ -3,6 +3,7 @@
 
 import { type BusRecord, type HistoryRule, type Store, type StoreSink, StoreUnavailableError } from '@roomcast/rooms'
 import type { Database } from '../../../packages/rooms/src/memory-database.ts'
+import { MemoryStore } from '../../../packages/rooms/src/memory-store.ts'
 import type { Checker } from './checker.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 
@@ -46,7 +47,7 @@ export class FlakyStore implements Store {
     ruleOf: (room: string) => HistoryRule,
     broken: Broken,
   ) {
-    this.#inner = database.store()
+    this.#inner = new MemoryStore(database)
     this.#database = database
     this.#clock = clock
     this.#checker = checker
@@ -59,15 +60,16 @@ export class FlakyStore implements Store {
     this.#inner.start({
       deliver: (room, record) => this.#bus((to) => to.deliver(room, record)),
       mark: () => {},
-      command: (command) => sink.command(command),
+      gap: () => {},
+      answer: (request) => sink.answer(request),
     })
     if (!this.#broken.noMarks) this.#mark()
   }
 
-  join(room: string): void {
+  join(...[room, rule]: Parameters<Store['join']>): void {
     this.#subscribe(() => {
       this.#joined.add(room)
-      this.#inner.join(room)
+      this.#inner.join(room, rule)
     })
   }
 
@@ -102,6 +104,10 @@ export class FlakyStore implements Store {
     return this.#call(() => this.#inner.read(...args))
   }
 
+  removeHistory(...args: Parameters<Store['removeHistory']>): ReturnType<Store['removeHistory']> {
+    return this.#call(() => this.#inner.removeHistory(...args))
+  }
+
   fork(...args: Parameters<Store['fork']>): ReturnType<Store['fork']> {
     return this.#call(() => this.#inner.fork(...args))
   }
@@ -134,8 +140,8 @@ export class FlakyStore implements Store {
     return this.#inner.presenceStats(room)
   }
 
-  command(...args: Parameters<Store['command']>): ReturnType<Store['command']> {
-    return this.#call(() => this.#inner.command(...args))
+  ask(...args: Parameters<Store['ask']>): ReturnType<Store['ask']> {
+    return this.#call(() => this.#inner.ask(...args))
   }
 
   close(): Promise<void> {

@@ -1,0 +1,48 @@
+// Who listens to losses between nodes. Their code runs outside of any call that sends, and harms nobody.
+
+import { inspect } from 'node:util'
+import type { GapInfo } from './port.ts'
+
+/** What a 'gap' listener is given. */
+export interface GapEvent extends GapInfo {
+  /** The room whose members missed something. */
+  readonly room: string
+}
+
+/** Listens to 'gap'. */
+export type GapListener = (gap: GapEvent) => void
+
+/** The listeners of 'gap'. */
+export class GapListeners {
+  #all: readonly GapListener[] = []
+
+  add(event: 'gap', listener: GapListener): void {
+    check(event, listener)
+    this.#all = [...this.#all, listener]
+  }
+
+  /** Takes a listener back; if it was given several times, the latest. */
+  remove(event: 'gap', listener: GapListener): void {
+    check(event, listener)
+    const last = this.#all.lastIndexOf(listener)
+    this.#all = this.#all.filter((_, index) => index !== last)
+  }
+
+  tell(room: string, info: GapInfo): void {
+    const warn = (error: unknown): void =>
+      process.emitWarning(`a 'gap' listener failed: ${inspect(error)}`, 'RoomcastWarning')
+    for (const listener of this.#all) {
+      try {
+        const result: unknown = listener({ ...info, room })
+        if (result instanceof Promise) result.catch(warn)
+      } catch (error) {
+        warn(error)
+      }
+    }
+  }
+}
+
+function check(event: 'gap', listener: GapListener): void {
+  if (event !== 'gap') throw new RangeError(`no such event: ${event}`)
+  if (typeof listener !== 'function') throw new TypeError('listener must be a function')
+}
