@@ -1,7 +1,7 @@
 // The live members of all rooms on this node, by codec: one frame for each codec, written to its members by channels.
 
 import { type Channels, createChannels } from '@roomcast/channels'
-import type { Framed } from '@roomcast/core'
+import type { Framed, Socket } from '@roomcast/core'
 import type { Membership } from './clients.ts'
 import type { Codec } from './member.ts'
 
@@ -34,6 +34,26 @@ export class Audience {
     for (const [codec, channels] of this.#channels) {
       if (channels.memberCount(room) > 0) channels.broadcast(room, make(codec), { scope: 'local' })
     }
+  }
+
+  /** The first socket of a room's live members that passes a test. */
+  find(room: string, test: (socket: Socket) => boolean): Socket | undefined {
+    for (const channels of this.#channels.values()) {
+      for (const [socket] of channels.members(room)) if (test(socket)) return socket
+    }
+    return undefined
+  }
+
+  count(room: string): number {
+    let count = 0
+    for (const channels of this.#channels.values()) count += channels.memberCount(room)
+    return count
+  }
+
+  /** Is it a live member? */
+  has(room: string, socket: Socket): boolean {
+    for (const channels of this.#channels.values()) if (channels.isMember(room, socket)) return true
+    return false
   }
 
   /** The live members of a room, as they are now. */

@@ -191,6 +191,21 @@ export class Rooms {
     return this.#local.leave(room, socket)
   }
 
+  /** Is a socket in a room of this node? On its way in does not count. */
+  isMember(room: string, socket: Socket): boolean {
+    return this.#local.audience.has(room, socket)
+  }
+
+  /** How many are in a room on this node. */
+  memberCount(room: string): number {
+    return this.#local.audience.count(room)
+  }
+
+  /** The first socket in a room on this node that passes a test. */
+  findMember(room: string, test: (socket: Socket) => boolean): Socket | undefined {
+    return this.#local.audience.find(room, test)
+  }
+
   /** Who is in a room, on all nodes, by client id. */
   async presence(room: string): Promise<Map<string, ClientInfo>> {
     checkRoom(room)

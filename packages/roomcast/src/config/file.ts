@@ -36,6 +36,7 @@ export function readConfig(text: string, name: string): ConfigFile {
       const read = key.read(value, `${source}${path}`)
       if (read !== undefined) values.set(key.option, read)
     } else if (isForeign(path)) lack(path)
+    else if (isObject(value) && isSectionName(path)) continue
     else throw new WrongSetting(unknown(path, value, source))
   }
   const common = Object.fromEntries(
@@ -61,7 +62,7 @@ function flatten(section: Record<string, unknown>, before = ''): Map<string, unk
   const keys = new Map<string, unknown>()
   for (const [name, value] of Object.entries(section)) {
     const path = before + name
-    const isSection = isObject(value) && !ROOMS.includes(path) && !KEYS.has(path)
+    const isSection = isObject(value) && Object.keys(value).length > 0 && !ROOMS.includes(path) && !KEYS.has(path)
     if (!isSection) keys.set(path, value)
     else for (const [inner, below] of flatten(value, `${path}.`)) keys.set(inner, below)
   }
@@ -69,9 +70,12 @@ function flatten(section: Record<string, unknown>, before = ''): Map<string, unk
 }
 
 function unknown(path: string, value: unknown, source: string): string {
-  const isSectionName = [...KEYS.keys()].some((key) => key.startsWith(`${path}.`))
-  if (isSectionName) return `${source}${path} must be an object, not ${quote(value)}`
+  if (isSectionName(path)) return `${source}${path} must be an object, not ${quote(value)}`
   return `${source}${path} is no key of this server, nor of Centrifugo`
+}
+
+function isSectionName(path: string): boolean {
+  return [...KEYS.keys(), ...ROOMS].some((key) => key.startsWith(`${path}.`))
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

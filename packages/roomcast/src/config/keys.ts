@@ -20,6 +20,8 @@ export interface Key {
   readonly option: string
 }
 
+type LimitName = (typeof LIMIT_NAMES)[number]
+
 const MAX_SAFE = Number.MAX_SAFE_INTEGER
 
 /** A text; `''` is as good as left out. */
@@ -66,12 +68,13 @@ export function readCount(least: number, most: number): Reader {
   }
 }
 
-/** A duration of at least so many ms. */
-export function readMs(least: number): Reader {
+/** A duration of so many ms. */
+export function readMs(least: number, most: number = MAX_SAFE): Reader {
   return (value, source) => {
     const ms = typeof value === 'string' ? readDuration(value) : undefined
-    if (ms !== undefined && ms >= least && ms <= MAX_SAFE) return ms
-    throw wrong(source, `a duration such as "300s" or "1h30m"${least > 0 ? ` of at least ${least} ms` : ''}`, value)
+    if (ms !== undefined && ms >= least && ms <= most) return ms
+    const bounds = most === MAX_SAFE ? '' : ` from ${least}ms to ${most}ms`
+    throw wrong(source, `a duration such as "300s" or "1h30m"${bounds}`, value)
   }
 }
 
@@ -104,8 +107,14 @@ function unlimited(most: number): Reader {
   return (value, source) => read(value, source) || undefined
 }
 
-function limit(name: (typeof LIMIT_NAMES)[number]): Key {
+function limit(name: LimitName): Key {
   return { read: readCount(LIMITS[name].least, LIMITS[name].most), option: name }
+}
+
+/** A limit in ms, as a duration. */
+function ms(name: LimitName): Key {
+  const { least, most } = LIMITS[name]
+  return { read: readMs(least, most), option: name }
 }
 
 function tls(section: string, option: string, names: Readonly<Record<string, string>>): [string, Key][] {
@@ -141,15 +150,15 @@ export const KEYS: ReadonlyMap<string, Key> = new Map<string, Key>([
   ['client.channel_limit', limit('maxRoomsPerClient')],
   ['client.connection_limit', { read: unlimited(LIMITS.maxConnections.most), option: 'maxConnections' }],
   ['client.user_connection_limit', { read: unlimited(LIMITS.maxConnectionsPerUser.most), option: 'maxConnectionsPerUser' }],
-  ['client.ping_interval', { read: readMs(1), option: 'pingIntervalMs' }],
-  ['client.pong_timeout', { read: readMs(1), option: 'pongTimeoutMs' }],
+  ['client.ping_interval', ms('pingIntervalMs')],
+  ['client.pong_timeout', ms('pongTimeoutMs')],
   ['client.queue_max_size', limit('maxBufferedBytes')],
-  ['client.expired_close_delay', { read: readMs(1), option: 'expiredCloseDelayMs' }],
-  ['client.expired_sub_close_delay', { read: readMs(1), option: 'expiredSubCloseDelayMs' }],
-  ['client.stale_close_delay', { read: readMs(1), option: 'staleCloseDelayMs' }],
+  ['client.expired_close_delay', ms('expiredCloseDelayMs')],
+  ['client.expired_sub_close_delay', ms('expiredSubCloseDelayMs')],
+  ['client.stale_close_delay', ms('staleCloseDelayMs')],
   ['websocket.message_size_limit', limit('maxMessageBytes')],
   ['http_api.key', { read: apiKey, option: 'apiKey' }],
-  ['shutdown.timeout', { read: readMs(1), option: 'drainMs' }],
+  ['shutdown.timeout', ms('drainMs')],
   ['channel.history_meta_ttl', { read: readMs(0), option: 'common.historyMetaTtlMs' }],
   [
     'channel.publication_data_format',

@@ -1,0 +1,287 @@
+// Who may what, for every protocol: tokens, names, hooks, namespaces, in this order. What nothing permits is refused.
+
+import { isDeepStrictEqual } from 'node:util'
+import {
+  type Admission,
+  type Client,
+  type ConnectRequest,
+  DisconnectCode,
+  ErrorCode,
+  type Feature,
+  type Policy,
+  type PublishGrant,
+  type Refreshed,
+  Refusal,
+  type RoomGrant,
+  refuse,
+  type SubscribeRequest,
+} from '@roomcast/centrifuge'
+import type { Data } from '@roomcast/rooms'
+import type { GrantedOptions, Override } from './claims.ts'
+import { dataOf, textOf, valueOf } from './data.ts'
+import type { HookClient, Hooks, Identity, Permission } from './hooks.ts'
+import { hasHistory, type NamespaceRule } from './namespace-options.ts'
+import type { Deed, Namespaces } from './namespaces.ts'
+import type { TokenFault, Tokens } from './tokens.ts'
+
+/** What a policy is made of. */
+export interface PolicyOptions {
+  readonly hooks: Hooks
+  readonly tokens: Tokens | undefined
+  readonly namespaces: Namespaces
+  /** May whoever is in a room do everything there, and everybody be in every room? */
+  readonly isOpen: boolean
+  /** May clients without a token connect? */
+  readonly isAnonymousLet: boolean
+  readonly maxDataBytes: number
+  readonly maxConnectionsPerUser: number
+  /** The client of a connection, as hooks see it. */
+  readonly hookClientOf: (client: Client) => HookClient
+  /** Resolves when something may be published; false: too much waits, or the client is gone. */
+  readonly turn: (client: Client, room: string, bytes: number) => Promise<boolean> | undefined
+}
+
+/** A policy, and what it knows of who is connected. */
+export interface ServerPolicy extends Required<Omit<Policy, 'rpc' | 'message'>>, Pick<Policy, 'rpc' | 'message'> {}
+
+/** Makes a policy. */
+export function createPolicy(options: PolicyOptions): ServerPolicy {
+  const { hooks, tokens, namespaces, isOpen, isAnonymousLet, maxDataBytes, hookClientOf } = options
+  /** Connections by user. */
+  const counts = new Map<string, number>()
+
+  async function identify(request: ConnectRequest): Promise<Admission | Refusal | undefined> {
+    const { token, data, http } = request
+    if (hooks.authenticate !== undefined) {
+      const { headers, query, remoteAddress, extra } = http
+      const identity = await hooks.authenticate({
+        token,
+        data: valueOf(data),
+        headers,
+        query,
+        remoteAddress,
+        extra,
+      })
+      return identity === undefined || identity instanceof Refusal ? identity : admissionOf(identity)
+    }
+    if (token !== '') {
+      const claims = (await tokens?.connection(token)) ?? 'invalid'
+      if (typeof claims === 'string') return refuse(CONNECTION_FAULTS[claims])
+      const { user, info, expiresAt, rooms } = claims
+      return { user, info, expiresAt, rooms: grantsOf(rooms, user) }
+    }
+    return isAnonymousLet ? { user: '' } : undefined
+  }
+
+  function admissionOf(identity: Identity): Admission {
+    if (typeof identity !== 'object' || identity === null) throw new TypeError('authenticate must return an object')
+    const { user, info, expiresAt, rooms = [] } = identity
+    if (typeof user !== 'string') throw new TypeError('authenticate: user must be a string')
+    checkExpiry(expiresAt, 'authenticate')
+    const named = Array.isArray(rooms) ? rooms.map((room) => [room, {}] as const) : Object.entries(rooms)
+    const given = new Map(named.map(([room, permission]) => [room, grantedBy(permission)]))
+    return { user, info: dataOf(info, 'info'), expiresAt, rooms: grantsOf(given, user) }
+  }
+
+  /** @throws Refusal 102 or 107 for a room that cannot be. */
+  function grantsOf(rooms: ReadonlyMap<string, Granted>, user: string): Map<string, RoomGrant> {
+    return new Map([...rooms].map(([room, granted]) => [room, grantOf(ruleOf(room), room, user, granted)]))
+  }
+
+  /** @throws Refusal for a room that cannot be. */
+  function ruleOf(room: string): NamespaceRule {
+    const rule = namespaces.find(room)
+    if (rule === 'unknown_room') throw refuse(ErrorCode.UNKNOWN_CHANNEL)
+    if (rule === 'bad_name') throw refuse(ErrorCode.BAD_REQUEST)
+    return rule
+  }
+
+  function may(deed: Deed, room: string, user: string, isMember: boolean): boolean {
+    return isOpen || namespaces.permits(deed, room, { user, isMember })
+  }
+
+  function grantOf(rule: NamespaceRule, room: string, user: string, granted: Granted = {}): RoomGrant {
+    const { info, data, expiresAt, override = {} } = granted
+    const remembers = hasHistory(rule)
+    const reads = may('history', room, user, true)
+    const feature = (always: boolean, asked: boolean): Feature => (always ? 'always' : asked ? 'asked' : 'never')
+    return {
+      info,
+      data,
+      expiresAt,
+      recoverable: remembers ? feature(override.forceRecovery ?? rule.forceRecovery, rule.allowRecovery || reads) : 'never',
+      positioned: remembers ? feature(override.forcePositioning ?? rule.forcePositioning, rule.allowPositioning || reads) : 'never',
+      joinLeave: rule.joinLeave
+        ? feature(override.forcePushJoinLeave ?? rule.forcePushJoinLeave, rule.presence && may('presence', room, user, true))
+        : 'never',
+    }
+  }
+
+  async function subscribe(client: Client, request: SubscribeRequest): Promise<RoomGrant | Refusal | undefined> {
+    const { room, token, data, by } = request
+    const rule = ruleOf(room)
+    const { user } = client
+    if (by === 'server') return grantOf(rule, room, user)
+    if (token !== '' && tokens !== undefined) {
+      const granted = await subscriptionOf(client, room, token)
+      return granted instanceof Refusal ? granted : grantOf(rule, room, user, granted)
+    }
+    const isLimited = namespaces.isUserLimited(room)
+    if (hooks.subscribe !== undefined && !isLimited) {
+      const permission = await hooks.subscribe(hookClientOf(client), room, { token, data: valueOf(data) })
+      if (permission === undefined || permission instanceof Refusal) return permission
+      return grantOf(rule, room, user, grantedBy(permission))
+    }
+    const needsToken = namespaces.isPrivate(room)
+    return !needsToken && may('subscribe', room, user, false) ? grantOf(rule, room, user) : undefined
+  }
+
+  async function subscriptionOf(client: Client, room: string, token: string): Promise<Granted | Refusal> {
+    const claims = await tokens!.subscription(token)
+    if (typeof claims === 'string') return refuse(SUBSCRIPTION_FAULTS[claims])
+    if (claims.room !== room || claims.user !== client.user) return refuse(DisconnectCode.INVALID_TOKEN)
+    return claims
+  }
+
+  return {
+    async authenticate(request) {
+      const admission = await identify(request)
+      if (admission === undefined || admission instanceof Refusal) return admission
+      const { user } = admission
+      const count = counts.get(user) ?? 0
+      if (user !== '' && count >= options.maxConnectionsPerUser) return refuse(DisconnectCode.CONNECTION_LIMIT)
+      counts.set(user, count + 1)
+      return admission
+    },
+    subscribe,
+    async publish(client, room, data): Promise<PublishGrant | Refusal | undefined> {
+      const rule = ruleOf(room)
+      const grant = await publicationOf(client, room, data, rule)
+      if (grant === undefined || grant instanceof Refusal) return grant
+      const bytes = typeof grant.data === 'string' ? Buffer.byteLength(grant.data) : grant.data.byteLength
+      if (bytes > maxDataBytes) return refuse(ErrorCode.BAD_REQUEST, 'the data is too large')
+      if ((await options.turn(client, room, bytes)) === false) return refuse(ErrorCode.TOO_MANY_REQUESTS)
+      return grant
+    },
+    presence(client, room) {
+      if (!ruleOf(room).presence) return refuse(ErrorCode.NOT_AVAILABLE)
+      return may('presence', room, client.user, client.isIn(room)) || undefined
+    },
+    history(client, room) {
+      if (!hasHistory(ruleOf(room))) return refuse(ErrorCode.NOT_AVAILABLE)
+      return may('history', room, client.user, client.isIn(room)) || undefined
+    },
+    ...(hooks.rpc !== undefined && {
+      async rpc(client: Client, method: string, data: Data | undefined) {
+        const result = await hooks.rpc!(hookClientOf(client), method, valueOf(data))
+        return result === undefined || result instanceof Refusal ? result : { data: dataOf(result, 'what rpc returns') }
+      },
+    }),
+    ...(hooks.message !== undefined && {
+      async message(client: Client, data: Data) {
+        const result = await hooks.message!(hookClientOf(client), valueOf(data))
+        return result instanceof Refusal ? result : undefined
+      },
+    }),
+    async refresh(client, token): Promise<Refreshed | Refusal | undefined> {
+      if (hooks.authenticate === undefined && tokens === undefined) return refuse(ErrorCode.NOT_AVAILABLE)
+      const admission = await identify(requestAgain(client, token))
+      if (admission instanceof Refusal) {
+        return admission.code === ErrorCode.TOKEN_EXPIRED ? refuse(DisconnectCode.EXPIRED) : admission
+      }
+      if (admission === undefined || admission.user !== client.user) return refuse(DisconnectCode.INVALID_TOKEN)
+      const { expiresAt, info } = admission
+      return { expiresAt, info }
+    },
+    async subRefresh(client, { room, token }): Promise<Refreshed | Refusal | undefined> {
+      ruleOf(room)
+      if (tokens !== undefined && token !== '') {
+        const granted = await subscriptionOf(client, room, token)
+        return granted instanceof Refusal ? granted : { expiresAt: granted.expiresAt, info: granted.info }
+      }
+      if (hooks.subscribe === undefined) return refuse(ErrorCode.NOT_AVAILABLE)
+      const permission = await hooks.subscribe(hookClientOf(client), room, { token, data: undefined })
+      if (permission === undefined || permission instanceof Refusal) return permission
+      const { expiresAt, info } = grantedBy(permission)
+      return { expiresAt, info }
+    },
+    disconnected(client, info) {
+      const count = counts.get(client.user) ?? 0
+      if (count > 1) counts.set(client.user, count - 1)
+      else counts.delete(client.user)
+      return hooks.disconnected?.(hookClientOf(client), info)
+    },
+  }
+
+  async function publicationOf(
+    client: Client,
+    room: string,
+    data: Data,
+    rule: NamespaceRule,
+  ): Promise<PublishGrant | Refusal | undefined> {
+    const isAnyData = rule.publicationDataFormat === 'binary'
+    let grant: PublishGrant = { data, isAnyData }
+    if (hooks.publish !== undefined) {
+      const result = await hooks.publish(hookClientOf(client), room, valueOf(data))
+      if (result === undefined || result instanceof Refusal) return result
+      // What it did not change goes on byte for byte: numbers of 20 digits stay what they are.
+      if (!isDeepStrictEqual(result, valueOf(data))) grant = { data: dataOf(result, 'what publish returns') ?? data, isAnyData }
+    } else if (!may('publish', room, client.user, client.isIn(room))) {
+      return undefined
+    }
+    if (rule.publicationDataFormat === 'json_object' && !/^\s*\{/.test(textOf(grant.data) ?? '')) {
+      return refuse(ErrorCode.BAD_REQUEST)
+    }
+    return grant
+  }
+}
+
+type Granted = GrantedOptions & { readonly expiresAt?: number | undefined }
+
+const CONNECTION_FAULTS: Readonly<Record<TokenFault, number>> = {
+  expired: ErrorCode.TOKEN_EXPIRED,
+  invalid: DisconnectCode.INVALID_TOKEN,
+  unavailable: ErrorCode.INTERNAL,
+}
+
+const SUBSCRIPTION_FAULTS: Readonly<Record<TokenFault, number>> = {
+  ...CONNECTION_FAULTS,
+  invalid: ErrorCode.PERMISSION_DENIED,
+}
+
+const OVERRIDES: readonly (keyof Override)[] = ['forceRecovery', 'forcePositioning', 'forcePushJoinLeave']
+
+/** What a hook permits, checked: its mistake must not let anybody in. */
+function grantedBy(permission: Permission): Granted {
+  if (typeof permission !== 'object' || permission === null) throw new TypeError('subscribe must return an object')
+  const { info, data, expiresAt, override = {}, ...unknown } = permission
+  for (const name of Object.keys(unknown)) throw new TypeError(`subscribe: unknown option ${name}`)
+  checkExpiry(expiresAt, 'subscribe')
+  for (const [name, value] of Object.entries(override)) {
+    if (!OVERRIDES.includes(name as keyof Override)) throw new TypeError(`subscribe: unknown override ${name}`)
+    if (value !== undefined && typeof value !== 'boolean') throw new TypeError(`subscribe: ${name} must be a boolean`)
+  }
+  return { info: dataOf(info, 'info'), data: dataOf(data, 'data'), expiresAt, override }
+}
+
+function checkExpiry(expiresAt: unknown, where: string): void {
+  if (expiresAt === undefined || Number.isFinite(expiresAt)) return
+  throw new TypeError(`${where}: expiresAt must be a number of Unix seconds`)
+}
+
+/** What `authenticate` is asked when a connection goes on: nothing of its upgrade is kept. */
+function requestAgain({ id, remoteAddress, protocol }: Client, token: string): ConnectRequest {
+  const { signal } = new AbortController()
+  const http = { path: '', query: new URLSearchParams(), headers: {}, remoteAddress, secure: false, signal }
+  return {
+    client: id,
+    token,
+    data: undefined,
+    name: '',
+    version: '',
+    headers: {},
+    rooms: [],
+    protocol: protocol,
+    http: { ...http, subprotocols: [], extra: undefined },
+  }
+}
