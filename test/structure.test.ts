@@ -14,7 +14,7 @@ const LAYERS: Record<string, string[]> = {
   'redis-bridge': ['@roomcast/core', '@roomcast/channels', 'ioredis'],
   rooms: ['@roomcast/core', '@roomcast/channels'],
   centrifuge: ['@roomcast/core', '@roomcast/rooms'],
-  roomcast: ['@roomcast/core', '@roomcast/channels', '@roomcast/redis-bridge'],
+  roomcast: ['@roomcast/core', '@roomcast/channels', '@roomcast/rooms', '@roomcast/centrifuge', '@roomcast/redis-bridge'],
 }
 // limits.ts is a table of numbers.
 // node:worker_threads for one function about memory: what may not be transferred.

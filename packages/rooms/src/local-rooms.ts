@@ -36,6 +36,8 @@ export interface LocalRoomsOptions {
   maxRoomsPerClient: number
   maxReplayBytes: number
   enterTimeoutMs: number
+  /** Who is live in which room. */
+  audience: Audience
   nodeId: string
   about: Readonly<Record<string, string>>
   /** Members of a room without history missed something. */
@@ -60,7 +62,7 @@ export interface RoomsStats {
 export class LocalRooms {
   readonly #options: LocalRoomsOptions
   readonly #rooms = new Map<string, Room>()
-  readonly audience: Audience = new Audience()
+  readonly #audience: Audience
   readonly #clients: Clients
   readonly #blocks: Blocks
   readonly #presence: PresenceKeeper
@@ -75,6 +77,7 @@ export class LocalRooms {
   constructor(options: LocalRoomsOptions) {
     this.#options = options
     const { store, clock, maxReplayBytes } = options
+    this.#audience = options.audience
     this.#startedAt = clock.now()
     this.#blocks = new Blocks(clock)
     this.#budget = new WindowBudget(maxReplayBytes)
@@ -145,7 +148,7 @@ export class LocalRooms {
 
   /** Delivers a publication to the live members of a room, one frame for each codec. */
   push(room: string, kept: Kept): void {
-    this.audience.send(room, (codec) => codec.push(room, kept.body(codec)))
+    this.#audience.send(room, (codec) => codec.push(room, kept.body(codec)))
   }
 
   /** Answers for this node. */
@@ -200,7 +203,7 @@ export class LocalRooms {
     // The write may have closed it.
     if (membership.state !== 'entering') return 'closed'
     membership.state = 'live'
-    this.audience.join(room.name, membership)
+    this.#audience.join(room.name, membership)
     this.#tell('join', room.name, infoOf(membership))
     return 'entered'
   }
@@ -212,7 +215,7 @@ export class LocalRooms {
     membership.state = 'gone'
     client.memberships = client.memberships.filter((other) => other !== membership)
     if (live) {
-      this.audience.leave(name, membership)
+      this.#audience.leave(name, membership)
       if (notice !== undefined) client.member.socket.write(notice)
     }
     if (present) this.#presence.exit(name, infoOf(membership), live)
@@ -244,7 +247,7 @@ export class LocalRooms {
   /** What is missing cannot be had: the live members are told, and come back by themselves. */
   #expel(room: string): void {
     const notices = new Map<Codec, Framed>()
-    for (const membership of this.audience.members(room)) {
+    for (const membership of this.#audience.members(room)) {
       const { codec } = membership.client.member
       const notice = notices.get(codec) ?? codec.unsubscribed(room, INSUFFICIENT_STATE, 'insufficient state')
       notices.set(codec, notice)
@@ -254,7 +257,7 @@ export class LocalRooms {
 
   #tell(kind: 'join' | 'leave', room: string, info: ClientInfo): void {
     if (!this.ruleOf(room).joinLeave) return
-    this.audience.send(room, (codec) => codec[kind](room, info))
+    this.#audience.send(room, (codec) => codec[kind](room, info))
     this.carry(room, { kind, info })
   }
 
@@ -262,7 +265,7 @@ export class LocalRooms {
     const room = this.#rooms.get(name)
     if (room === undefined) return
     if (record.kind !== 'publication') {
-      if (room.rule.joinLeave) this.audience.send(name, (codec) => codec[record.kind](name, record.info))
+      if (room.rule.joinLeave) this.#audience.send(name, (codec) => codec[record.kind](name, record.info))
     } else if (room.track !== undefined) room.track.receive(record.publication)
     else this.push(name, new Kept(record.publication))
   }

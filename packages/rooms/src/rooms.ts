@@ -3,6 +3,7 @@
 
 import { isChannelName } from '@roomcast/channels'
 import type { Socket } from '@roomcast/core'
+import { Audience } from './audience.ts'
 import { processClock } from './clock.ts'
 import { UnrecoverablePositionError } from './errors.ts'
 import { type GapListener, GapListeners } from './gap.ts'
@@ -87,6 +88,7 @@ export function createRooms(options: RoomsOptions): Rooms {
 export class Rooms {
   readonly #store: Store
   readonly #local: LocalRooms
+  readonly #audience = new Audience()
   readonly #gaps = new GapListeners()
   readonly #nodeId: string
   #published = 0
@@ -98,6 +100,7 @@ export class Rooms {
     this.#nodeId = (options.newId ?? (() => crypto.randomUUID()))()
     this.#local = new LocalRooms({
       store,
+      audience: this.#audience,
       nodeId: this.#nodeId,
       about: { ...options.about },
       onGap: (room, info) => this.#gaps.tell(room, info),
@@ -193,17 +196,17 @@ export class Rooms {
 
   /** Is a socket in a room of this node? On its way in does not count. */
   isMember(room: string, socket: Socket): boolean {
-    return this.#local.audience.has(room, socket)
+    return this.#audience.has(room, socket)
   }
 
   /** How many are in a room on this node. */
   memberCount(room: string): number {
-    return this.#local.audience.count(room)
+    return this.#audience.count(room)
   }
 
   /** The first socket in a room on this node that passes a test. */
   findMember(room: string, test: (socket: Socket) => boolean): Socket | undefined {
-    return this.#local.audience.find(room, test)
+    return this.#audience.find(room, test)
   }
 
   /** Who is in a room, on all nodes, by client id. */

@@ -22,6 +22,7 @@ import { dataOf, textOf, valueOf } from './data.ts'
 import type { HookClient, Hooks, Identity, Permission } from './hooks.ts'
 import { hasHistory, type NamespaceRule } from './namespace-options.ts'
 import type { Deed, Namespaces } from './namespaces.ts'
+import type { Revocations } from './revocations.ts'
 import type { TokenFault, Tokens } from './tokens.ts'
 
 /** What a policy is made of. */
@@ -37,16 +38,24 @@ export interface PolicyOptions {
   readonly maxConnectionsPerUser: number
   /** The client of a connection, as hooks see it. */
   readonly hookClientOf: (client: Client) => HookClient
-  /** Resolves when something may be published; false: too much waits, or the client is gone. */
-  readonly turn: (client: Client, room: string, bytes: number) => Promise<boolean> | undefined
+  readonly revocations: Revocations
+  /** Waits until something may be published; false: the client is gone. `'busy'`: too much waits. */
+  readonly turn: (client: Client, room: string, bytes: number) => Promise<boolean> | undefined | 'busy'
+  /** Called first when a client is gone. */
+  readonly gone: (client: Client) => void
 }
 
-/** A policy, and what it knows of who is connected. */
-export interface ServerPolicy extends Required<Omit<Policy, 'rpc' | 'message'>>, Pick<Policy, 'rpc' | 'message'> {}
+/** A policy, and its two halves of letting somebody in. */
+export interface ServerPolicy extends Required<Omit<Policy, 'rpc' | 'message'>>, Pick<Policy, 'rpc' | 'message'> {
+  /** Who is it? */
+  identify(request: ConnectRequest): Promise<Admission | Refusal | undefined>
+  /** May the user have one more connection? Then it is counted, until `disconnected`. */
+  admit(user: string): boolean
+}
 
 /** Makes a policy. */
 export function createPolicy(options: PolicyOptions): ServerPolicy {
-  const { hooks, tokens, namespaces, isOpen, isAnonymousLet, maxDataBytes, hookClientOf } = options
+  const { hooks, tokens, namespaces, isOpen, isAnonymousLet, maxDataBytes, hookClientOf, revocations } = options
   /** Connections by user. */
   const counts = new Map<string, number>()
 
@@ -143,24 +152,47 @@ export function createPolicy(options: PolicyOptions): ServerPolicy {
     return claims
   }
 
+  /** Somebody who was sent away while it was found out who it is stays away. */
+  async function identified(request: ConnectRequest): Promise<Admission | Refusal | undefined> {
+    const admission = await revocations.decide(
+      () => identify(request),
+      (made) => ({ user: made === undefined || made instanceof Refusal ? '' : made.user, room: undefined }),
+    )
+    return admission
+  }
+
+  function admit(user: string): boolean {
+    const count = counts.get(user) ?? 0
+    if (user !== '' && count >= options.maxConnectionsPerUser) return false
+    counts.set(user, count + 1)
+    return true
+  }
+
   return {
     async authenticate(request) {
-      const admission = await identify(request)
+      const admission = await identified(request)
       if (admission === undefined || admission instanceof Refusal) return admission
-      const { user } = admission
-      const count = counts.get(user) ?? 0
-      if (user !== '' && count >= options.maxConnectionsPerUser) return refuse(DisconnectCode.CONNECTION_LIMIT)
-      counts.set(user, count + 1)
-      return admission
+      return admit(admission.user) ? admission : refuse(DisconnectCode.CONNECTION_LIMIT)
     },
-    subscribe,
+    identify: identified,
+    admit,
+    async subscribe(client, request) {
+      const { user } = client
+      const { room } = request
+      return revocations.decide(
+        () => subscribe(client, request),
+        () => ({ user, room }),
+      )
+    },
     async publish(client, room, data): Promise<PublishGrant | Refusal | undefined> {
       const rule = ruleOf(room)
       const grant = await publicationOf(client, room, data, rule)
       if (grant === undefined || grant instanceof Refusal) return grant
       const bytes = typeof grant.data === 'string' ? Buffer.byteLength(grant.data) : grant.data.byteLength
       if (bytes > maxDataBytes) return refuse(ErrorCode.BAD_REQUEST, 'the data is too large')
-      if ((await options.turn(client, room, bytes)) === false) return refuse(ErrorCode.TOO_MANY_REQUESTS)
+      const turn = await options.turn(client, room, bytes)
+      if (turn === 'busy') return refuse(ErrorCode.TOO_MANY_REQUESTS, 'busy')
+      if (turn === false) return undefined
       return grant
     },
     presence(client, room) {
@@ -206,6 +238,7 @@ export function createPolicy(options: PolicyOptions): ServerPolicy {
       return { expiresAt, info }
     },
     disconnected(client, info) {
+      options.gone(client)
       const count = counts.get(client.user) ?? 0
       if (count > 1) counts.set(client.user, count - 1)
       else counts.delete(client.user)
