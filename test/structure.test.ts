@@ -13,7 +13,7 @@ const LAYERS: Record<string, string[]> = {
   channels: ['@roomcast/core'],
   'redis-bridge': ['@roomcast/core', '@roomcast/channels', 'ioredis'],
   rooms: ['@roomcast/core', '@roomcast/channels'],
-  centrifuge: ['@roomcast/core', '@roomcast/rooms'],
+  centrifuge: ['@roomcast/core', '@roomcast/rooms', '@bufbuild/protobuf/wire'],
   roomcast: ['@roomcast/core', '@roomcast/channels', '@roomcast/rooms', '@roomcast/centrifuge', '@roomcast/redis-bridge'],
 }
 // limits.ts is a table of numbers.

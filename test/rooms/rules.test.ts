@@ -58,8 +58,8 @@ const IN_THE_ENGINE: [string, ...Change[]][] = [
     'the reply is made in the step in which its member goes live',
     {
       file: 'local-rooms.ts',
-      from: 'if (owed !== undefined) return',
-      to: 'if (owed !== undefined) await this.#options.store.lease().catch(() => {})\n      if (owed !== undefined) return',
+      from: 'if (owed) return',
+      to: 'if (owed) await this.#options.store.lease().catch(() => {})\n      if (owed) return',
     },
   ],
   [

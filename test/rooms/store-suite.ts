@@ -210,7 +210,7 @@ export function describeStore(name: string, make: () => Promise<StorePair>): voi
 
     test('records are carried to the others, and not back', async () => {
       await Promise.all([joined(a, 'r'), joined(b, 'r')])
-      const info = { client: 'c', user: 'u', info: 'i' }
+      const info = { client: 'c', user: 'u', info: 'i', roomInfo: Uint8Array.of(0, 255) }
       expect(a.carry('r', { kind: 'join', info })).toBe(true)
       expect(b.carry('r', { kind: 'leave', info })).toBe(true)
       await heardB.until('the join', () => heardB.records.length === 1)

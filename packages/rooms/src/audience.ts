@@ -56,6 +56,16 @@ export class Audience {
     return false
   }
 
+  /** The same, to those who want to hear who comes and goes. */
+  sendJoinLeave(room: string, make: (codec: Codec) => Framed): void {
+    for (const [codec, channels] of this.#channels) {
+      let frame: Framed | undefined
+      for (const [socket, { hearsJoinLeave }] of channels.members(room)) {
+        if (hearsJoinLeave) socket.write((frame ??= make(codec)))
+      }
+    }
+  }
+
   /** The live members of a room, as they are now. */
   members(room: string): Membership[] {
     const all: Membership[] = []

@@ -3,6 +3,7 @@
 
 import type { Socket } from '@roomcast/core'
 import type { Member } from './member.ts'
+import type { ClientInfo, Data } from './port.ts'
 
 /** A client's place in a room. */
 export interface Membership {
@@ -11,6 +12,8 @@ export interface Membership {
   state: 'entering' | 'live' | 'gone'
   /** Was it entered into the room's presence? */
   present: boolean
+  readonly roomInfo: Data | undefined
+  readonly hearsJoinLeave: boolean
 }
 
 /** A connected client. */
@@ -23,6 +26,12 @@ export interface Client {
 /** A client's place in a room, if it has one. */
 export function membershipIn({ memberships }: Client, room: string): Membership | undefined {
   return memberships.find((membership) => membership.room === room)
+}
+
+/** Who a client is, as those in the room see it. */
+export function infoOf({ client: { member }, roomInfo }: Membership): ClientInfo {
+  const { client, user, info } = member
+  return roomInfo === undefined ? { client, user, info } : { client, user, info, roomInfo }
 }
 
 /** Who is connected. */

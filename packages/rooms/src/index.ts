@@ -4,7 +4,17 @@ export type { Clock } from './clock.ts'
 export { StoreUnavailableError, UnrecoverablePositionError } from './errors.ts'
 export type { GapEvent, GapListener } from './gap.ts'
 export type { RoomsStats } from './local-rooms.ts'
-export type { Codec, Entered, EnterOptions, EnterResult, Member, MemberCommand, Since } from './member.ts'
+export type {
+  Codec,
+  Entered,
+  EnterOptions,
+  EnterResult,
+  Member,
+  MemberCommand,
+  Place,
+  ReplyToAll,
+  Since,
+} from './member.ts'
 export type { MemoryOptions } from './memory-database.ts'
 export type { MemoryDatabase } from './memory-store.ts'
 export { createMemoryDatabase, memoryStore } from './memory-store.ts'

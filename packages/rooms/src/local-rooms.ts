@@ -1,12 +1,13 @@
 // The rooms of this node that have somebody in them, or on the way in: how members come and go, and what reaches them. Where
 // a room with history stands is track.ts, who is live in it audience.ts, who is connected clients.ts.
 
+import { inspect } from 'node:util'
 import type { Framed, Socket } from '@roomcast/core'
 import { Audience } from './audience.ts'
 import { Blocks } from './blocks.ts'
-import { type Client, Clients, type Membership, membershipIn } from './clients.ts'
+import { type Client, Clients, infoOf, type Membership, membershipIn } from './clients.ts'
 import type { Clock } from './clock.ts'
-import type { Codec, Entered, EnterOptions, EnterResult, Member } from './member.ts'
+import type { Codec, Entered, EnterResult, Member, Place, ReplyToAll, Since } from './member.ts'
 import { byteLength, MAX_INFO_BYTES, type RoomRule } from './options.ts'
 import type { BusRecord, ClientInfo, Entry, GapInfo, NodeAnswer, NodeRequest, NodeStatus, Store } from './port.ts'
 import { PresenceKeeper } from './presence.ts'
@@ -25,6 +26,14 @@ interface Room {
   /** Of a room with history. */
   readonly track: Track | undefined
   count: number
+}
+
+/** Somebody on the way into a room, and what it is owed there. */
+interface Entering {
+  readonly room: Room
+  readonly membership: Membership
+  readonly since: Since | undefined
+  owed: Owed
 }
 
 /** What the rooms of a node are made with. */
@@ -119,23 +128,19 @@ export class LocalRooms {
     return !this.#closed && this.#clients.connect(member) !== undefined ? 'connected' : 'closed'
   }
 
-  async enter(room: string, member: Member, options: EnterOptions): Promise<EnterResult> {
+  async enter(places: ReadonlyMap<string, Place>, member: Member, reply: ReplyToAll): Promise<EnterResult> {
     const connected = this.connect(member)
     if (connected !== 'connected') return connected
     const client = this.#clients.get(member.socket)!
-    if (membershipIn(client, room) !== undefined) return 'member'
-    if (client.memberships.length >= this.#options.maxRoomsPerClient) return 'full'
-    const rule = this.ruleOf(room)
-    if (rule.presence && byteLength(member.info ?? '') > MAX_INFO_BYTES) return 'too_large'
-    const joined = this.#rooms.get(room) ?? this.#open(room, rule)
-    joined.count++
-    this.#members++
-    const membership: Membership = { client, room, state: 'entering', present: rule.presence }
-    // A list made so has no room to spare: `push` makes it for 17.
-    client.memberships = client.memberships.concat(membership)
+    const entering: Entering[] = []
+    for (const [room, place] of places) {
+      const admitted = this.#admit(client, room, place)
+      if (typeof admitted === 'string') return this.#giveUp(entering, admitted)
+      entering.push(admitted)
+    }
     // Nothing to wait for: in the step of the call.
-    if (joined.track === undefined && !rule.presence) return this.#goLive(joined, membership, NOTHING_OWED, options)
-    return this.#enter(joined, membership, options)
+    const waits = entering.some(({ room, membership }) => room.track !== undefined || membership.present)
+    return waits ? this.#enter(entering, member, reply) : this.#goLive(entering, member, reply)
   }
 
   leave(room: string, socket: Socket): boolean {
@@ -159,10 +164,7 @@ export class LocalRooms {
         clients: this.#clients,
         status: () => this.#status(),
         list: () => this.list(),
-        unsubscribe: (membership, code, reason) => {
-          const { room, client } = membership
-          this.#leave(membership, client.member.codec.unsubscribed(room, code, reason))
-        },
+        unsubscribe: (membership, code, reason) => this.#putOut(membership, code, reason),
       },
       request,
     )
@@ -174,38 +176,69 @@ export class LocalRooms {
     for (const client of [...this.#clients.all()]) this.#leaveAll(client)
   }
 
-  async #enter(room: Room, membership: Membership, options: EnterOptions): Promise<EnterResult> {
-    const { track, name, rule } = room
-    const present = rule.presence ? this.#presence.enter(name, infoOf(membership)) : undefined
+  #admit(client: Client, name: string, place: Place): Entering | EnterResult {
+    const { info } = client.member
+    const { since, roomInfo, hearsJoinLeave = true } = place
+    if (membershipIn(client, name) !== undefined) return 'member'
+    if (client.memberships.length >= this.#options.maxRoomsPerClient) return 'full'
+    const rule = this.ruleOf(name)
+    const { presence: present } = rule
+    if (present && byteLength(info ?? '') + byteLength(roomInfo ?? '') > MAX_INFO_BYTES) return 'too_large'
+    const room = this.#rooms.get(name) ?? this.#open(name, rule)
+    room.count++
+    this.#members++
+    const membership: Membership = { client, room: name, state: 'entering', present, roomInfo, hearsJoinLeave }
+    // A list made so has no room to spare: `push` makes it for 17.
+    client.memberships = client.memberships.concat(membership)
+    return { room, membership, since, owed: NOTHING_OWED }
+  }
+
+  async #enter(entering: readonly Entering[], member: Member, reply: ReplyToAll): Promise<EnterResult> {
+    const present = entering.map(({ membership }) =>
+      membership.present ? this.#presence.enter(membership.room, infoOf(membership)) : undefined,
+    )
     for (;;) {
-      const confirmed = track === undefined || (await track.confirm(options.since))
-      await present
-      if (membership.state === 'gone') return 'closed'
-      if (!confirmed) {
-        this.#leave(membership)
-        return 'unavailable'
-      }
-      const owed = track === undefined ? NOTHING_OWED : track.owed(options.since)
-      if (owed !== undefined) return this.#goLive(room, membership, owed, options)
+      const confirmed = await Promise.all(entering.map(({ room, since }) => room.track?.confirm(since) ?? true))
+      await Promise.all(present)
+      if (entering.some(({ membership }) => membership.state === 'gone')) return this.#giveUp(entering, 'closed')
+      if (confirmed.includes(false)) return this.#giveUp(entering, 'unavailable')
+      const owed = entering.every((one) => {
+        const owing = one.room.track === undefined ? NOTHING_OWED : one.room.track.owed(one.since)
+        if (owing !== undefined) one.owed = owing
+        return owing !== undefined
+      })
+      if (owed) return this.#goLive(entering, member, reply)
     }
   }
 
   /** One step: the reply, then whatever is delivered from now on. */
-  #goLive(room: Room, membership: Membership, { missed, ...position }: Owed, { reply }: EnterOptions): EnterResult {
-    const { member } = membership.client
-    const entered: Entered = { ...position, publications: missed.map((kept) => kept.body(member.codec)) }
+  #goLive(entering: readonly Entering[], { codec, socket }: Member, reply: ReplyToAll): EnterResult {
+    const entered = new Map<string, Entered>()
+    for (const { membership, owed } of entering) {
+      const { missed, ...position } = owed
+      entered.set(membership.room, { ...position, publications: missed.map((kept) => kept.body(codec)) })
+    }
     try {
-      member.socket.write(reply(entered))
+      const frame = reply(entered)
+      if (frame === undefined) return this.#giveUp(entering, 'refused')
+      socket.write(frame)
     } catch (error) {
-      this.#leave(membership)
+      this.#giveUp(entering, 'refused')
       throw error
     }
-    // The write may have closed it.
-    if (membership.state !== 'entering') return 'closed'
-    membership.state = 'live'
-    this.#audience.join(room.name, membership)
-    this.#tell('join', room.name, infoOf(membership))
+    for (const { room, membership } of entering) {
+      // The write may have closed it.
+      if (membership.state !== 'entering') return 'closed'
+      membership.state = 'live'
+      this.#audience.join(room.name, membership)
+    }
+    for (const { room, membership } of entering) this.#tell('join', room.name, infoOf(membership))
     return 'entered'
+  }
+
+  #giveUp(entering: readonly Entering[], result: EnterResult): EnterResult {
+    for (const { membership } of entering) this.#leave(membership)
+    return result
   }
 
   #leave(membership: Membership, notice?: Framed): void {
@@ -251,13 +284,25 @@ export class LocalRooms {
       const { codec } = membership.client.member
       const notice = notices.get(codec) ?? codec.unsubscribed(room, INSUFFICIENT_STATE, 'insufficient state')
       notices.set(codec, notice)
-      this.#leave(membership, notice)
+      this.#putOut(membership, INSUFFICIENT_STATE, 'insufficient state', notice)
+    }
+  }
+
+  #putOut(membership: Membership, code: number, reason: string, made?: Framed): void {
+    const { room, client } = membership
+    const { codec, expelled } = client.member
+    if (expelled === undefined) return this.#leave(membership, made ?? codec.unsubscribed(room, code, reason))
+    this.#leave(membership)
+    try {
+      client.member.expelled?.(room, code, reason)
+    } catch (error) {
+      process.emitWarning(`expelled failed: ${inspect(error)}`, 'RoomcastWarning')
     }
   }
 
   #tell(kind: 'join' | 'leave', room: string, info: ClientInfo): void {
     if (!this.ruleOf(room).joinLeave) return
-    this.#audience.send(room, (codec) => codec[kind](room, info))
+    this.#audience.sendJoinLeave(room, (codec) => codec[kind](room, info))
     this.carry(room, { kind, info })
   }
 
@@ -265,7 +310,7 @@ export class LocalRooms {
     const room = this.#rooms.get(name)
     if (room === undefined) return
     if (record.kind !== 'publication') {
-      if (room.rule.joinLeave) this.#audience.send(name, (codec) => codec[record.kind](name, record.info))
+      if (room.rule.joinLeave) this.#audience.sendJoinLeave(name, (codec) => codec[record.kind](name, record.info))
     } else if (room.track !== undefined) room.track.receive(record.publication)
     else this.push(name, new Kept(record.publication))
   }
@@ -291,9 +336,4 @@ export class LocalRooms {
     const { rooms, clients, members } = this.stats()
     return { id, uptimeMs: clock.now() - this.#startedAt, clients, users: this.#clients.users, rooms, members, about }
   }
-}
-
-function infoOf({ client: { member } }: Membership): ClientInfo {
-  const { client, user, info } = member
-  return { client, user, info }
 }

@@ -1,7 +1,7 @@
 // What a protocol brings along: members, and a codec that makes frames. The engine knows no word of any protocol.
 
 import type { Framed, Payload, Socket } from '@roomcast/core'
-import type { ClientInfo, Position, Publication } from './port.ts'
+import type { ClientInfo, Data, Position, Publication } from './port.ts'
 
 /** How one protocol puts what happens in rooms. One object for all members of a protocol: what it makes is shared. Its
  * methods are pure, and must not throw for any data that was let in. */
@@ -19,11 +19,14 @@ export interface Codec<Body = unknown> {
 }
 
 /** A client that may be in rooms: a socket, who it is, and what it speaks. */
-export interface Member<Body = unknown> extends ClientInfo {
+export interface Member<Body = unknown> extends Omit<ClientInfo, 'roomInfo'> {
   readonly socket: Socket
   readonly codec: Codec<Body>
   /** Hears of `subscribe` and `refresh` from `Rooms`: what follows from them is the protocol's business. */
   readonly commanded?: (command: MemberCommand) => void
+  /** Called when it is put out of a room, or its way in ends, by a command or because something that was missing cannot be
+   * had. What it is told is then its protocol's business; without this it is sent the codec's `unsubscribed`. */
+  readonly expelled?: (room: string, code: number, reason: string) => void
 }
 
 /** What a member is told to do. */
@@ -45,21 +48,34 @@ export interface Since {
   readonly offset: number
 }
 
-/** Options of `enter`. */
-export interface EnterOptions<Body = unknown> {
+/** How a client wants to be in one room. */
+export interface Place {
   /** What it has seen; absent: it wants nothing of what was before. */
   readonly since?: Since | undefined
-  /** Makes the message that answers it. Written in the same step, before the first live frame. */
-  readonly reply: (entered: Entered<Body>) => Payload | Framed
+  /** What others are shown beside it in this room alone. */
+  readonly roomInfo?: Data | undefined
+  /** Is it told who comes and goes, where members are? Default true. */
+  readonly hearsJoinLeave?: boolean | undefined
 }
 
+/** Options of `enter`. */
+export interface EnterOptions<Body = unknown> extends Place {
+  /** Makes the message that answers it. Written in the same step, before the first live frame. `undefined`: it does not
+   * come in, after all. */
+  readonly reply: (entered: Entered<Body>) => Payload | Framed | undefined
+}
+
+/** Makes one message that answers who comes into several rooms, by room. */
+export type ReplyToAll<Body = unknown> = (entered: ReadonlyMap<string, Entered<Body>>) => Payload | Framed | undefined
+
 /** What an `enter` came to. `'member'`: it is in, or on its way in, already. `'closed'`: its socket is not open, or it
- * left meanwhile. `'full'`: it is in as many rooms as it may be. `'too_large'`: its info, for a room with presence.
+ * left meanwhile. `'refused'`: by `reply`. `'full'`: it is in as many rooms as it may be. `'too_large'`: its info, for a room with presence.
  * `'blocked'`: its user is. `'unavailable'`: the store could not be asked. */
 export type EnterResult =
   | 'entered'
   | 'member'
   | 'closed'
+  | 'refused'
   | 'full'
   | 'bad_name'
   | 'too_large'

@@ -162,8 +162,9 @@ export function copyOf(data: Data): Data {
   return typeof data === 'string' ? data : Uint8Array.from(data)
 }
 
-export function copyOfInfo({ client, user, info }: ClientInfo): ClientInfo {
-  return { client, user, info: info === undefined ? undefined : copyOf(info) }
+export function copyOfInfo({ client, user, info, roomInfo }: ClientInfo): ClientInfo {
+  const copy = { client, user, info: info === undefined ? undefined : copyOf(info) }
+  return roomInfo === undefined ? copy : { ...copy, roomInfo: copyOf(roomInfo) }
 }
 
 export function byteLength(data: Data): number {

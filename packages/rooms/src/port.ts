@@ -18,6 +18,8 @@ export interface ClientInfo {
   readonly user: string
   /** What others are shown beside it; at most 2 KiB in a room with presence. */
   readonly info?: Data | undefined
+  /** What others are shown beside it in this room alone; counts with `info`. */
+  readonly roomInfo?: Data | undefined
 }
 
 /** What is published, before the store has numbered it. */

@@ -8,7 +8,7 @@ import { processClock } from './clock.ts'
 import { UnrecoverablePositionError } from './errors.ts'
 import { type GapListener, GapListeners } from './gap.ts'
 import { LocalRooms, type RoomsStats } from './local-rooms.ts'
-import type { EnterOptions, EnterResult, Member, Since } from './member.ts'
+import type { EnterOptions, EnterResult, Member, Place, ReplyToAll, Since } from './member.ts'
 import {
   checkCount,
   checkMember,
@@ -185,7 +185,26 @@ export class Rooms {
     checkMember(member)
     if (typeof options?.reply !== 'function') throw new TypeError('reply must be a function')
     if (!isChannelName(room)) return Promise.resolve('bad_name')
-    return this.#local.enter(room, member, options as EnterOptions)
+    const { reply, ...place } = options
+    const all: ReplyToAll<Body> = (entered) => reply(entered.get(room)!)
+    return this.#local.enter(new Map([[room, place]]), member, all as ReplyToAll)
+  }
+
+  /** Puts a client into several rooms in one step, with one reply, or into none: then it tells why, for the first that
+   * could not be entered. `places` may be empty.
+   * @throws TypeError for arguments of the wrong type. Rejects with what `options(room)` and `reply` throw. */
+  enterAll<Body>(
+    places: ReadonlyMap<string, Place>,
+    member: Member<Body>,
+    reply: ReplyToAll<Body>,
+  ): Promise<EnterResult> {
+    checkMember(member)
+    if (typeof reply !== 'function') throw new TypeError('reply must be a function')
+    for (const room of places.keys()) {
+      checkString('room', room)
+      if (!isChannelName(room)) return Promise.resolve('bad_name')
+    }
+    return this.#local.enter(new Map(places), member, reply as ReplyToAll)
   }
 
   /** Takes a client out of a room, also one that is on its way in; false when it was not in it. */

@@ -2,7 +2,7 @@
 // missed some is answered from here, so that bodies are made once however many come back.
 
 import type { Codec } from './member.ts'
-import type { HistoryRule, Publication } from './port.ts'
+import type { ClientInfo, HistoryRule, Publication } from './port.ts'
 
 /** At most so many publications are replayed to a member. */
 export const MAX_REPLAY = 300
@@ -16,9 +16,13 @@ const OVERHEAD_BYTES = 200
 /** What a publication counts in every limit of bytes. */
 export function publicationBytes({ data, info, tags }: Publication): number {
   let bytes = OVERHEAD_BYTES + data.length
-  if (info !== undefined) bytes += info.client.length + info.user.length + (info.info?.length ?? 0)
+  if (info !== undefined) bytes += infoBytes(info)
   if (tags !== undefined) for (const name of Object.keys(tags)) bytes += name.length + tags[name]!.length
   return bytes
+}
+
+function infoBytes({ client, user, info, roomInfo }: ClientInfo): number {
+  return client.length + user.length + (info?.length ?? 0) + (roomInfo?.length ?? 0)
 }
 
 /** A publication with its bodies, each made when it is first needed. */
