@@ -156,7 +156,7 @@ describe('no member ends the connection of another', () => {
       for (let i = 0; i < says; i++) for (const speaker of fast) speaker.send({ say: data, to: 'lobby' })
       const last = fast.map((speaker) => speaker.send({ leave: 'lobby', ref: 'last' }))
       expect(last).toHaveLength(speakers)
-      await eventually(() => roomcast.channels.memberCount('lobby') === slow.length, 'the end', 30_000)
+      await eventually(() => roomcast.rooms.memberCount('lobby') === slow.length, 'the end', 30_000)
       expect(roomcast.stats()).toMatchObject({ closes: {}, limits: {} })
       line.close()
     },

@@ -1,33 +1,28 @@
 // WebSockets as they come: whom this server serves at all, how many of one address, and which protocol a path speaks.
 
-import { centrifugeHandler, type CentrifugeOptions } from '@roomcast/centrifuge'
 import { type Handler, reject, type Socket } from '@roomcast/core'
 import { isLoopbackName } from './access.ts'
-import { type WordsOptions, wordsHandler } from './words.ts'
 
 /** Where SDKs connect. */
 export const SDK_PATH = '/connection/websocket'
 
+/** Handlers of different states, each for its own paths. */
+// biome-ignore lint/suspicious/noExplicitAny: each is given the state that it made.
+type AnyHandler = Handler<any, any>
+
 /** What connections are served with. */
 export interface ConnectionOptions {
-  readonly words: WordsOptions
-  readonly sdk: CentrifugeOptions
   /** Only who asks for a loopback name is served. */
   readonly isDemo: boolean
   readonly maxPerAddress: number
+  /** The handler of a path. Asked when there is a connection. */
+  readonly by: (path: string) => AnyHandler
 }
 
-type Both = Handler<undefined, unknown>
-type AnySocket = Socket<never>
-
 /** Makes the handler of core for all paths. */
-export function connectionHandler(options: ConnectionOptions): Both {
-  const { isDemo, maxPerAddress } = options
-  const words = wordsHandler(options.words) as Handler<unknown, unknown>
-  const sdk = centrifugeHandler(options.sdk)
+export function connectionHandler({ isDemo, maxPerAddress, by }: ConnectionOptions): Handler<undefined, unknown> {
   const counts = new Map<string, number>()
-  const by = (path: string): Handler<unknown, unknown> => (path === SDK_PATH ? sdk : words)
-  const of = (socket: Socket): Handler<unknown, unknown> => by(socket.path)
+  const of = (socket: Socket): AnyHandler => by(socket.path)
 
   return {
     init: () => undefined,
@@ -46,14 +41,14 @@ export function connectionHandler(options: ConnectionOptions): Both {
       if (count > maxPerAddress) return socket.close(TOO_MANY, 'connection limit')
       return of(socket).opened?.(socket)
     },
-    message: (socket, data, opcode) => of(socket).message(socket as AnySocket, data, opcode),
-    pong: (socket, payload) => of(socket).pong?.(socket as AnySocket, payload),
-    drained: (socket) => of(socket).drained?.(socket as AnySocket),
+    message: (socket, data, opcode) => of(socket).message(socket, data, opcode),
+    pong: (socket, payload) => of(socket).pong?.(socket, payload),
+    drained: (socket) => of(socket).drained?.(socket),
     closed(socket, info) {
       const count = counts.get(socket.remoteAddress) ?? 0
       if (count > 1) counts.set(socket.remoteAddress, count - 1)
       else counts.delete(socket.remoteAddress)
-      return of(socket).closed?.(socket as AnySocket, info)
+      return of(socket).closed?.(socket, info)
     },
   }
 }

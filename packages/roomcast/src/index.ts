@@ -3,7 +3,7 @@
 export { Refusal, refuse } from '@roomcast/centrifuge'
 export type { Status } from './api.ts'
 export type { Limits } from './limits.ts'
-export { DEFAULT_PORT, type KeepingStore, type RoomcastOptions, type StoreStatus } from './options.ts'
+export { DEFAULT_PORT, type KeepingStore, type RoomcastOptions } from './options.ts'
 export { createRoomcast, type Roomcast, type RoomcastStats } from './roomcast.ts'
 export type { Override } from './who/claims.ts'
 export type { Answer, AuthenticateRequest, HookClient, Hooks, Identity, Permission } from './who/hooks.ts'

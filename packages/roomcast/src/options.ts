@@ -43,12 +43,8 @@ export interface RoomcastOptions extends Partial<Limits>, Decision, Hooks {
   tokens?: TokenOptions | undefined
 }
 
-/** How a store is. `'connecting'`: what is behind it has not been reached yet; `'degraded'`: has been lost. */
-export type StoreStatus = 'connecting' | 'ready' | 'degraded' | 'closed'
-
-/** A store; one that can be away tells how it is, and `/stats` shows what it counts. */
+/** A store; `/stats` shows what it counts. */
 export interface KeepingStore extends Store {
-  readonly status?: StoreStatus
   stats?(): object
 }
 

@@ -5,8 +5,9 @@ import { setMaxListeners } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { hostname } from 'node:os'
+import { centrifugeHandler } from '@roomcast/centrifuge'
 import { createServer, type Stats } from '@roomcast/core'
-import { createRooms, memoryStore, type Rooms } from '@roomcast/rooms'
+import { createRooms, memoryStore, type Rooms, type Store } from '@roomcast/rooms'
 import { isLoopbackName } from './access.ts'
 import { createApi, isForAnyHost, type Status } from './api.ts'
 import { connectionHandler, SDK_PATH } from './connections.ts'
@@ -14,7 +15,7 @@ import { Gate } from './gate.ts'
 import { gatedStore } from './gated-store.ts'
 import { createHttpApi, isHttpApi } from './http-api/route.ts'
 import { createListener } from './listen.ts'
-import { type RoomcastOptions, type Settled, type StoreStatus, settle } from './options.ts'
+import { type KeepingStore, type RoomcastOptions, type Settled, settle } from './options.ts'
 import { createPage } from './page.ts'
 import { createPublish } from './publish.ts'
 import { sendJson } from './reply.ts'
@@ -25,6 +26,7 @@ import { warn } from './warn.ts'
 import { hookClientOf } from './who/hook-client.ts'
 import { createPolicy } from './who/policy.ts'
 import { Revocations } from './who/revocations.ts'
+import { wordsHandler } from './words.ts'
 
 /** What GET /stats answers: core's figures, and those of the rooms. */
 export interface RoomcastStats extends Stats {
@@ -33,7 +35,7 @@ export interface RoomcastStats extends Stats {
   /** Rooms that have a member here. */
   channels: number
   /** With a store that can be away: its status and what it counts. */
-  bridge?: { status: StoreStatus }
+  bridge?: { status: NonNullable<Store['status']> }
 }
 
 /** A running (or not yet listening) server. */
@@ -66,9 +68,23 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
   const isAttached = settled.server !== undefined
   const http = settled.server ?? createHttp(settled.tls)
 
+  const core = createServer({
+    server: http,
+    maxMessageBytes,
+    maxConnections,
+    maxBufferedBytes,
+    ...(origin === undefined ? {} : { origin }),
+    ...(isAttached && { pathname: (path: string) => path === '/' || path === SDK_PATH }),
+    handler: connectionHandler({
+      isDemo,
+      maxPerAddress: limits.maxConnectionsPerAddress,
+      by: (path) => (path === SDK_PATH ? sdk : words),
+    }),
+  })
   const revocations = new Revocations()
   const speakers = createSpeakers()
-  const store = settled.store ?? memoryStore()
+  // After all that can throw: it starts the store.
+  const store: KeepingStore = settled.store ?? memoryStore()
   const gated = gatedStore(store, () => gate, revocations)
   const rooms = createRooms({
     store: gated,
@@ -97,39 +113,27 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     turn: (client, room, bytes) => gate.turn(room, bytes, speakers.of(client)),
     gone: speakers.gone,
   })
-  const core = createServer({
-    server: http,
-    maxMessageBytes,
-    maxConnections,
-    maxBufferedBytes,
-    ...(origin === undefined ? {} : { origin }),
-    ...(isAttached && { pathname: (path: string) => path === '/' || path === SDK_PATH }),
-    handler: connectionHandler({
-      isDemo,
-      maxPerAddress: limits.maxConnectionsPerAddress,
-      words: {
-        rooms,
-        policy,
-        readsTokens: decision.hasAuthenticate === true || decision.hasTokenKey === true,
-        rate: { perSecond: limits.maxCommandsPerSecond, burst: limits.maxCommandBurst },
-        maxDataBytes,
-        expiredCloseDelayMs: limits.expiredCloseDelayMs,
-      },
-      sdk: {
-        rooms,
-        policy,
-        maxDataBytes,
-        version: `roomcast ${VERSION}`,
-        commandsPerSecond: limits.maxCommandsPerSecond,
-        commandBurst: limits.maxCommandBurst,
-        pingIntervalMs: limits.pingIntervalMs,
-        pongTimeoutMs: limits.pongTimeoutMs,
-        staleCloseDelayMs: limits.staleCloseDelayMs,
-        expiredCloseDelayMs: limits.expiredCloseDelayMs,
-        expiredSubCloseDelayMs: limits.expiredSubCloseDelayMs,
-        onError: (error) => warn(error),
-      },
-    }),
+  const words = wordsHandler({
+    rooms,
+    policy,
+    readsTokens: decision.hasAuthenticate === true || decision.hasTokenKey === true,
+    rate: { perSecond: limits.maxCommandsPerSecond, burst: limits.maxCommandBurst },
+    maxDataBytes,
+    expiredCloseDelayMs: limits.expiredCloseDelayMs,
+  })
+  const sdk = centrifugeHandler({
+    rooms,
+    policy,
+    maxDataBytes,
+    version: `roomcast ${VERSION}`,
+    commandsPerSecond: limits.maxCommandsPerSecond,
+    commandBurst: limits.maxCommandBurst,
+    pingIntervalMs: limits.pingIntervalMs,
+    pongTimeoutMs: limits.pongTimeoutMs,
+    staleCloseDelayMs: limits.staleCloseDelayMs,
+    expiredCloseDelayMs: limits.expiredCloseDelayMs,
+    expiredSubCloseDelayMs: limits.expiredSubCloseDelayMs,
+    onError: (error) => warn(error),
   })
 
   const started = performance.now()

@@ -4,27 +4,23 @@
 
 import { parseArgs } from 'node:util'
 import { whyNot } from './access.ts'
-import { type ConfigFile, readConfig } from './config/file.ts'
+import { readDuration } from './config/duration.ts'
 import { type EngineSettings, engineOf } from './config/engine.ts'
-import { KEYS, type Key } from './config/keys.ts'
-import { quote, WrongSetting, wrong } from './config/wrong.ts'
-import { hasTokenKey } from './who/tokens.ts'
+import { type ConfigFile, readConfig } from './config/file.ts'
 import { FLAG_KEYS, SWITCHES } from './config/flags.ts'
+import type { Key } from './config/keys.ts'
+import { quote, WrongSetting, wrong } from './config/wrong.ts'
 import type { RoomcastOptions } from './options.ts'
+import { hasTokenKey } from './who/tokens.ts'
 
 /** What the program is to do. */
 export type Settings =
   | { kind: 'help' }
   | { kind: 'version' }
   | { kind: 'wrong'; message: string }
-  | Checked
+  | (Run & { kind: 'check-config'; file: string })
   | { kind: 'gen-token'; options: RoomcastOptions; user: string; room: string | undefined; ttlSeconds: number | undefined }
   | (Run & { kind: 'run' })
-
-interface Checked extends Run {
-  kind: 'check-config'
-  file: string
-}
 
 /** What a server is started with. */
 interface Run {
@@ -191,5 +187,14 @@ function optionsOf(values: ReadonlyMap<string, unknown>): RoomcastOptions {
     if (name === undefined) options[section] = value
     else options[section] = { ...(options[section] as object), [name]: value }
   }
-  return options as RoomcastOptions
+  return { ...options, tls: tlsOf(options['tls']) } as RoomcastOptions
+}
+
+function tlsOf(tls: unknown): RoomcastOptions['tls'] {
+  const { enabled, cert, key, ca } = (tls ?? {}) as { enabled?: boolean; cert?: string; key?: string; ca?: string }
+  if (enabled !== true) return undefined
+  if (cert === undefined || key === undefined) {
+    throw new WrongSetting('http_server.tls needs cert_pem and key_pem')
+  }
+  return { cert, key, ca }
 }

@@ -16,6 +16,9 @@ import { answer } from './requests.ts'
 import { Track } from './track.ts'
 import { Kept, WindowBudget } from './window.ts'
 
+/** Who comes into a room without history waits so long for other nodes to be heard: longer than a healthy bus ever takes. */
+const CONFIRM_MS = 1000
+
 /** An unsubscribe from this code on is one after which clients come back by themselves. */
 const INSUFFICIENT_STATE = 2500
 
@@ -139,7 +142,9 @@ export class LocalRooms {
       entering.push(admitted)
     }
     // Nothing to wait for: in the step of the call.
-    const waits = entering.some(({ room, membership }) => room.track !== undefined || membership.present)
+    const waits =
+      this.#options.store.status === 'ready' ||
+      entering.some(({ room, membership }) => room.track !== undefined || membership.present)
     return waits ? this.#enter(entering, member, reply) : this.#goLive(entering, member, reply)
   }
 
@@ -198,7 +203,7 @@ export class LocalRooms {
       membership.present ? this.#presence.enter(membership.room, infoOf(membership)) : undefined,
     )
     for (;;) {
-      const confirmed = await Promise.all(entering.map(({ room, since }) => room.track?.confirm(since) ?? true))
+      const confirmed = await Promise.all(entering.map(({ room, since }) => room.track?.confirm(since) ?? this.#heard(room.name)))
       await Promise.all(present)
       if (entering.some(({ membership }) => membership.state === 'gone')) return this.#giveUp(entering, 'closed')
       if (confirmed.includes(false)) return this.#giveUp(entering, 'unavailable')
@@ -209,6 +214,21 @@ export class LocalRooms {
       })
       if (owed) return this.#goLive(entering, member, reply)
     }
+  }
+
+  /** Waits until a room without history is heard from the other nodes, unless they are away or that takes long: it goes on
+   * without them. */
+  #heard(room: string): Promise<true> | true {
+    const { store, clock } = this.#options
+    if (store.status !== 'ready') return true
+    return new Promise((resolve) => {
+      const cancel = clock.after(CONFIRM_MS, () => resolve(true))
+      const done = (): void => {
+        cancel()
+        resolve(true)
+      }
+      store.ready(room).then(done, done)
+    })
   }
 
   /** One step: the reply, then whatever is delivered from now on. */

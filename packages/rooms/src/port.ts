@@ -158,6 +158,8 @@ export interface Store {
   join(room: string, rule: HistoryRule | undefined): void
   /** The last local member went. */
   leave(room: string): void
+  /** Can it reach the other nodes? Absent: it always can, and hears everything at once. */
+  readonly status?: 'connecting' | 'ready' | 'degraded' | 'closed'
   /** Resolves when every record of the room from then on reaches this node, or its loss becomes known by a number or by a
    * mark. */
   ready(room: string): Promise<void>

@@ -8,16 +8,17 @@ export const DEFAULT_PREFIX = 'roomcast'
 
 const DEFAULT_URL = 'redis://127.0.0.1:6379'
 
-/** How Redis is reached. */
+/** How Redis is reached, as @roomcast/redis-bridge takes it. */
 export interface EngineSettings {
-  readonly prefix: string
+  prefix: string
   /** One of the three. */
-  readonly url?: string
-  readonly sentinels?: { readonly name: string; readonly nodes: readonly RedisNode[] }
-  readonly cluster?: readonly RedisNode[]
-  readonly username?: string
-  readonly password?: string
-  readonly tls?: RedisTls
+  url?: string
+  /** With `name`, that of their master. */
+  sentinels?: RedisNode[]
+  name?: string
+  cluster?: RedisNode[]
+  /** Of each connection. */
+  redis?: { username?: string; password?: string; tls?: RedisTls; enableTLSForSentinelMode?: boolean }
 }
 
 /** Where a Redis is. */
@@ -43,11 +44,14 @@ export function engineOf(values: ReadonlyMap<string, unknown>): EngineSettings |
   if (url === undefined && get('type') !== 'redis') return undefined
   const username = get<string>('user')
   const password = get<string>('password')
-  const common = {
-    prefix: get<string>('prefix') ?? DEFAULT_PREFIX,
+  const redis = {
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
-    ...(get<boolean>('tls.enabled') === true && { tls: tlsOf(values) }),
+    ...(get<boolean>('tls.enabled') === true && { tls: tlsOf(values), enableTLSForSentinelMode: true }),
+  }
+  const common = {
+    prefix: get<string>('prefix') ?? DEFAULT_PREFIX,
+    ...(Object.keys(redis).length > 0 && { redis }),
   }
   if (url !== undefined) return { ...common, url }
   const cluster = get<string[]>('clusterAddress')
@@ -55,7 +59,7 @@ export function engineOf(values: ReadonlyMap<string, unknown>): EngineSettings |
   const sentinels = get<string[]>('sentinelAddress')
   const name = get<string>('sentinelMasterName')
   if (sentinels !== undefined && name !== undefined) {
-    return { ...common, sentinels: { name, nodes: sentinels.map((text) => nodeOf(text, 'sentinel_address')) } }
+    return { ...common, sentinels: sentinels.map((text) => nodeOf(text, 'sentinel_address')), name }
   }
   if (sentinels !== undefined || name !== undefined) {
     throw new WrongSetting('engine.redis.sentinel_address and engine.redis.sentinel_master_name go together')
