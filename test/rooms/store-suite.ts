@@ -22,6 +22,8 @@ export interface StorePair {
   b: Store
   /** One more node, that comes later. */
   another(): Store
+  /** Resolves when the two, started, know of each other. */
+  started?(): Promise<void>
   /** Ends what the stores themselves do not. */
   dispose?(): Promise<void>
 }
@@ -96,6 +98,7 @@ export function describeStore(name: string, make: () => Promise<StorePair>): voi
       heardB = new Recorder()
       a.start(heardA)
       b.start(heardB)
+      await pair.started?.()
     })
 
     afterEach(async () => {

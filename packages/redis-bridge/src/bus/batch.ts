@@ -2,7 +2,7 @@
 
 import type { Buffer } from 'node:buffer'
 import type { Counter, Gathering } from './counters.ts'
-import { encodeMessages, HEADER_BYTES, MAX_AGE, writeAge } from './envelope.ts'
+import { type Carried, encodeMessages, HEADER_BYTES, MAX_AGE, writeAge } from './envelope.ts'
 
 /** What is gathered for one channel while it cannot be written is not one huge envelope. */
 const MAX_MESSAGES = 1000
@@ -80,11 +80,11 @@ export class Batch implements Gathering {
   }
 
   /** The envelope, as it is to be written now; from here on it takes nothing more. */
-  encode(now: number): Buffer {
+  encode(now: number, carries: Carried): Buffer {
     const age = this.first === 1 ? MAX_AGE : now - this.#beforeAt
     if (this.#envelope === undefined) {
       const { node } = this.counter.numbering
-      this.#envelope = encodeMessages(node, this.first, age, this.#frames, this.#bytes)
+      this.#envelope = encodeMessages(node, this.first, age, this.#frames, this.#bytes, carries)
       this.#frames = []
     } else {
       writeAge(this.#envelope, age)

@@ -132,7 +132,7 @@ export class Line {
     let bytes = 0
     for (const command of commands) {
       this.#unanswered.add(command)
-      bytes += command.bytes.length
+      bytes += costOf(command)
     }
     this.#unansweredBytes += bytes
     this.#link.publish(commands, (index, reply) => this.#replied(commands[index]!, reply))
@@ -231,7 +231,7 @@ export class Line {
 
   #replied(command: Command, reply: PublishReply): void {
     if (!this.#unanswered.delete(command)) return
-    this.#unansweredBytes -= command.bytes.length
+    this.#unansweredBytes -= costOf(command)
     this.#answeredAt = this.#options.attention.now()
     this.#mends = 0
     command.replied(reply)
@@ -276,4 +276,8 @@ export class Line {
       this.fail(new Error('what was published does not come back'))
     }
   }
+}
+
+function costOf({ bytes, call }: Command): number {
+  return call?.costBytes ?? bytes.length
 }

@@ -32,6 +32,8 @@ export interface ListenerOptions {
   lingerMs: number
   /** Something of a channel was lost, and nobody knows of whom. */
   gap(channel: string): void
+  /** Every subscription is confirmed. */
+  listening(): void
 }
 
 export class Listener {
@@ -174,6 +176,7 @@ export class Listener {
     if (unasked) sender.tellSince(lane.partition, this.#owedSince)
     else this.#notice(Kind.PROBE, routes.shared(lane.partition), awayMs)
     line.verify()
+    this.#options.listening()
   }
 
   #deafMs(): number {

@@ -6,6 +6,7 @@
 import type { Batch } from './batch.ts'
 import type { Clock } from './clock.ts'
 import type { Counter } from './counters.ts'
+import type { Carried } from './envelope.ts'
 import type { Command, Line } from './line.ts'
 import type { PublishReply } from './link.ts'
 
@@ -18,6 +19,7 @@ const MAX_STRIKES = 3
 
 export interface PublishQueueOptions {
   clock: Clock
+  carries: Carried
   /** Where the messages of a channel go. */
   routeOf(counter: Counter): string
   /** A mark, as it is to be written now. */
@@ -186,7 +188,9 @@ export class PublishQueue {
       if (counter.open === item) counter.open = undefined
       counter.touchedAt = now
       this.#inFlight.add(item)
-      const command = this.#command(line, counter, item.encode(now), (reply) => this.#settled(item, reply))
+      const command = this.#command(line, counter, item.encode(now, this.#options.carries), (reply) =>
+        this.#settled(item, reply),
+      )
       command.suspected = () => void item.strikes++
       return command
     }
@@ -214,7 +218,7 @@ export class PublishQueue {
     this.#inFlight.delete(batch)
     if ('refused' in reply) {
       this.#refused(batch, reply.refused, reply.divisible)
-    } else {
+    } else if ('receivers' in reply) {
       this.#options.settled(batch)
       this.#options.published(batch.counter, batch.first + batch.count - 1, reply.receivers)
     }
