@@ -207,8 +207,8 @@ describe('Idempotency-Key', () => {
       token: TOKEN,
       status: () => 'ready',
       stats: () => ({}),
-      publish: async (room, data, options, isToSay) => {
-        isToSay?.()
+      publish: async (room, data, options, more) => {
+        more?.isToSay?.()
         return publish(room, data, options)
       },
       faultOf: () => undefined,

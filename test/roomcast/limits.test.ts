@@ -40,7 +40,16 @@ test('the defaults are those of the documentation', () => {
     maxChannelBytesPerSecond: 4_194_304,
     maxWaitingBytes: 67_108_864,
     memberPatienceMs: 2000,
+    maxBufferedBytes: 1_048_576,
+    maxRoomsPerClient: 128,
     maxConnections: Number.POSITIVE_INFINITY,
+    maxConnectionsPerUser: Number.POSITIVE_INFINITY,
+    maxConnectionsPerAddress: Number.POSITIVE_INFINITY,
+    pingIntervalMs: 25_000,
+    pongTimeoutMs: 8000,
+    staleCloseDelayMs: 10_000,
+    expiredCloseDelayMs: 25_000,
+    expiredSubCloseDelayMs: 25_000,
     drainMs: 10_000,
   })
 })

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { describeGap } from '../../packages/roomcast/src/redis-store.ts'
 import { boundLines } from '../../packages/roomcast/src/lines.ts'
+import { describeGap } from '../../packages/roomcast/src/redis-store.ts'
 
 describe('bounded lines', () => {
   const written: string[] = []

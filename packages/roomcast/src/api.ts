@@ -109,7 +109,7 @@ export function createApi(options: ApiOptions): Route {
       delivered = rooms.memberCount(channel)
       return true
     }
-    const outcome = await options.publish(channel, data, {}, isToSay)
+    const outcome = await options.publish(channel, data, {}, { isToSay })
     if (outcome === 'busy') return outcome
     if (delivered === undefined) return undefined
     return outcome === 'lost' ? 'bus_full' : { delivered }

@@ -27,7 +27,8 @@ export function connectionHandler({ isDemo, maxPerAddress, by }: ConnectionOptio
   return {
     init: () => undefined,
     handshake(request) {
-      if (isDemo && !isLoopbackName(request.headers['host'])) return reject(403, 'host_not_allowed')
+      const { host } = request.headers
+      if (isDemo && !isLoopbackName(host)) return reject(403, 'host_not_allowed')
       if ((counts.get(request.remoteAddress) ?? 0) >= maxPerAddress) return reject(429, 'too_many_connections')
       const handler = by(request.path)
       const state = handler.init?.()

@@ -28,8 +28,8 @@ Rooms over WebSockets for the SDKs of Centrifugo and for a JSON protocol of its 
   --token <secret>              secret of POST /channels/<name> (default: a random one, printed at start)
   --http_api.key <secret>       key of POST /api/<method>; without one nobody may
   --origin <origin>             who may connect from a browser: same (default), any, or an origin such as
-                                https://chat.example, https://*.chat.example, capacitor://localhost, or null; may be
-                                repeated, or a list with commas
+                                https://chat.example or capacitor://localhost, or null; may be repeated, or a list
+                                with commas
   --redis-url <url>             Redis that keeps rooms and carries messages to other servers, redis:// or rediss:// or the
                                 path of a Unix socket (variable: REDIS_URL; default: this server stands alone)
   --prefix <name>               what the names of its Redis channels and keys begin with; servers with the same one share

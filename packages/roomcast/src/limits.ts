@@ -97,7 +97,12 @@ export const LIMITS: Readonly<Record<keyof Limits, LimitRange>> = {
   maxRoomsPerClient: { what: 'rooms of one client', default: 128, least: 1, most: 10 ** 6 },
   maxConnections: { what: 'most WebSockets at a time', default: NONE, least: 1, most: 10 ** 7 },
   maxConnectionsPerUser: { what: 'most WebSockets of one user at a time', default: NONE, least: 1, most: 10 ** 7 },
-  maxConnectionsPerAddress: { what: 'most WebSockets of one address at a time', default: NONE, least: 1, most: 10 ** 7 },
+  maxConnectionsPerAddress: {
+    what: 'most WebSockets of one address at a time',
+    default: NONE,
+    least: 1,
+    most: 10 ** 7,
+  },
   pingIntervalMs: { what: 'how often SDK clients are pinged, in ms', default: 25_000, least: 1, most: 3_600_000 },
   pongTimeoutMs: { what: 'how long their answer may take, in ms', default: 8000, least: 1, most: 3_600_000 },
   staleCloseDelayMs: {

@@ -20,11 +20,7 @@ export interface TellingStore {
 
 /** Makes a store that tells how it fares, a line at a time. */
 export async function openStore(engine: EngineSettings, write: (line: string) => void): Promise<TellingStore> {
-  const bridge = (await import('@roomcast/redis-bridge')) as unknown as {
-    createRedisStore?: (options: EngineSettings & { onError: (error: Error) => void }) => KeepingStore
-  }
-  const { createRedisStore } = bridge
-  if (createRedisStore === undefined) throw new TypeError('this version of @roomcast/redis-bridge keeps no rooms')
+  const { createRedisStore } = await import('@roomcast/redis-bridge')
   const gaps = boundLines(write, { rest: (count) => `${count} more gaps` })
   let isAway = false
   const away = (why: string): void => {

@@ -93,7 +93,10 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     about: { name: hostname(), version: VERSION },
   })
   const gate: Gate = new Gate({
-    members: { find: (room, test) => rooms.findMember(room, test), has: (room, socket) => rooms.isMember(room, socket) },
+    members: {
+      find: (room, test) => rooms.findMember(room, test),
+      has: (room, socket) => rooms.isMember(room, socket),
+    },
     maxBufferedBytes,
     memberPatienceMs: limits.memberPatienceMs,
     maxWaitingBytes: limits.maxWaitingBytes,
@@ -113,9 +116,11 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     turn: (client, room, bytes) => gate.turn(room, bytes, speakers.of(client)),
     gone: speakers.gone,
   })
+  const publish = createPublish(rooms, gate, () => gated.tookLast)
   const words = wordsHandler({
     rooms,
     policy,
+    publish,
     readsTokens: decision.hasAuthenticate === true || decision.hasTokenKey === true,
     rate: { perSecond: limits.maxCommandsPerSecond, burst: limits.maxCommandBurst },
     maxDataBytes,
@@ -161,7 +166,6 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     isClosed = true
     return closeRooms()
   }
-  const publish = createPublish(rooms, gate, () => gated.tookLast)
   const faultOf = (room: string): string | undefined => {
     const rule = namespaces.find(room)
     return typeof rule === 'string' ? rule : undefined

@@ -19,7 +19,13 @@ export type Settings =
   | { kind: 'version' }
   | { kind: 'wrong'; message: string }
   | (Run & { kind: 'check-config'; file: string })
-  | { kind: 'gen-token'; options: RoomcastOptions; user: string; room: string | undefined; ttlSeconds: number | undefined }
+  | {
+      kind: 'gen-token'
+      options: RoomcastOptions
+      user: string
+      room: string | undefined
+      ttlSeconds: number | undefined
+    }
   | (Run & { kind: 'run' })
 
 /** What a server is started with. */
@@ -122,15 +128,20 @@ function readFlags(args: readonly string[]): Flags {
 /** Everything together, each checked. */
 function settle(given: ReadonlyMap<string, string>, env: Environment, readFile: ReadFile): Run {
   const warnings: string[] = []
-  const path = given.get('config') ?? env['ROOMCAST_CONFIG']
+  const { ROOMCAST_CONFIG } = env
+  const path = given.get('config') ?? ROOMCAST_CONFIG
   const file: ConfigFile | undefined = path ? readConfig(textOf(path, readFile), path) : undefined
   const values = new Map(file?.values)
-  // Variables first, then flags: what comes later wins.
-  for (const [name, key] of FLAG_KEYS) readVariable(name, key, env, values, warnings)
+  const byFlag = new Map<string, unknown>()
   for (const [name, key] of FLAG_KEYS) {
     const text = given.get(name)
-    if (text !== undefined) put(values, key, text, `--${name}`)
+    if (text !== undefined) put(byFlag, key, text, `--${name}`)
   }
+  // A variable whose flag was given is not looked at.
+  for (const [name, key] of FLAG_KEYS) {
+    if (!byFlag.has(key.option)) readVariable(name, key, env, values, warnings)
+  }
+  for (const [option, value] of byFlag) values.set(option, value)
   const { namespaces } = file ?? {}
   const engine = engineOf(values)
   return {
@@ -187,7 +198,8 @@ function optionsOf(values: ReadonlyMap<string, unknown>): RoomcastOptions {
     if (name === undefined) options[section] = value
     else options[section] = { ...(options[section] as object), [name]: value }
   }
-  return { ...options, tls: tlsOf(options['tls']) } as RoomcastOptions
+  const { tls, ...others } = options
+  return { ...others, tls: tlsOf(tls) } as RoomcastOptions
 }
 
 function tlsOf(tls: unknown): RoomcastOptions['tls'] {

@@ -2,7 +2,6 @@
 
 import type { Client } from '@roomcast/centrifuge'
 import type { Speaker } from './gate.ts'
-import { WordsClient } from './words-client.ts'
 
 /** The speakers of a server. */
 export interface Speakers {
@@ -11,12 +10,11 @@ export interface Speakers {
   gone(client: Client): void
 }
 
-/** Makes the speakers of a server. Of an SDK's connection only its end is known; one of ours has its socket. */
+/** Makes the speakers of a server: of an SDK's connection only its end is known. */
 export function createSpeakers(): Speakers {
   const waiting = new Map<Client, Set<() => void>>()
   return {
     of(client) {
-      if (client instanceof WordsClient) return client.member.socket
       return {
         onClosing(listener) {
           const listeners = waiting.get(client) ?? new Set()

@@ -9,14 +9,16 @@ import type { Rooms } from '@roomcast/rooms'
 import { paced } from './commands.ts'
 import type { Rate } from './pace.ts'
 import { type Ref, type RequestOf, readRequest } from './protocol.ts'
+import type { Publish } from './publish.ts'
 import { warn } from './warn.ts'
-import type { ServerPolicy } from './who/policy.ts'
+import { type ServerPolicy, TOO_LARGE } from './who/policy.ts'
 import { SENT_AWAY, WordsClient } from './words-client.ts'
 
 /** What the words are served with. */
 export interface WordsOptions {
   readonly rooms: Rooms
   readonly policy: ServerPolicy
+  readonly publish: Publish
   /** Do tokens say anything? Else they are passed over. */
   readonly readsTokens: boolean
   readonly rate: Rate
@@ -72,11 +74,12 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
     if (!client.isIn(room)) return answer(socket, { error: 'not_a_member' }, ref)
     const data = JSON.stringify(value)
     if (Buffer.byteLength(data) > maxDataBytes) return answer(socket, { error: 'too_large' }, ref)
-    const grant = await policy.publish(client, room, data)
-    if (socket.readyState !== 'open') return
+    const grant = await policy.publication(client, room, data)
     if (grant === undefined || grant instanceof Refusal) return refused(socket, grant, ref)
     const { id, user, info } = client
-    await rooms.publish(room, grant.data, { info: { client: id, user, info }, tags: grant.tags })
+    const said = { info: { client: id, user, info }, tags: grant.tags }
+    const outcome = await options.publish(room, grant.data, said, { speaker: socket })
+    if (outcome === 'busy') return answer(socket, { error: outcome }, ref)
     socket.write(`{"ok":${ref ?? true}}`)
   }
 
@@ -136,8 +139,8 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
   }
 }
 
-function tokenOf({ query, headers }: HandshakeRequest): string {
-  const [, bearer = ''] = /^Bearer +(\S+) *$/i.exec(headers['authorization'] ?? '') ?? []
+function tokenOf({ query, headers: { authorization = '' } }: HandshakeRequest): string {
+  const [, bearer = ''] = /^Bearer +(\S+) *$/i.exec(authorization) ?? []
   return query.get('token') ?? bearer
 }
 
@@ -163,7 +166,8 @@ const ERRORS: Readonly<Record<number, string>> = {
 
 function refused(socket: WordsSocket, refusal: Refusal | undefined, ref: Ref | undefined): void {
   if (refusal !== undefined && refusal.code >= 3000) return socket.close(refusal.code, refusal.message)
-  answer(socket, { error: ERRORS[refusal?.code ?? 0] ?? 'not_allowed' }, ref)
+  const error = refusal?.message === TOO_LARGE ? 'too_large' : ERRORS[refusal?.code ?? 0]
+  answer(socket, { error: error ?? 'not_allowed' }, ref)
 }
 
 function answer(socket: Socket, fields: object, ref: Ref | undefined): void {

@@ -3,7 +3,7 @@
 
 import { inspect } from 'node:util'
 import type { Framed, Socket } from '@roomcast/core'
-import { Audience } from './audience.ts'
+import type { Audience } from './audience.ts'
 import { Blocks } from './blocks.ts'
 import { type Client, Clients, infoOf, type Membership, membershipIn } from './clients.ts'
 import type { Clock } from './clock.ts'
@@ -203,7 +203,9 @@ export class LocalRooms {
       membership.present ? this.#presence.enter(membership.room, infoOf(membership)) : undefined,
     )
     for (;;) {
-      const confirmed = await Promise.all(entering.map(({ room, since }) => room.track?.confirm(since) ?? this.#heard(room.name)))
+      const confirmed = await Promise.all(
+        entering.map(({ room, since }) => room.track?.confirm(since) ?? this.#heard(room.name)),
+      )
       await Promise.all(present)
       if (entering.some(({ membership }) => membership.state === 'gone')) return this.#giveUp(entering, 'closed')
       if (confirmed.includes(false)) return this.#giveUp(entering, 'unavailable')

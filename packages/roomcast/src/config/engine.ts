@@ -79,7 +79,8 @@ function urlOf(address: string): string {
 
 function nodeOf(text: string, key: string): RedisNode {
   const authority = text.replace(/^rediss?:\/\//, '')
-  const [, bracketed, plain, port = '6379'] = /^(?:\[([\da-f:.]+)\]|([\w.-]+))(?::(\d{1,5}))?\/?$/i.exec(authority) ?? []
+  const [, bracketed, plain, port = '6379'] =
+    /^(?:\[([\da-f:.]+)\]|([\w.-]+))(?::(\d{1,5}))?\/?$/i.exec(authority) ?? []
   const host = bracketed ?? plain
   if (host === undefined || Number(port) > 65_535) throw new WrongSetting(`engine.redis.${key} must be host:port`)
   return { host, port: Number(port) }

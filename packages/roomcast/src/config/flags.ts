@@ -2,7 +2,7 @@
 
 import { flagOf, LIMIT_NAMES, LIMITS } from '../limits.ts'
 import { isToken } from '../token.ts'
-import { KEYS, type Key, readCount, type Reader, readSwitch } from './keys.ts'
+import { KEYS, type Key, type Reader, readCount, readSwitch } from './keys.ts'
 import { readOrigins } from './origins.ts'
 import { WrongSetting } from './wrong.ts'
 
@@ -38,16 +38,13 @@ const host: Reader = (text, source) => {
   return KEYS.get('http_server.address')!.read(text, source)
 }
 
-const origin: Reader = (text, source) => readOrigins(text, source)
+const origin: Reader = (text, source) => readOrigins(text as string, source)
 
 /** Every flag but --config, --help and --version. Of two for one option, the later one here wins. */
 export const FLAG_KEYS: ReadonlyMap<string, Key> = new Map<string, Key>([
   ...KEYS,
   ['insecure', { read: readSwitch, option: 'insecure' }],
-  [
-    'allow-anonymous-connect-without-token',
-    { read: readSwitch, option: 'allowAnonymousConnectWithoutToken' },
-  ],
+  ['allow-anonymous-connect-without-token', { read: readSwitch, option: 'allowAnonymousConnectWithoutToken' }],
   ['port', { read: readCount(0, 65_535), option: 'port' }],
   ['host', { read: host, option: 'host' }],
   ['token', { read: token, option: 'token' }],

@@ -5,7 +5,7 @@
 import { flagOf, LIMIT_NAMES, LIMITS } from '../limits.ts'
 import { isToken } from '../token.ts'
 import { readDuration } from './duration.ts'
-import { readOrigins } from './origins.ts'
+import { readAllowedOrigins } from './origins.ts'
 import { readPem } from './pem.ts'
 import { WrongSetting, wrong } from './wrong.ts'
 
@@ -135,12 +135,9 @@ export const KEYS: ReadonlyMap<string, Key> = new Map<string, Key>([
   ['http_server.address', { read: host, option: 'host' }],
   ['http_server.port', { read: readCount(0, 65_535), option: 'port' }],
   ...tls('http_server.tls', 'tls', { cert_pem: 'cert', key_pem: 'key', client_ca_pem: 'ca' }),
-  ['client.allowed_origins', { read: readOrigins, option: 'origin' }],
+  ['client.allowed_origins', { read: readAllowedOrigins, option: 'origin' }],
   ['client.insecure', { read: readSwitch, option: 'insecure' }],
-  [
-    'client.allow_anonymous_connect_without_token',
-    { read: readSwitch, option: 'allowAnonymousConnectWithoutToken' },
-  ],
+  ['client.allow_anonymous_connect_without_token', { read: readSwitch, option: 'allowAnonymousConnectWithoutToken' }],
   ['client.token.hmac_secret_key', { read: secret, option: 'tokens.hmacSecretKey' }],
   ['client.token.rsa_public_key', { read: readPem, option: 'tokens.rsaPublicKey' }],
   ['client.token.ecdsa_public_key', { read: readPem, option: 'tokens.ecdsaPublicKey' }],
@@ -149,7 +146,10 @@ export const KEYS: ReadonlyMap<string, Key> = new Map<string, Key>([
   ['client.token.issuer', { read: text, option: 'tokens.issuer' }],
   ['client.channel_limit', limit('maxRoomsPerClient')],
   ['client.connection_limit', { read: unlimited(LIMITS.maxConnections.most), option: 'maxConnections' }],
-  ['client.user_connection_limit', { read: unlimited(LIMITS.maxConnectionsPerUser.most), option: 'maxConnectionsPerUser' }],
+  [
+    'client.user_connection_limit',
+    { read: unlimited(LIMITS.maxConnectionsPerUser.most), option: 'maxConnectionsPerUser' },
+  ],
   ['client.ping_interval', ms('pingIntervalMs')],
   ['client.pong_timeout', ms('pongTimeoutMs')],
   ['client.queue_max_size', limit('maxBufferedBytes')],

@@ -5,22 +5,28 @@ import { wrong } from './wrong.ts'
 /** What core takes for it. */
 export type Origins = 'same' | 'any' | string[] | ((origin: string) => boolean)
 
-/** Reads origins: a list, or a text with commas. `same`, `any` (or `*`), `null`, `https://chat.example`, or one whose host
- * begins with `*.`, for every name below it.
+/** Reads origins, a list with commas: `same`, `any`, or `null`, `https://chat.example` and so on.
+ * @throws WrongSetting for an entry that is none. */
+export function readOrigins(text: string, source: string): 'same' | 'any' | string[] {
+  const list = text.split(',').map((entry) => entry.trim())
+  if (list.every((entry) => entry === 'any')) return 'any'
+  if (list.every((entry) => entry === 'same')) return 'same'
+  return list.map((entry) => originOf(entry) ?? refuse(source, entry))
+}
+
+/** Reads them as Centrifugo's files have them: a list, in which `*` is every origin, and `*.` at the beginning of a host
+ * stands for every name below it.
  * @returns undefined for an empty list.
  * @throws WrongSetting for an entry that is none. */
-export function readOrigins(value: unknown, source: string): Origins | undefined {
+export function readAllowedOrigins(value: unknown, source: string): Origins | undefined {
   const entries = typeof value === 'string' ? value.split(',') : value
   const isList = Array.isArray(entries) && entries.every((entry) => typeof entry === 'string')
   if (!isList) throw wrong(source, 'a list of origins', value)
   const list = entries.map((entry: string) => entry.trim())
   if (list.length === 0) return undefined
-  if (list.every((entry) => entry === 'any' || entry === '*')) return 'any'
-  if (list.every((entry) => entry === 'same')) return 'same'
+  if (list.includes('*')) return 'any'
   const below = list.filter((entry) => entry.includes('://*.'))
-  const exact = list
-    .filter((entry) => !below.includes(entry))
-    .map((entry) => originOf(entry) ?? refuse(source, entry))
+  const exact = list.filter((entry) => !below.includes(entry)).map((entry) => originOf(entry) ?? refuse(source, entry))
   if (below.length === 0) return exact
   const patterns = below.map((entry) => patternOf(entry) ?? refuse(source, entry))
   const known = new Set(exact)
@@ -28,7 +34,7 @@ export function readOrigins(value: unknown, source: string): Origins | undefined
 }
 
 function refuse(source: string, entry: string): never {
-  throw wrong(source, 'same, any, null, or origins such as https://chat.example or https://*.example', entry)
+  throw wrong(source, 'same, any, null, or origins such as https://chat.example', entry)
 }
 
 /** `https://*.chat.example`: every name below it, of any depth, with the same scheme and port. */
@@ -36,10 +42,10 @@ function patternOf(entry: string): RegExp | undefined {
   const origin = originOf(entry.replace('://*.', '://'))
   if (origin === undefined || entry.includes('*', entry.indexOf('*') + 1)) return undefined
   const [scheme, authority = ''] = origin.split('://')
-  return new RegExp(`^${escape(scheme!)}://[a-z\\d.-]+\\.${escape(authority)}$`, 'i')
+  return new RegExp(`^${quoted(scheme!)}://[a-z\\d.-]+\\.${quoted(authority)}$`, 'i')
 }
 
-function escape(text: string): string {
+function quoted(text: string): string {
   return text.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 }
 

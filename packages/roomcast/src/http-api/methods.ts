@@ -114,15 +114,18 @@ export function createMethods(options: MethodOptions): ReadonlyMap<string, Metho
     ],
     [
       'subscribe',
-      ofUser(['client', 'session', 'info', 'b64info', 'data', 'b64data', 'expire_at', 'override', 'recover_since'], (user, fields) => {
-        const room = fields.text('channel')
-        return async () => {
-          const rule = ruleOf(room)
-          if (rule instanceof Refusal) return rule
-          await rooms.subscribe(user, room)
-          return {}
-        }
-      }),
+      ofUser(
+        ['client', 'session', 'info', 'b64info', 'data', 'b64data', 'expire_at', 'override', 'recover_since'],
+        (user, fields) => {
+          const room = fields.text('channel')
+          return async () => {
+            const rule = ruleOf(room)
+            if (rule instanceof Refusal) return rule
+            await rooms.subscribe(user, room)
+            return {}
+          }
+        },
+      ),
     ],
     [
       'unsubscribe',
@@ -205,16 +208,18 @@ export function createMethods(options: MethodOptions): ReadonlyMap<string, Metho
       () => async () => {
         const { nodes } = await rooms.nodes()
         return {
-          nodes: nodes.map(({ id, uptimeMs, clients, users, rooms: count, members, about }) => ({
-            uid: id,
-            name: about['name'] ?? '',
-            version: about['version'] ?? '',
-            num_clients: clients,
-            num_users: users,
-            num_subs: members,
-            num_channels: count,
-            uptime: Math.floor(uptimeMs / 1000),
-          })),
+          nodes: nodes.map(
+            ({ id, uptimeMs, clients, users, rooms: count, members, about: { name = '', version = '' } }) => ({
+              uid: id,
+              name,
+              version,
+              num_clients: clients,
+              num_users: users,
+              num_subs: members,
+              num_channels: count,
+              uptime: Math.floor(uptimeMs / 1000),
+            }),
+          ),
         }
       },
     ],

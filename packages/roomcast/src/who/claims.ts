@@ -48,10 +48,11 @@ class WrongClaim extends Error {}
 export function readConnection(claims: Claims): ConnectionClaims | undefined {
   return orUndefined(() => {
     // That of a subscription must not open a connection.
-    if (claims['channel'] !== undefined) throw new WrongClaim()
+    const { channel, channels, subs } = claims
+    if (channel !== undefined) throw new WrongClaim()
     const rooms = new Map<string, GrantedOptions>()
-    for (const room of list(claims['channels'])) rooms.set(room, {})
-    for (const [room, options] of Object.entries(object(claims['subs']))) rooms.set(room, granted(object(options)))
+    for (const room of list(channels)) rooms.set(room, {})
+    for (const [room, options] of Object.entries(object(subs))) rooms.set(room, granted(object(options)))
     return { user: userOf(claims), expiresAt: expiryOf(claims), info: dataOf(claims, 'info', 'b64info'), rooms }
   })
 }
@@ -87,7 +88,7 @@ function expiryOf({ exp, expire_at: at = exp }: Claims): number | undefined {
 }
 
 function granted(claims: Claims): GrantedOptions {
-  const override = claims['override']
+  const { override } = claims
   return {
     info: dataOf(claims, 'info', 'b64info'),
     data: dataOf(claims, 'data', 'b64data'),

@@ -15,7 +15,7 @@ export function textOf(data: Data): string | undefined {
 }
 
 /** JSON as a value; what is none as bytes; nothing as undefined. */
-export function valueOf(data: Data | undefined): unknown {
+export function parsedOf(data: Data | undefined): unknown {
   if (data === undefined) return undefined
   const text = textOf(data)
   try {

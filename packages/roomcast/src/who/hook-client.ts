@@ -2,7 +2,7 @@
 
 import type { Client } from '@roomcast/centrifuge'
 import { WordsClient } from '../words-client.ts'
-import { dataOf, valueOf } from './data.ts'
+import { dataOf, parsedOf } from './data.ts'
 import type { HookClient } from './hooks.ts'
 
 const known = new WeakMap<Client, HookClient>()
@@ -18,7 +18,7 @@ export function hookClientOf(client: Client): HookClient {
     remoteAddress,
     protocol: client instanceof WordsClient ? 'words' : client.protocol,
     get info() {
-      return valueOf(client.info)
+      return parsedOf(client.info)
     },
     isIn: (room) => client.isIn(room),
     send(data) {

@@ -7,7 +7,6 @@ import {
   type ConnectRequest,
   DisconnectCode,
   ErrorCode,
-  type Feature,
   type Policy,
   type PublishGrant,
   type Refreshed,
@@ -17,9 +16,9 @@ import {
   type SubscribeRequest,
 } from '@roomcast/centrifuge'
 import type { Data } from '@roomcast/rooms'
-import type { GrantedOptions, Override } from './claims.ts'
-import { dataOf, textOf, valueOf } from './data.ts'
-import type { HookClient, Hooks, Identity, Permission } from './hooks.ts'
+import { dataOf, parsedOf, textOf } from './data.ts'
+import { type Granted, grantedBy, grantOf, type Identified, identifiedBy } from './grants.ts'
+import type { HookClient, Hooks } from './hooks.ts'
 import { hasHistory, type NamespaceRule } from './namespace-options.ts'
 import type { Deed, Namespaces } from './namespaces.ts'
 import type { Revocations } from './revocations.ts'
@@ -51,6 +50,8 @@ export interface ServerPolicy extends Required<Omit<Policy, 'rpc' | 'message'>>,
   identify(request: ConnectRequest): Promise<Admission | Refusal | undefined>
   /** May the user have one more connection? Then it is counted, until `disconnected`. */
   admit(user: string): boolean
+  /** What may be published of what a client sent; `publish` then waits for its turn. */
+  publication(client: Client, room: string, data: Data): Promise<PublishGrant | Refusal | undefined>
 }
 
 /** Makes a policy. */
@@ -65,36 +66,27 @@ export function createPolicy(options: PolicyOptions): ServerPolicy {
       const { headers, query, remoteAddress, extra } = http
       const identity = await hooks.authenticate({
         token,
-        data: valueOf(data),
+        data: parsedOf(data),
         headers,
         query,
         remoteAddress,
         extra,
       })
-      return identity === undefined || identity instanceof Refusal ? identity : admissionOf(identity)
+      if (identity === undefined || identity instanceof Refusal) return identity
+      return admissionOf(identifiedBy(identity))
     }
     if (token !== '') {
       const claims = (await tokens?.connection(token)) ?? 'invalid'
       if (typeof claims === 'string') return refuse(CONNECTION_FAULTS[claims])
-      const { user, info, expiresAt, rooms } = claims
-      return { user, info, expiresAt, rooms: grantsOf(rooms, user) }
+      return admissionOf(claims)
     }
     return isAnonymousLet ? { user: '' } : undefined
   }
 
-  function admissionOf(identity: Identity): Admission {
-    if (typeof identity !== 'object' || identity === null) throw new TypeError('authenticate must return an object')
-    const { user, info, expiresAt, rooms = [] } = identity
-    if (typeof user !== 'string') throw new TypeError('authenticate: user must be a string')
-    checkExpiry(expiresAt, 'authenticate')
-    const named = Array.isArray(rooms) ? rooms.map((room) => [room, {}] as const) : Object.entries(rooms)
-    const given = new Map(named.map(([room, permission]) => [room, grantedBy(permission)]))
-    return { user, info: dataOf(info, 'info'), expiresAt, rooms: grantsOf(given, user) }
-  }
-
   /** @throws Refusal 102 or 107 for a room that cannot be. */
-  function grantsOf(rooms: ReadonlyMap<string, Granted>, user: string): Map<string, RoomGrant> {
-    return new Map([...rooms].map(([room, granted]) => [room, grantOf(ruleOf(room), room, user, granted)]))
+  function admissionOf({ user, info, expiresAt, rooms }: Identified): Admission {
+    const grants = [...rooms].map(([room, granted]) => [room, permitted(ruleOf(room), room, user, granted)] as const)
+    return { user, info, expiresAt, rooms: new Map(grants) }
   }
 
   /** @throws Refusal for a room that cannot be. */
@@ -109,40 +101,29 @@ export function createPolicy(options: PolicyOptions): ServerPolicy {
     return isOpen || namespaces.permits(deed, room, { user, isMember })
   }
 
-  function grantOf(rule: NamespaceRule, room: string, user: string, granted: Granted = {}): RoomGrant {
-    const { info, data, expiresAt, override = {} } = granted
-    const remembers = hasHistory(rule)
-    const reads = may('history', room, user, true)
-    const feature = (always: boolean, asked: boolean): Feature => (always ? 'always' : asked ? 'asked' : 'never')
-    return {
-      info,
-      data,
-      expiresAt,
-      recoverable: remembers ? feature(override.forceRecovery ?? rule.forceRecovery, rule.allowRecovery || reads) : 'never',
-      positioned: remembers ? feature(override.forcePositioning ?? rule.forcePositioning, rule.allowPositioning || reads) : 'never',
-      joinLeave: rule.joinLeave
-        ? feature(override.forcePushJoinLeave ?? rule.forcePushJoinLeave, rule.presence && may('presence', room, user, true))
-        : 'never',
-    }
-  }
+  const permitted = (rule: NamespaceRule, room: string, user: string, granted: Granted = {}): RoomGrant =>
+    grantOf(rule, granted, {
+      history: may('history', room, user, true),
+      presence: may('presence', room, user, true),
+    })
 
   async function subscribe(client: Client, request: SubscribeRequest): Promise<RoomGrant | Refusal | undefined> {
     const { room, token, data, by } = request
     const rule = ruleOf(room)
     const { user } = client
-    if (by === 'server') return grantOf(rule, room, user)
+    if (by === 'server') return permitted(rule, room, user)
     if (token !== '' && tokens !== undefined) {
       const granted = await subscriptionOf(client, room, token)
-      return granted instanceof Refusal ? granted : grantOf(rule, room, user, granted)
+      return granted instanceof Refusal ? granted : permitted(rule, room, user, granted)
     }
     const isLimited = namespaces.isUserLimited(room)
     if (hooks.subscribe !== undefined && !isLimited) {
-      const permission = await hooks.subscribe(hookClientOf(client), room, { token, data: valueOf(data) })
+      const permission = await hooks.subscribe(hookClientOf(client), room, { token, data: parsedOf(data) })
       if (permission === undefined || permission instanceof Refusal) return permission
-      return grantOf(rule, room, user, grantedBy(permission))
+      return permitted(rule, room, user, grantedBy(permission))
     }
     const needsToken = namespaces.isPrivate(room)
-    return !needsToken && may('subscribe', room, user, false) ? grantOf(rule, room, user) : undefined
+    return !needsToken && may('subscribe', room, user, false) ? permitted(rule, room, user) : undefined
   }
 
   async function subscriptionOf(client: Client, room: string, token: string): Promise<Granted | Refusal> {
@@ -168,6 +149,24 @@ export function createPolicy(options: PolicyOptions): ServerPolicy {
     return true
   }
 
+  async function publication(client: Client, room: string, data: Data): Promise<PublishGrant | Refusal | undefined> {
+    const { publicationDataFormat: format } = ruleOf(room)
+    const isAnyData = format === 'binary'
+    let grant: PublishGrant = { data, isAnyData }
+    if (hooks.publish !== undefined) {
+      const result = await hooks.publish(hookClientOf(client), room, parsedOf(data))
+      if (result === undefined || result instanceof Refusal) return result
+      // What it did not change goes on byte for byte: numbers of 20 digits stay what they are.
+      if (!isDeepStrictEqual(result, parsedOf(data)))
+        grant = { data: dataOf(result, 'what publish returns')!, isAnyData }
+    } else if (!may('publish', room, client.user, client.isIn(room))) {
+      return undefined
+    }
+    if (bytesOf(grant.data) > maxDataBytes) return refuse(ErrorCode.BAD_REQUEST, TOO_LARGE)
+    const isObject = format !== 'json_object' || /^\s*\{/.test(textOf(grant.data) ?? '')
+    return isObject ? grant : refuse(ErrorCode.BAD_REQUEST)
+  }
+
   return {
     async authenticate(request) {
       const admission = await identified(request)
@@ -184,16 +183,13 @@ export function createPolicy(options: PolicyOptions): ServerPolicy {
         () => ({ user, room }),
       )
     },
+    publication,
     async publish(client, room, data): Promise<PublishGrant | Refusal | undefined> {
-      const rule = ruleOf(room)
-      const grant = await publicationOf(client, room, data, rule)
+      const grant = await publication(client, room, data)
       if (grant === undefined || grant instanceof Refusal) return grant
-      const bytes = typeof grant.data === 'string' ? Buffer.byteLength(grant.data) : grant.data.byteLength
-      if (bytes > maxDataBytes) return refuse(ErrorCode.BAD_REQUEST, 'the data is too large')
-      const turn = await options.turn(client, room, bytes)
+      const turn = await options.turn(client, room, bytesOf(grant.data))
       if (turn === 'busy') return refuse(ErrorCode.TOO_MANY_REQUESTS, 'busy')
-      if (turn === false) return undefined
-      return grant
+      return turn === false ? undefined : grant
     },
     presence(client, room) {
       if (!ruleOf(room).presence) return refuse(ErrorCode.NOT_AVAILABLE)
@@ -205,13 +201,13 @@ export function createPolicy(options: PolicyOptions): ServerPolicy {
     },
     ...(hooks.rpc !== undefined && {
       async rpc(client: Client, method: string, data: Data | undefined) {
-        const result = await hooks.rpc!(hookClientOf(client), method, valueOf(data))
+        const result = await hooks.rpc!(hookClientOf(client), method, parsedOf(data))
         return result === undefined || result instanceof Refusal ? result : { data: dataOf(result, 'what rpc returns') }
       },
     }),
     ...(hooks.message !== undefined && {
       async message(client: Client, data: Data) {
-        const result = await hooks.message!(hookClientOf(client), valueOf(data))
+        const result = await hooks.message!(hookClientOf(client), parsedOf(data))
         return result instanceof Refusal ? result : undefined
       },
     }),
@@ -245,31 +241,10 @@ export function createPolicy(options: PolicyOptions): ServerPolicy {
       return hooks.disconnected?.(hookClientOf(client), info)
     },
   }
-
-  async function publicationOf(
-    client: Client,
-    room: string,
-    data: Data,
-    rule: NamespaceRule,
-  ): Promise<PublishGrant | Refusal | undefined> {
-    const isAnyData = rule.publicationDataFormat === 'binary'
-    let grant: PublishGrant = { data, isAnyData }
-    if (hooks.publish !== undefined) {
-      const result = await hooks.publish(hookClientOf(client), room, valueOf(data))
-      if (result === undefined || result instanceof Refusal) return result
-      // What it did not change goes on byte for byte: numbers of 20 digits stay what they are.
-      if (!isDeepStrictEqual(result, valueOf(data))) grant = { data: dataOf(result, 'what publish returns') ?? data, isAnyData }
-    } else if (!may('publish', room, client.user, client.isIn(room))) {
-      return undefined
-    }
-    if (rule.publicationDataFormat === 'json_object' && !/^\s*\{/.test(textOf(grant.data) ?? '')) {
-      return refuse(ErrorCode.BAD_REQUEST)
-    }
-    return grant
-  }
 }
 
-type Granted = GrantedOptions & { readonly expiresAt?: number | undefined }
+/** Why data cannot be published that is as large as that. */
+export const TOO_LARGE = 'the data is too large'
 
 const CONNECTION_FAULTS: Readonly<Record<TokenFault, number>> = {
   expired: ErrorCode.TOKEN_EXPIRED,
@@ -282,24 +257,8 @@ const SUBSCRIPTION_FAULTS: Readonly<Record<TokenFault, number>> = {
   invalid: ErrorCode.PERMISSION_DENIED,
 }
 
-const OVERRIDES: readonly (keyof Override)[] = ['forceRecovery', 'forcePositioning', 'forcePushJoinLeave']
-
-/** What a hook permits, checked: its mistake must not let anybody in. */
-function grantedBy(permission: Permission): Granted {
-  if (typeof permission !== 'object' || permission === null) throw new TypeError('subscribe must return an object')
-  const { info, data, expiresAt, override = {}, ...unknown } = permission
-  for (const name of Object.keys(unknown)) throw new TypeError(`subscribe: unknown option ${name}`)
-  checkExpiry(expiresAt, 'subscribe')
-  for (const [name, value] of Object.entries(override)) {
-    if (!OVERRIDES.includes(name as keyof Override)) throw new TypeError(`subscribe: unknown override ${name}`)
-    if (value !== undefined && typeof value !== 'boolean') throw new TypeError(`subscribe: ${name} must be a boolean`)
-  }
-  return { info: dataOf(info, 'info'), data: dataOf(data, 'data'), expiresAt, override }
-}
-
-function checkExpiry(expiresAt: unknown, where: string): void {
-  if (expiresAt === undefined || Number.isFinite(expiresAt)) return
-  throw new TypeError(`${where}: expiresAt must be a number of Unix seconds`)
+function bytesOf(data: Data): number {
+  return typeof data === 'string' ? Buffer.byteLength(data) : data.byteLength
 }
 
 /** What `authenticate` is asked when a connection goes on: nothing of its upgrade is kept. */

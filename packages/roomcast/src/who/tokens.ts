@@ -8,8 +8,8 @@ import {
   decodeProtectedHeader,
   errors,
   type JWTPayload,
-  jwtVerify,
   type JWTVerifyGetKey,
+  jwtVerify,
 } from 'jose'
 import { type ConnectionClaims, readConnection, readSubscription, type SubscriptionClaims } from './claims.ts'
 
