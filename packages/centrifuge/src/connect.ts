@@ -92,7 +92,9 @@ async function enterAll(session: Session, request: Request, admission: Admission
   const result = await rooms.enterAll<Piece>(places, session, (entered) => {
     session.phase = 'connected'
     const { client, expiresAt } = session
-    const ttl = ttlOf(session, expiresAt)
+    const left = ttlOf(session, expiresAt)
+    // It may have run out since it was asked.
+    const ttl = left === undefined ? undefined : Math.max(left, 1)
     return session.frame({
       id,
       connect: {

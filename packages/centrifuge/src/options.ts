@@ -57,7 +57,7 @@ export interface Limits {
 }
 
 /** The defaults. */
-export const DEFAULT_LIMITS: Limits = {
+const DEFAULT_LIMITS: Limits = {
   pingIntervalMs: 25_000,
   pongTimeoutMs: 8_000,
   staleCloseDelayMs: 10_000,

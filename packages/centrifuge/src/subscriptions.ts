@@ -119,9 +119,9 @@ function notEntered(session: Session, result: EnterResult, { expelledWith }: Sub
   else session.error(id, ErrorCode.INTERNAL)
 }
 
-/** Seconds until a date; undefined: there is none. */
+/** Seconds until a date, begun ones too, as a client that is told 0 reads nothing; undefined: there is none. */
 export function ttlOf(session: Session, expiresAt: number | undefined): number | undefined {
-  return expiresAt === undefined ? undefined : Math.floor(expiresAt - session.env.clock.date() / 1000)
+  return expiresAt === undefined ? undefined : Math.ceil(expiresAt - session.env.clock.date() / 1000)
 }
 
 /** The client must have sent another token by then. */

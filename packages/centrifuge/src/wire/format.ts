@@ -28,7 +28,7 @@ export interface Format {
 }
 
 /** A publication in the words of the protocol. */
-export function publicationOf({ data, info, offset, tags, epoch }: Publication): Wire<'Publication'> {
+function publicationOf({ data, info, offset, tags, epoch }: Publication): Wire<'Publication'> {
   return {
     data,
     info: info && infoOf(info),

@@ -32,7 +32,7 @@ export function jsonOf(data: Data): string {
 }
 
 /** JSON without line breaks. */
-export function oneLine(json: string): string {
+function oneLine(json: string): string {
   return json.includes('\n') ? json.replaceAll('\n', '') : json
 }
 

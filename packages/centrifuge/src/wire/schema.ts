@@ -5,7 +5,7 @@ import type { Data } from '@roomcast/rooms'
 
 /** A field: `[number, type]`, or with how often it occurs. `bytes` are raw JSON within JSON. `body`: a publication that was
  * encoded before. */
-export const SCHEMA = {
+const SCHEMA = {
   Command: {
     id: [1, 'uint32'],
     // In the order in which they count when several are set.
@@ -72,7 +72,7 @@ export const SCHEMA = {
     history: [11, 'HistoryResult'],
     rpc: [13, 'Message'],
     refresh: [14, 'RefreshResult'],
-    sub_refresh: [15, 'RefreshResult'],
+    sub_refresh: [15, 'Refresh'],
   },
   Error: { code: [1, 'uint32'], message: [2, 'string'], temporary: [3, 'bool'] },
   ConnectResult: {
@@ -101,7 +101,8 @@ export const SCHEMA = {
   PresenceStatsResult: { num_clients: [1, 'uint32'], num_users: [2, 'uint32'] },
   HistoryResult: { publications: [1, 'body', 'repeated'], epoch: [2, 'string'], offset: [3, 'uint64'] },
   Message: { data: [1, 'bytes'] },
-  RefreshResult: { expires: [1, 'bool'], ttl: [2, 'uint32'] },
+  RefreshResult: { expires: [3, 'bool'], ttl: [4, 'uint32'] },
+  Refresh: { expires: [1, 'bool'], ttl: [2, 'uint32'] },
   ClientInfo: { user: [1, 'string'], client: [2, 'string'], conn_info: [3, 'bytes'], chan_info: [4, 'bytes'] },
   Publication: {
     data: [4, 'bytes'],
@@ -118,7 +119,7 @@ export const SCHEMA = {
     unsubscribe: [7, 'Unsubscribe'],
     message: [8, 'Message'],
     subscribe: [9, 'SubscribePush'],
-    refresh: [12, 'RefreshResult'],
+    refresh: [12, 'Refresh'],
   },
   Presence: { info: [1, 'ClientInfo'] },
   Unsubscribe: { code: [2, 'uint32'], reason: [3, 'string'] },
@@ -199,5 +200,3 @@ export function isMessage(type: Scalar | Name): type is Name {
 export type Command = Wire<'Command'>
 /** What a command can ask for. */
 export type Method = Exclude<keyof Command, 'id' | 'ping'>
-/** What a reply can carry. */
-export type Result = Exclude<keyof Wire<'Reply'>, 'id' | 'error' | 'push'>
