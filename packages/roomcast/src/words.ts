@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { type Admission, Refusal, type RoomGrant, textOf } from '@roomcast/centrifuge'
 import { isChannelName } from '@roomcast/channels'
 import { type Handler, type HandshakeRequest, type Opcode, type Rejection, reject, type Socket } from '@roomcast/core'
-import type { Rooms } from '@roomcast/rooms'
+import type { Data, Rooms } from '@roomcast/rooms'
 import { paced } from './commands.ts'
 import type { Rate } from './pace.ts'
 import { type Ref, type RequestOf, readRequest } from './protocol.ts'
@@ -49,20 +49,28 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
   async function put(client: WordsClient, room: string, grant?: RoomGrant): Promise<void> {
     const { socket } = client.member
     const given = grant ?? (await policy.subscribe(client, { room, token: '', data: undefined, by: 'server' }))
-    if (given !== undefined && !(given instanceof Refusal)) await enter(socket, room, undefined)
+    if (given !== undefined && !(given instanceof Refusal)) await enter(socket, room, { roomInfo: given.info })
   }
 
-  function enter(socket: WordsSocket, room: string, ref: Ref | undefined): ReturnType<Rooms['enter']> {
-    return rooms.enter(room, socket.state.member, { reply: () => answerOf({ joined: room }, ref) })
+  /** The words have none for those who come and go. */
+  function enter(
+    socket: WordsSocket,
+    room: string,
+    { roomInfo, ref }: { roomInfo: Data | undefined; ref?: Ref | undefined },
+  ): ReturnType<Rooms['enter']> {
+    const reply = (): string => answerOf({ joined: room }, ref)
+    return rooms.enter(room, socket.state.member, { roomInfo, hearsJoinLeave: false, reply })
   }
 
-  async function join(socket: WordsSocket, { channel: room, ref }: RequestOf<'join'>): Promise<void> {
+  async function join(socket: WordsSocket, { channel: room, meta, ref }: RequestOf<'join'>): Promise<void> {
     const client = socket.state
     if (!isChannelName(room)) return answer(socket, { error: 'bad_name' }, ref)
     if (client.isIn(room)) return answer(socket, { joined: room }, ref)
     const grant = await policy.subscribe(client, { room, token: '', data: undefined, by: 'client' })
     if (grant === undefined || grant instanceof Refusal) return refused(socket, grant, ref)
-    const result = await enter(socket, room, ref)
+    // What it says of itself is shown as that, and never as what the server knows of it.
+    const roomInfo = grant.info ?? (meta && JSON.stringify({ meta }))
+    const result = await enter(socket, room, { roomInfo, ref })
     if (result === 'entered' || result === 'closed') return
     if (result === 'member') answer(socket, { joined: room }, ref)
     else if (result === 'blocked') socket.close(...SENT_AWAY)

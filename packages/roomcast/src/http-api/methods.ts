@@ -267,8 +267,8 @@ function publicationOf({ data, offset, info, tags }: Publication): object {
   return { ...said, offset, info: info && infoOf(info), tags }
 }
 
-function infoOf({ client, user, info }: ClientInfo): object {
-  return { client, user, conn_info: info === undefined ? undefined : jsonOf(info) }
+function infoOf({ client, user, info, roomInfo }: ClientInfo): object {
+  return { client, user, conn_info: info && jsonOf(info), chan_info: roomInfo && jsonOf(roomInfo) }
 }
 
 /** Data as it is, where it is JSON. */

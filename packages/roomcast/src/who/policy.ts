@@ -44,8 +44,10 @@ export interface PolicyOptions {
   readonly gone: (client: Client) => void
 }
 
+type Given = 'subscribe' | 'publish' | 'presence' | 'history' | 'refresh' | 'subRefresh' | 'disconnected'
+
 /** A policy, and its two halves of letting somebody in. */
-export interface ServerPolicy extends Required<Omit<Policy, 'rpc' | 'message'>>, Pick<Policy, 'rpc' | 'message'> {
+export type ServerPolicy = Policy & { readonly [Call in Given]: NonNullable<Policy[Call]> } & {
   /** Who is it? */
   identify(request: ConnectRequest): Promise<Admission | Refusal | undefined>
   /** May the user have one more connection? Then it is counted, until `disconnected`. */

@@ -112,7 +112,7 @@ function faultOf(error: unknown): TokenFault {
 
 /** What `fetch` rejects with. */
 function isNetworkError(error: unknown): boolean {
-  return error instanceof TypeError && (error.message === 'fetch failed' || error.cause instanceof Error)
+  return error instanceof TypeError && error.message === 'fetch failed'
 }
 
 /** Which key an algorithm is checked with. */
