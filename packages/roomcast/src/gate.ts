@@ -28,7 +28,7 @@ const LOOK_MS = 5
 const SWEEP_MS = 1000
 
 /** Who is in which room. */
-export interface Members {
+interface Members {
   /** The first member that passes a test. */
   find(room: string, test: (socket: Socket) => boolean): Socket | undefined
   has(room: string, socket: Socket): boolean

@@ -8,7 +8,7 @@ import { flawOf } from './value.ts'
 export const MAX_META_BYTES = 2048
 
 /** What a member of a room said about itself when it joined. */
-export type Meta = Record<string, unknown>
+type Meta = Record<string, unknown>
 
 /** A client's mark on a request, given back with the answer: the JSON of a string or a number, as it goes out. */
 export type Ref = string

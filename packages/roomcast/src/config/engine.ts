@@ -22,13 +22,13 @@ export interface EngineSettings {
 }
 
 /** Where a Redis is. */
-export interface RedisNode {
+interface RedisNode {
   readonly host: string
   readonly port: number
 }
 
 /** As node's TLS takes it. */
-export interface RedisTls {
+interface RedisTls {
   readonly ca?: string
   readonly cert?: string
   readonly key?: string

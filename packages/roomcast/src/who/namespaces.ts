@@ -8,10 +8,10 @@ import { hasHistory, NAMESPACE_NAME, type NamespaceOptions, type NamespaceRule, 
 export type Deed = 'subscribe' | 'publish' | 'presence' | 'history'
 
 /** Why a room's name cannot be used: no such namespace, or a name that it does not take. */
-export type NameFault = 'unknown_room' | 'bad_name'
+type NameFault = 'unknown_room' | 'bad_name'
 
 /** Who asks. */
-export interface Asker {
+interface Asker {
   /** `''`: nobody in particular. */
   readonly user: string
   /** Is it in the room, or about to be? */
