@@ -2,7 +2,7 @@
 // is protocol.ts.
 
 import { randomUUID } from 'node:crypto'
-import { type Admission, Refusal, type RoomGrant, textOf } from '@roomcast/centrifuge'
+import { type Admission, ErrorCode, Refusal, type RoomGrant, textOf } from '@roomcast/centrifuge'
 import { isChannelName } from '@roomcast/channels'
 import { type Handler, type HandshakeRequest, type Opcode, type Rejection, reject, type Socket } from '@roomcast/core'
 import type { Data, Rooms } from '@roomcast/rooms'
@@ -67,7 +67,7 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
     if (!isChannelName(room)) return answer(socket, { error: 'bad_name' }, ref)
     if (client.isIn(room)) return answer(socket, { joined: room }, ref)
     const grant = await policy.subscribe(client, { room, token: '', data: undefined, by: 'client' })
-    if (grant === undefined || grant instanceof Refusal) return refused(socket, grant, ref)
+    if (grant === undefined || grant instanceof Refusal) return refused(socket, grant, ref, 'bad_name')
     // What it says of itself is shown as that, and never as what the server knows of it.
     const roomInfo = grant.info ?? (meta && JSON.stringify({ meta }))
     const result = await enter(socket, room, { roomInfo, ref })
@@ -104,7 +104,7 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
         answer(socket, { left: request.channel }, ref)
       }
     } catch (error) {
-      if (error instanceof Refusal) return refused(socket, error, ref)
+      if (error instanceof Refusal) return refused(socket, error, ref, request.kind === 'join' ? 'bad_name' : undefined)
       const isAway = error instanceof Error && error.name === 'StoreUnavailableError'
       if (!isAway) warn(error)
       answer(socket, { error: isAway ? 'unavailable' : 'internal' }, ref)
@@ -168,13 +168,20 @@ function rejection(refusal: Refusal | undefined): Rejection {
 const ERRORS: Readonly<Record<number, string>> = {
   100: 'unavailable',
   102: 'unknown_room',
-  107: 'bad_request',
   111: 'busy',
 }
 
-function refused(socket: WordsSocket, refusal: Refusal | undefined, ref: Ref | undefined): void {
+/** @param badRequest what a bad request is called here. */
+function refused(
+  socket: WordsSocket,
+  refusal: Refusal | undefined,
+  ref: Ref | undefined,
+  badRequest: string = 'bad_request',
+): void {
   if (refusal !== undefined && refusal.code >= 3000) return socket.close(refusal.code, refusal.message)
-  const error = refusal?.message === TOO_LARGE ? 'too_large' : ERRORS[refusal?.code ?? 0]
+  const code = refusal?.code ?? 0
+  const bad = refusal?.message === TOO_LARGE ? 'too_large' : badRequest
+  const error = code === ErrorCode.BAD_REQUEST ? bad : ERRORS[code]
   answer(socket, { error: error ?? 'not_allowed' }, ref)
 }
 
