@@ -123,6 +123,39 @@ const tests: Record<string, (url: string) => Promise<void>> = {
     expect(await lost.closed).toBe('1008 bad_name')
   },
 
+  async chat(url) {
+    const base = url.split(' ')[0]!.replace(/\?.*/, '')
+    const hear = async (client: Client, count: number): Promise<Record<string, unknown>[]> => {
+      const heard = []
+      for (let i = 0; i < count; i++) heard.push(JSON.parse(await client.next()) as Record<string, unknown>)
+      return heard
+    }
+    const leto = await connect(`${base}?name=leto`)
+    const [reply, ...rest] = await hear(leto, 3)
+    const { epoch } = reply!.in as { epoch: string }
+    expect(reply).toEqual({ in: { epoch, offset: 0, recovered: true, missed: [] } })
+    expect(rest).toEqual([{ came: 'leto' }, { here: ['leto'] }])
+    const paul = await connect(`${base}?name=paul`)
+    expect((await hear(paul, 3)).slice(1)).toEqual([{ came: 'paul' }, { here: ['leto', 'paul'] }])
+    paul.send('"hi"')
+    const hi = { said: { offset: 1, who: 'paul', text: '"hi"' } }
+    expect([await hear(leto, 2), await hear(paul, 1)]).toEqual([[{ came: 'paul' }, hi], [hi]])
+    // He loses his connection, and two things are said meanwhile.
+    paul.socket.terminate()
+    expect(await hear(leto, 1)).toEqual([{ went: 'paul' }])
+    for (const text of ['one', 'two']) leto.send(text)
+    const [one, two] = await hear(leto, 2)
+    const back = await connect(`${base}?name=paul&epoch=${epoch}&offset=1`)
+    const [missed] = await hear(back, 1)
+    expect(missed).toEqual({ in: { epoch, offset: 3, recovered: true, missed: [one!.said, two!.said] } })
+
+    const duncan = await connect(`${base}?name=duncan&epoch=other&offset=2`)
+    expect((await hear(duncan, 1))[0]!.in).toEqual({ epoch, offset: 3, recovered: false, missed: [] })
+    expect(await refusal(base)).toEqual([400, 'name_wanted'])
+    const page = await fetch(base.replace('ws:', 'http:'))
+    expect(await page.text()).toContain('<title>A chat that remembers</title>')
+  },
+
   express: besideHttp,
   async fastify(url) {
     await besideHttp(url)
