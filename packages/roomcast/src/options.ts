@@ -2,6 +2,7 @@
 
 import { Server as HttpServer } from 'node:http'
 import { Server as HttpsServer } from 'node:https'
+import { createSecureContext } from 'node:tls'
 import type { OriginPolicy } from '@roomcast/core'
 import type { Store } from '@roomcast/rooms'
 import { type Decided, type Decision, isDecided, whyNot } from './access.ts'
@@ -138,6 +139,7 @@ export function settle(options: RoomcastOptions): Settled {
     insecure: 'insecure (--insecure)',
   })
   if (why !== undefined) throw new RangeError(why)
+  if (tls !== undefined) checkTls(tls)
   for (const [name, secret] of Object.entries({ token, apiKey })) {
     if (secret !== undefined && !isToken(secret)) throw new RangeError(`${name} must be visible ASCII without spaces`)
   }
@@ -157,6 +159,15 @@ export function settle(options: RoomcastOptions): Settled {
     tokens: decision.hasTokenKey ? createTokens(options.tokens ?? {}) : emptyTokens(options.tokens),
     hooks: Object.fromEntries(HOOK_NAMES.map((name) => [name, options[name]])) as Hooks,
     limits: resolveLimits(options),
+  }
+}
+
+/** What OpenSSL says of a wrong key is not for a line. */
+function checkTls({ cert, key, ca }: NonNullable<RoomcastOptions['tls']>): void {
+  try {
+    createSecureContext({ cert, key, ...(ca !== undefined && { ca }) })
+  } catch {
+    throw new RangeError('tls: cert, key or ca is no PEM, or the key is not that of the certificate')
   }
 }
 

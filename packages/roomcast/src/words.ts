@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { type Admission, ErrorCode, Refusal, type RoomGrant, textOf } from '@roomcast/centrifuge'
 import { isChannelName } from '@roomcast/channels'
 import { type Handler, type HandshakeRequest, type Opcode, type Rejection, reject, type Socket } from '@roomcast/core'
-import type { Data, Rooms } from '@roomcast/rooms'
+import type { Data, EnterResult, Rooms } from '@roomcast/rooms'
 import { paced } from './commands.ts'
 import type { Rate } from './pace.ts'
 import { type Ref, type RequestOf, readRequest } from './protocol.ts'
@@ -31,6 +31,10 @@ const INVALID_PAYLOAD = [3000, 'invalid payload'] as const
 
 const CONNECTION_LIMIT = 3504
 
+/** A client is not in a room that the server wants it to be in; it is to come back. */
+const INSUFFICIENT_STATE = [3010, 'insufficient state'] as const
+const MISSING: readonly EnterResult[] = ['full', 'bad_name', 'too_large', 'unavailable']
+
 type WordsSocket = Socket<WordsClient>
 
 /** Makes a handler of core that speaks the words. */
@@ -49,7 +53,10 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
   async function put(client: WordsClient, room: string, grant?: RoomGrant): Promise<void> {
     const { socket } = client.member
     const given = grant ?? (await policy.subscribe(client, { room, token: '', data: undefined, by: 'server' }))
-    if (given !== undefined && !(given instanceof Refusal)) await enter(socket, room, { roomInfo: given.info })
+    if (given === undefined || given instanceof Refusal) return
+    const result = await enter(socket, room, { roomInfo: given.info })
+    // It does not know that it is to be there, and would miss what it is sent.
+    if (MISSING.includes(result)) socket.close(...INSUFFICIENT_STATE)
   }
 
   /** The words have none for those who come and go. */

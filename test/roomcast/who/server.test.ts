@@ -1,8 +1,11 @@
 // Who may what, on a running server: SDK clients and the words, by tokens, hooks, names and namespaces.
 
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import { memoryStore, StoreUnavailableError } from '@roomcast/rooms'
 import { SignJWT } from 'jose'
 import { createRoomcast, type HookClient, type Roomcast, type RoomcastOptions, refuse } from 'roomcast'
 import { afterEach, describe, expect, test, vi } from 'vitest'
@@ -432,6 +435,38 @@ describe('hooks', () => {
 })
 
 describe('limits', () => {
+  test('who goes away while it is found out who it is counts no more', async () => {
+    let answer: (identity: { user: string } | undefined) => void = () => {}
+    let asked = 0
+    let gone = 0
+    const [, port] = await start({
+      maxConnectionsPerUser: 1,
+      authenticate: () => {
+        asked++
+        return new Promise((resolve) => {
+          answer = resolve
+        })
+      },
+      disconnected: () => void gone++,
+    })
+    for (const path of ['/connection/websocket', '/']) {
+      const before = asked
+      const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`)
+      socket.on('error', () => {})
+      socket.on('open', () => socket.send('{"id":1,"connect":{"token":"t"}}'))
+      await vi.waitFor(() => expect(asked).toBe(before + 1))
+      socket.terminate()
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      answer({ user: 'leto' })
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    const last = refusal(port, { token: 't' })
+    await vi.waitFor(() => expect(asked).toBe(3))
+    answer({ user: 'leto' })
+    expect(await last).toBe(0)
+    expect(gone).toBeLessThanOrEqual(1)
+  })
+
   test('connections of a user, by either protocol; of nobody in particular there is no such limit', async () => {
     const [, port] = await start({ authenticate, maxConnectionsPerUser: 2 })
     const first = await words(port, 'leto')
@@ -550,7 +585,51 @@ describe('revoked means out', () => {
   })
 })
 
+test('over TLS', async () => {
+  const [cert, key] = ['cert', 'key'].map((name) =>
+    readFileSync(new URL(`../../support/tls/test-only-${name}.pem`, import.meta.url), 'utf8'),
+  )
+  const [, port] = await start({ tls: { cert: cert!, key: key! } })
+  const socket = new WebSocket(`wss://127.0.0.1:${port}/`, { rejectUnauthorized: false })
+  await once(socket, 'open')
+  socket.send('{"join":"lobby"}')
+  expect(`${(await once(socket, 'message'))[0]}`).toBe('{"joined":"lobby"}')
+  socket.terminate()
+})
+
+test('words of a client whose token names a room that cannot be had now: it comes back later', async () => {
+  const store = Object.assign(memoryStore(), { read: () => Promise.reject(new StoreUnavailableError()) })
+  const [, port] = await start({ tokens, store, namespaces: { log: { historySize: 1, historyTtlMs: 1000 } } })
+  const leto = await words(port, await token({ channels: ['log:1'] }))
+  expect(await leto.closed).toEqual({ code: 3010, reason: 'insufficient state' })
+}, 30_000)
+
 describe('attached to a server of the program', () => {
+  const others = Object.values(networkInterfaces()).flatMap((list) =>
+    (list ?? []).filter(({ internal, family }) => !internal && family === 'IPv4').map(({ address }) => address),
+  )
+  test.runIf(others.length > 0)('that others reach: the demo is for this machine', async () => {
+    const http = createHttpServer().listen(0)
+    const roomcast = createRoomcast({ server: http })
+    started.push(roomcast)
+    await once(http, 'listening')
+    const { port } = http.address() as AddressInfo
+    const from = (address: string): Promise<unknown[]> => {
+      const socket = new WebSocket(`ws://${address}:${port}/`, { headers: { host: 'localhost' } })
+      socket.on('error', () => {})
+      return new Promise((resolve) => {
+        socket.on('unexpected-response', (_, { statusCode }) => resolve([statusCode]))
+        socket.on('open', () => {
+          socket.terminate()
+          resolve([101])
+        })
+      })
+    }
+    expect([await from('127.0.0.1'), await from(others[0]!)]).toEqual([[101], [403]])
+    http.closeAllConnections()
+    http.close()
+  })
+
   test('requests are the program’s, WebSockets at two paths are ours', async () => {
     const http = createHttpServer((_, res) => res.end('mine'))
     const roomcast = createRoomcast({ server: http, insecure: true })
