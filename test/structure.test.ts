@@ -14,7 +14,13 @@ const LAYERS: Record<string, string[]> = {
   'redis-bridge': ['@roomcast/core', '@roomcast/channels', '@roomcast/rooms', 'ioredis'],
   rooms: ['@roomcast/core', '@roomcast/channels'],
   centrifuge: ['@roomcast/core', '@roomcast/rooms', '@bufbuild/protobuf/wire'],
-  roomcast: ['@roomcast/core', '@roomcast/channels', '@roomcast/redis-bridge'],
+  roomcast: [
+    '@roomcast/core',
+    '@roomcast/channels',
+    '@roomcast/rooms',
+    '@roomcast/centrifuge',
+    '@roomcast/redis-bridge',
+  ],
 }
 // limits.ts is a table of numbers.
 // node:worker_threads for one function about memory: what may not be transferred.

@@ -72,6 +72,7 @@ class EchoGateway {
 class App {}
 
 const app = await NestFactory.create(App, { logger: ['error', 'warn'] })
+// biome-ignore lint/correctness/useHookAtTopLevel: it is no hook of React’s.
 app.useWebSocketAdapter(new RoomcastAdapter(app))
 app.enableShutdownHooks()
 await app.listen(Number(process.env.PORT ?? 4545))

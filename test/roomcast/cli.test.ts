@@ -10,14 +10,18 @@ import { build, killAll, ROOT, run, start } from './program.ts'
 beforeAll(build)
 afterEach(killAll)
 
+const noFile = (path: string): string => {
+  throw new Error(`no such file: ${path}`)
+}
+
 describe('settings', () => {
   const read = (args: string[], env: Record<string, string> = {}): unknown => {
-    const settings = readSettings(args, env)
+    const settings = readSettings(args, env, noFile)
     if (settings.kind !== 'run') return settings
     expect(settings.warnings).toEqual([])
-    return settings.redis === undefined ? settings.options : { options: settings.options, redis: settings.redis }
+    return settings.engine === undefined ? settings.options : { options: settings.options, engine: settings.engine }
   }
-  const redis = (url: string, prefix = 'roomcast'): unknown => ({ options: {}, redis: { url, prefix } })
+  const redis = (url: string, prefix = 'roomcast'): unknown => ({ options: {}, engine: { url, prefix } })
 
   const cases: [args: string, env: Record<string, string>, options: unknown][] = [
     ['', {}, {}],
@@ -195,12 +199,12 @@ describe('settings', () => {
       ROOMCAST_PORT_4545_TCP_ADDR: '10.96.12.7',
     }
     const [name] = Object.keys(env)
-    expect(readSettings([], { ...siblings, ...env })).toEqual({
+    expect(readSettings([], { ...siblings, ...env }, noFile)).toEqual({
       kind: 'run',
       options,
       warnings: [expect.stringMatching(new RegExp(`^${name} is ignored: "[^\n]+" is what Kubernetes`))],
     })
-    expect(readSettings(['--port=1'], env)).toMatchObject({ warnings: [] })
+    expect(readSettings(['--port=1'], env, noFile)).toMatchObject({ warnings: [] })
   })
 
   test('a token that cannot be used is not repeated', () => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { describeGap } from '../../packages/roomcast/src/bridge.ts'
 import { boundLines } from '../../packages/roomcast/src/lines.ts'
+import { describeGap } from '../../packages/roomcast/src/redis-store.ts'
 
 describe('bounded lines', () => {
   const written: string[] = []
@@ -43,5 +43,5 @@ test.each([
   [{ node: 'ab' }, 'gap in "lobby": messages of node ab lost'],
   [{}, 'gap in "lobby": messages of other servers may be lost'],
 ])('a gap of %j', (info, line) => {
-  expect(describeGap({ channel: 'lobby', ...info })).toBe(line)
+  expect(describeGap({ room: 'lobby', ...info })).toBe(line)
 })

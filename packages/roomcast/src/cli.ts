@@ -3,28 +3,31 @@
 // file of the package that knows there is a process around it.
 
 import { readFileSync } from 'node:fs'
-import { openBridge } from './bridge.ts'
+import type { EngineSettings } from './config/engine.ts'
 import { HELP } from './help.ts'
-import type { RoomcastOptions } from './options.ts'
+import { type RoomcastOptions, settle } from './options.ts'
 import { complain, print, surviveLostReaders } from './output.ts'
+import { openStore } from './redis-store.ts'
 import { createRoomcast, type Roomcast } from './roomcast.ts'
-import { type RedisSettings, readSettings } from './settings.ts'
+import { readSettings, type Settings } from './settings.ts'
+import { VERSION } from './version.ts'
+import { signToken } from './who/sign-token.ts'
 
 /** Exit codes of a second signal: 128 + its number, as a shell reports a process that a signal ended. */
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const
 
-async function run(options: RoomcastOptions, redis: RedisSettings | undefined): Promise<void> {
-  const bridge = redis && (await openBridge(redis, complain))
-  const roomcast = create(bridge === undefined ? options : { ...options, broker: bridge.broker })
-  if (roomcast === undefined) return bridge?.broker.close()
-  if (bridge !== undefined) {
-    bridge.watch(roomcast.channels)
-    process.on('exit', () => bridge.flush())
+async function run(options: RoomcastOptions, engine: EngineSettings | undefined): Promise<void> {
+  const telling = engine && (await openStore(engine, complain))
+  const roomcast = attempt(() => createRoomcast(telling === undefined ? options : { ...options, store: telling.store }))
+  if (roomcast === undefined) return telling?.store.close()
+  if (telling !== undefined) {
+    telling.watch(roomcast.rooms)
+    process.on('exit', () => telling.flush())
   }
   endOnSignals(roomcast)
   try {
     const { port } = await roomcast.listen()
-    const lines = [`roomcast: open ${address(options.host, port)}`]
+    const lines = [`roomcast: open ${address(options, port)}`]
     if (options.token === undefined) lines.push(`roomcast: token of the HTTP API: ${roomcast.token}`)
     print(`${lines.join('\n')}\n`)
   } catch (error) {
@@ -34,15 +37,29 @@ async function run(options: RoomcastOptions, redis: RedisSettings | undefined): 
   }
 }
 
-/** Makes the server; a value that only it can judge is told in one line as well. */
-function create(options: RoomcastOptions): Roomcast | undefined {
+/** Does it; a value that only it can judge is told in one line as well. */
+function attempt<T>(act: () => T): T | undefined {
   try {
-    return createRoomcast(options)
+    return act()
   } catch (error) {
     if (!(error instanceof TypeError || error instanceof RangeError)) throw error
     refuse(error.message)
     return undefined
   }
+}
+
+/** Checks everything that a start would, and starts nothing. */
+function check({ file, options, warnings }: Extract<Settings, { kind: 'check-config' }>): void {
+  for (const warning of warnings) complain(warning)
+  if (attempt(() => settle(options)) !== undefined) print(`${file}: ok\n`)
+}
+
+async function genToken({ options, user, room, ttlSeconds }: Extract<Settings, { kind: 'gen-token' }>): Promise<void> {
+  const { hmacSecretKey: secret, audience, issuer } = options.tokens ?? {}
+  if (secret === undefined) {
+    return refuse('gen-token needs client.token.hmac_secret_key: in --config, as a variable or as a flag')
+  }
+  print(`${await signToken({ secret, user, room, ttlSeconds, audience, issuer })}\n`)
 }
 
 function refuse(message: string): void {
@@ -72,10 +89,10 @@ function endOnSignals(roomcast: Roomcast): void {
 }
 
 /** Where to open the server in a browser on this machine. */
-function address(host: string | undefined, port: number): string {
+function address({ host, tls }: RoomcastOptions, port: number): string {
   const everywhere = host === undefined || host === '0.0.0.0' || host === '::'
   const name = everywhere ? 'localhost' : host.includes(':') ? `[${host}]` : host
-  return `http://${name}:${port}/`
+  return `${tls === undefined ? 'http' : 'https'}://${name}:${port}/`
 }
 
 function explain(error: NodeJS.ErrnoException & { port?: number; hostname?: string }): string {
@@ -87,17 +104,14 @@ function explain(error: NodeJS.ErrnoException & { port?: number; hostname?: stri
   return `cannot listen: ${message}`
 }
 
-function version(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
-  return (manifest as { version: string }).version
-}
-
 surviveLostReaders()
-const settings = readSettings(process.argv.slice(2), process.env)
+const settings = readSettings(process.argv.slice(2), process.env, (path) => readFileSync(path, 'utf8'))
 if (settings.kind === 'help') print(HELP)
-else if (settings.kind === 'version') print(`${version()}\n`)
+else if (settings.kind === 'version') print(`${VERSION}\n`)
 else if (settings.kind === 'wrong') refuse(settings.message)
+else if (settings.kind === 'check-config') check(settings)
+else if (settings.kind === 'gen-token') await genToken(settings)
 else {
   for (const warning of settings.warnings) complain(warning)
-  await run(settings.options, settings.redis)
+  await run(settings.options, settings.engine)
 }
