@@ -233,11 +233,7 @@ export class LocalRooms {
     const { codec, expelled } = client.member
     if (expelled === undefined) return this.#leave(membership, made ?? codec.unsubscribed(room, code, reason))
     this.#leave(membership)
-    try {
-      client.member.expelled?.(room, code, reason)
-    } catch (error) {
-      process.emitWarning(`expelled failed: ${inspect(error)}`, 'RoomcastWarning')
-    }
+    tellExpelled(client.member, room, code, reason)
   }
 
   #tell(kind: 'join' | 'leave', room: string, info: ClientInfo): void {
@@ -276,7 +272,11 @@ export class LocalRooms {
       member.socket.close(command.code, command.reason)
     } else if (command.do === 'unsubscribe') {
       const membership = membershipIn(client, command.room)
-      if (membership === undefined) return false
+      if (membership === undefined) {
+        // Its protocol may be asking whether it may come in.
+        tellExpelled(member, command.room, command.code, command.reason)
+        return false
+      }
       this.#putOut(membership, command.code, command.reason)
     } else {
       try {
@@ -286,5 +286,13 @@ export class LocalRooms {
       }
     }
     return true
+  }
+}
+
+function tellExpelled(member: Member, room: string, code: number, reason: string): void {
+  try {
+    member.expelled?.(room, code, reason)
+  } catch (error) {
+    process.emitWarning(`expelled failed: ${inspect(error)}`, 'RoomcastWarning')
   }
 }
