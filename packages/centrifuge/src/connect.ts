@@ -7,7 +7,7 @@ import { isRoomName } from './names.ts'
 import type { Admission, Refreshed, RoomGrant } from './policy.ts'
 import type { Session } from './session.ts'
 import { resultOf, type Subscription, sinceOf, type Terms, termsOf } from './subscription.ts'
-import { begin, expireIn, serverSubscribe, ttlOf } from './subscriptions.ts'
+import { begin, expireIn, giveUp, serverSubscribe, ttlOf } from './subscriptions.ts'
 import { isThenable } from './thenable.ts'
 import type { Piece } from './wire/format.ts'
 import type { Wire } from './wire/schema.ts'
@@ -84,6 +84,8 @@ interface Coming {
 async function enterAll(session: Session, request: Request, admission: Admission, id: number): Promise<void> {
   const { rooms } = session.env
   const subs = request.subs ?? {}
+  // From now on commands reach it.
+  if (rooms.connect(session) === 'blocked') return session.close(DisconnectCode.FORCE_DISCONNECT)
   const grants = await granted(session, Object.keys(subs), admission)
   if (!session.isOpen) return
   const coming = new Map<string, Coming>()
@@ -94,7 +96,9 @@ async function enterAll(session: Session, request: Request, admission: Admission
     if (ttl !== undefined && ttl <= 0) return session.error(id, ErrorCode.EXPIRED)
     const asked = subs[room] ?? {}
     const terms = termsOf(grant, asked)
-    coming.set(room, { grant, terms, asked, ttl, subscription: begin(session, room, grant, true) })
+    const subscription = begin(session, room, true)
+    subscription.info = grant.info
+    coming.set(room, { grant, terms, asked, ttl, subscription })
     places.set(room, { since: sinceOf(terms, asked), roomInfo: grant.info, hearsJoinLeave: terms.hearsJoinLeave })
   }
   const result = await rooms.enterAll<Piece>(places, session, (entered) => {
@@ -141,9 +145,14 @@ async function granted(
   const others = named.filter((room) => !grants.has(room) && isRoomName(room))
   if (others.length === 0 || policy.subscribe === undefined) return grants
   const answers = others.map(async (room) => {
-    const answer = await policy.subscribe!(session, { room, token: '', data: undefined, by: 'connect' })
-    if (answer instanceof Refusal) throw answer
-    if (answer !== undefined) grants.set(room, answer)
+    const subscription = begin(session, room, true)
+    try {
+      const answer = await policy.subscribe!(session, { room, token: '', data: undefined, by: 'connect' })
+      if (answer instanceof Refusal) throw answer
+      if (answer !== undefined && subscription.expelledWith === undefined) grants.set(room, answer)
+    } finally {
+      if (!grants.has(room)) giveUp(session, subscription)
+    }
   })
   for (const { reason } of (await Promise.allSettled(answers)) as { reason?: unknown }[]) {
     if (reason instanceof Refusal) {
