@@ -6,7 +6,7 @@ import { isSubject, SUBJECTS, type SubjectName } from './peers.ts'
 import { SCENARIOS, scenariosNamed } from './scenarios.ts'
 
 /** Measurements that are no traffic. */
-const OTHERS = ['connect', 'memory', 'churn', 'context', 'redis', 'history'] as const
+const OTHERS = ['connect', 'memory', 'churn', 'context', 'redis', 'history', 'sdk'] as const
 
 /** What is profiled when nothing else is said. */
 const PROFILED = ['busy', 'quiet', 'echo-wide', 'echo-deep']

@@ -18,6 +18,7 @@ const PACKAGES = {
   '@roomcast/core': 'core',
   '@roomcast/channels': 'channels',
   '@roomcast/rooms': 'rooms',
+  '@roomcast/centrifuge': 'centrifuge',
   '@roomcast/redis-bridge': 'redis-bridge',
   roomcast: 'roomcast',
 }
@@ -71,7 +72,7 @@ rooms.publish('r', codec.body.name).then(({ offset }) => rooms.history('r', { si
 const ROOMS_IMPORTS = `import { txt } from '@roomcast/core'
 import { type ClientInfo, type Codec, createRooms, memoryStore, type Publication } from '@roomcast/rooms'\n`
 const ESM_IMPORTS = `import { createServer } from '@roomcast/core'\nimport { createChannels } from '@roomcast/channels'\n`
-const OTHER_IMPORTS = `import 'roomcast'\nimport '@roomcast/redis-bridge'\nimport '@roomcast/redis-bridge/publisher'\n`
+const OTHER_IMPORTS = `import '@roomcast/core/ws'\nimport 'roomcast'\nimport '@roomcast/redis-bridge'\nimport '@roomcast/redis-bridge/publisher'\nimport '@roomcast/rooms'\nimport '@roomcast/centrifuge'\n`
 const REQUIRES = ESM_IMPORTS.replaceAll('import', 'const').replace(/from ('[^']+')/g, '= require($1)')
 
 test('ESM', async () => {
