@@ -248,15 +248,6 @@ const tests: Record<string, (url: string) => Promise<void>> = {
   },
 }
 
-/** At SIGTERM the sockets are told, and the process ends by itself. */
-async function closes(url: string, as: unknown[] = [0, null]): Promise<void> {
-  const { closed } = await connect(url)
-  const ended = once(started[0]!, 'exit')
-  started[0]!.kill('SIGTERM')
-  expect(await closed).toBe('1001 server is closing')
-  expect(await ended).toEqual(as)
-}
-
 const sdks: Centrifuge[] = []
 
 /** A client of npm's SDK, not connected yet. */
@@ -297,6 +288,15 @@ async function post(
     body: JSON.stringify(value),
   })
   return { body: await response.json(), cookie: response.headers.get('set-cookie') ?? '' }
+}
+
+/** At SIGTERM the sockets are told, and the process ends by itself. */
+async function closes(url: string, as: unknown[] = [0, null]): Promise<void> {
+  const { closed } = await connect(url)
+  const ended = once(started[0]!, 'exit')
+  started[0]!.kill('SIGTERM')
+  expect(await closed).toBe('1001 server is closing')
+  expect(await ended).toEqual(as)
 }
 
 async function besideHttp(url: string, text = 'over a socket'): Promise<void> {

@@ -30,6 +30,8 @@ Rooms over WebSockets for the SDKs of Centrifugo and for a JSON protocol of its 
   --origin <origin>             who may connect from a browser: same (default), any, or an origin such as
                                 https://chat.example or capacitor://localhost, or null; may be repeated, or a list
                                 with commas
+  --trust-proxy <proxies>       how many proxies are before it on every way, or their addresses and CIDR ranges with commas:
+                                their X-Forwarded-For is believed (default: none)
   --redis-url <url>             Redis that keeps rooms and carries messages to other servers, redis:// or rediss:// or the
                                 path of a Unix socket (variable: REDIS_URL; default: this server stands alone)
   --prefix <name>               what the names of its Redis channels and keys begin with; servers with the same one share

@@ -3,7 +3,7 @@
 import { Server as HttpServer } from 'node:http'
 import { Server as HttpsServer } from 'node:https'
 import { createSecureContext } from 'node:tls'
-import type { OriginPolicy } from '@roomcast/core'
+import type { OriginPolicy, TrustProxy } from '@roomcast/core'
 import type { Store } from '@roomcast/rooms'
 import { type Decided, type Decision, isDecided, whyNot } from './access.ts'
 import { LIMITS, type Limits, resolveLimits } from './limits.ts'
@@ -35,6 +35,9 @@ export interface RoomcastOptions extends Partial<Limits>, Decision, Hooks {
   apiKey?: string | undefined
   /** Who may connect from a browser. Default `'same'`: the page this server serves. */
   origin?: OriginPolicy | undefined
+  /** The proxies before the server whose X-Forwarded-For and the like are believed: how many there are on every way to it,
+   * or their addresses and CIDR ranges. Default: none. */
+  trustProxy?: TrustProxy | undefined
   /** Where rooms are kept, and what joins several servers. Default: this one stands alone, in memory. */
   store?: KeepingStore | undefined
   /** What rooms are, by namespace; `''` is for rooms whose name has no `:`. Default: every legal name is a room that
@@ -61,6 +64,7 @@ export interface Settled {
   token: string
   apiKey: string | undefined
   origin: OriginPolicy | undefined
+  trustProxy: TrustProxy | undefined
   store: KeepingStore | undefined
   /** Were any given? */
   hasNamespaces: boolean
@@ -92,6 +96,7 @@ const OPTIONS: Readonly<Record<Exclude<keyof RoomcastOptions, keyof Limits>, Che
     `'same', 'any', a list or a function`,
     (value) => ['string', 'function'].includes(typeof value) || Array.isArray(value),
   ],
+  trustProxy: ['a number or a list', (value) => typeof value === 'number' || Array.isArray(value)],
   store: [
     'a store',
     (value) => isObject(value) && STORE_METHODS.every((method) => typeof (value as Store)[method] === 'function'),
@@ -121,7 +126,7 @@ export function settle(options: RoomcastOptions): Settled {
     const [what, is] = OPTIONS[name as keyof typeof OPTIONS]
     if (value !== undefined && !is(value)) throw new TypeError(`${name} must be ${what}`)
   }
-  const { server, port = DEFAULT_PORT, host, tls, token = randomToken(), apiKey, origin, store } = options
+  const { server, port = DEFAULT_PORT, host, tls, token = randomToken(), apiKey, origin, trustProxy, store } = options
   const { insecure, allowAnonymousConnectWithoutToken, authenticate } = options
   const decision = {
     insecure,
@@ -153,6 +158,7 @@ export function settle(options: RoomcastOptions): Settled {
     token,
     apiKey,
     origin,
+    trustProxy,
     store,
     hasNamespaces: options.namespaces !== undefined,
     namespaces: createNamespaces(options.namespaces),

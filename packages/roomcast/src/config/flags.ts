@@ -1,10 +1,11 @@
 // Flags of the command line: those with short names, and every key of the file by its own.
 
+import { isIP } from 'node:net'
 import { flagOf, LIMIT_NAMES, LIMITS } from '../limits.ts'
 import { isToken } from '../token.ts'
 import { KEYS, type Key, type Reader, readCount, readSwitch } from './keys.ts'
 import { readOrigins } from './origins.ts'
-import { WrongSetting } from './wrong.ts'
+import { WrongSetting, wrong } from './wrong.ts'
 
 /** Flags that take no value. */
 export const SWITCHES = ['insecure', 'allow-anonymous-connect-without-token'] as const
@@ -38,6 +39,13 @@ const host: Reader = (text, source) => {
   return KEYS.get('http_server.address')!.read(text, source)
 }
 
+const trustProxy: Reader = (text, source) => {
+  if (/^\d{1,3}$/.test(text as string)) return Number(text)
+  const list = (text as string).split(',').map((entry) => entry.trim())
+  if (list.every((entry) => isIP(entry.replace(/\/\d{1,3}$/, '')) !== 0)) return list
+  throw wrong(source, 'how many proxies there are, or their addresses and CIDR ranges', text)
+}
+
 const origin: Reader = (text, source) => readOrigins(text as string, source)
 
 /** Every flag but --config, --help and --version. Of two for one option, the later one here wins. */
@@ -49,6 +57,7 @@ export const FLAG_KEYS: ReadonlyMap<string, Key> = new Map<string, Key>([
   ['host', { read: host, option: 'host' }],
   ['token', { read: token, option: 'token' }],
   ['origin', { read: origin, option: 'origin' }],
+  ['trust-proxy', { read: trustProxy, option: 'trustProxy' }],
   ['redis-url', { read: redisUrl, option: 'engine.url' }],
   ['prefix', KEYS.get('engine.redis.prefix')!],
   ...LIMIT_NAMES.map((name): [string, Key] => [
