@@ -5,7 +5,7 @@ import { describeGap } from '../../packages/roomcast/src/redis-store.ts'
 describe('bounded lines', () => {
   const written: string[] = []
   const make = (): ReturnType<typeof boundLines> =>
-    boundLines((line) => written.push(line), { max: 2, windowMs: 1000, rest: (count) => `and ${count}` })
+    boundLines((line) => written.push(line), { max: 2, windowMs: 1000, rest: (count) => written.push(`and ${count}`) })
   beforeEach(() => {
     written.length = 0
     vi.useFakeTimers()
