@@ -34,6 +34,15 @@ Rooms over WebSockets for the SDKs of Centrifugo and for a JSON protocol of its 
                                 path of a Unix socket (variable: REDIS_URL; default: this server stands alone)
   --prefix <name>               what the names of its Redis channels and keys begin with; servers with the same one share
                                 their rooms (default ${DEFAULT_PREFIX})
+  --require-redis               no start without that Redis
+  --readiness <local|store>     local: /readyz stays green when Redis is lost (default: store)
+  --trust-proxy <proxies>       how many proxies stand before the server, or a list of their addresses and ranges, whose
+                                X-Forwarded headers are believed (default 0)
+  --tls-cert <pem>, --tls-key <pem>
+                                certificate and key, or the paths of their files: for https and wss
+  --metrics-key <secret>        key of GET /metrics; without one it answers programs on this machine alone
+  --log-level <level>           error, warn or info (default info)
+  --log-format <format>         pretty or json (default pretty)
   --version                     print the version
   --help                        print this
 
