@@ -11,6 +11,7 @@ import { FLAG_KEYS, SWITCHES } from './config/flags.ts'
 import type { Key } from './config/keys.ts'
 import { quote, WrongSetting, wrong } from './config/wrong.ts'
 import type { RoomcastOptions } from './options.ts'
+import { REMOTE_COMMANDS, type RemoteCommand, readRemote } from './remote/arguments.ts'
 import { LOG_DEFAULTS, type LogSettings } from './watch/log-settings.ts'
 import { hasTokenKey } from './who/tokens.ts'
 
@@ -27,6 +28,7 @@ export type Settings =
       room: string | undefined
       ttlSeconds: number | undefined
     }
+  | RemoteCommand
   | (Run & { kind: 'run' })
 
 /** What a server is started with. */
@@ -60,6 +62,9 @@ export function readSettings(args: readonly string[], env: Environment, readFile
   try {
     const [command = '', ...rest] = args
     if (command === 'check-config') return checkConfig(rest, readFile)
+    if (REMOTE_COMMANDS.includes(command)) {
+      return readRemote(command, rest, (given) => settle(given, env, readFile).options)
+    }
     return COMMANDS.includes(command) ? genToken(rest, env, readFile) : run(args, env, readFile)
   } catch (error) {
     if (error instanceof WrongSetting) return { kind: 'wrong', message: error.message }
