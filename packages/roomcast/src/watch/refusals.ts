@@ -64,7 +64,7 @@ export interface Circumstances {
   readonly namespaces: readonly string[] | undefined
 }
 
-export const OPENING = 'a token key (client.token), --allow-anonymous-connect-without-token, or --insecure'
+const OPENING = 'a token key (client.token), --allow-anonymous-connect-without-token, or --insecure'
 
 /** A page of another origin. */
 export function foreignOrigin({ origins }: Circumstances, origin: string, host: string, asked: Asked): Refused {
