@@ -1,8 +1,10 @@
 // `pnpm bench [scenario…]`: the same work for every server, rounds interleaved so that a noisy machine is unfair to nobody,
 // medians at the end. See ../README.md.
 
+import { CENTRIFUGO_VERSION, installCentrifugo } from './centrifugo.ts'
 import { churnTable, measureChurn } from './churn.ts'
 import { CONTEXTS, type ContextName, contextTable, measureContext } from './context.ts'
+import { comingBackTable, ENGINE, LEAST_ROUNDS, measureComingBack, numberedLine, STREAMED } from './history.ts'
 import { describeMachine, machineLine, socketsWithin } from './machine.ts'
 import { compressionNote, connectTable, measureIdle, memoryTable } from './memory.ts'
 import { BASE, readOptions } from './options.ts'
@@ -13,6 +15,8 @@ import { BRIDGED, findRedis, measureRedis, redisTable } from './redis.ts'
 import { asMarkdown, asText, OURS, ratio, type Series, type Table, timesText, trafficTable } from './report.ts'
 import { measure, type Round } from './round.ts'
 import { REDIS_SCENARIOS, scenarioNamed } from './scenarios.ts'
+import { measureSdk, type SdkServer, sdkTable } from './sdk.ts'
+import { SDK_SCENARIOS, type SdkScenarioName } from './sdk-scenarios.ts'
 
 const options = readOptions(process.argv.slice(2))
 const machine = describeMachine()
@@ -23,7 +27,8 @@ if (options.profile) {
   for (const name of options.scenarios) print(await profileTable(name, options.seconds))
   process.exit()
 }
-const servers = await prepare(options.servers, options.before, say)
+const needsPeers = options.scenarios.length > 0 || options.others.some((name) => name !== 'sdk')
+const servers = needsPeers ? await prepare(options.servers, options.before, say) : []
 const results: Record<string, Series<unknown>[]> = {}
 
 for (const name of options.scenarios) await runTraffic(name)
@@ -37,6 +42,8 @@ if (options.others.includes('churn')) {
 }
 if (options.others.includes('context')) await runContext()
 if (options.others.includes('redis')) await runRedis()
+if (options.others.includes('history')) await runHistory()
+if (options.others.includes('sdk')) await runSdk()
 if (options.output === 'json') {
   const versions = Object.fromEntries(servers.map((server) => [server, packagesOf(server)]))
   const { rounds, seconds } = options
@@ -114,13 +121,56 @@ async function runRedis(): Promise<void> {
   }
 }
 
+/** What numbers and histories cost. */
+async function runHistory(): Promise<void> {
+  const { seconds } = options
+  const rounds = Math.max(options.rounds, LEAST_ROUNDS)
+  const engine = await prepare(ENGINE, undefined, say)
+  const busy = await interleaved(engine, (server) => measure(server, 'busy', { seconds, countWrites: false }), rounds)
+  const back = await interleaved(['rooms-history'] as const, measureComingBack)
+  Object.assign(results, { history: busy, 'history-back': back })
+  print(
+    trafficTable(
+      'history',
+      `${scenarioNamed('busy').about}, in memory (${rounds} rounds of ${seconds} s)`,
+      busy,
+      ENGINE[0],
+    ),
+  )
+  const { line, isEnough } = numberedLine(busy)
+  say(`\n${line}`)
+  if (!isEnough) process.exitCode = 1
+  print(comingBackTable(options.rounds, back))
+  if (!findRedis()) return say('\n!! history over Redis LEFT OUT: no redis-server')
+  const streamed = await prepare(STREAMED, undefined, say)
+  for (const [name, { about }] of Object.entries(REDIS_SCENARIOS)) {
+    const all = await interleaved(streamed, (server) => measureRedis(server, name, seconds))
+    results[`history-${name}`] = all
+    print(redisTable(`history, ${name}`, `${about} (${options.rounds} rounds of ${seconds} s)`, all, STREAMED[0]))
+  }
+}
+
+/** The protocol of Centrifugo's SDKs. */
+async function runSdk(): Promise<void> {
+  if (process.platform !== 'linux') return say('\n!! sdk LEFT OUT: what a process used is read where Linux writes it')
+  const missing = await installCentrifugo(say)
+  const all: readonly SdkServer[] = missing === undefined ? [OURS, 'centrifugo'] : [OURS]
+  if (missing === undefined) say(`Centrifugo ${CENTRIFUGO_VERSION}, with GOMAXPROCS=1`)
+  for (const name of Object.keys(SDK_SCENARIOS) as SdkScenarioName[]) {
+    const series = await interleaved(all, (server) => measureSdk(server, name, options.seconds))
+    results[`sdk-${name}`] = series
+    print(sdkTable(name, `${options.rounds} rounds`, series, missing))
+  }
+}
+
 /** All rounds, the servers taking turns. One that fails is out. */
 async function interleaved<Name extends string, Figures>(
   of: readonly Name[],
   measureOnce: (server: Name) => Promise<Figures>,
+  rounds = options.rounds,
 ) {
   const all = of.map((server): Series<Figures> & { server: Name } => ({ server, rounds: [] }))
-  for (let round = 0; round < options.rounds; round++) {
+  for (let round = 0; round < rounds; round++) {
     for (const series of all) {
       if (series.failure !== undefined) continue
       try {

@@ -36,14 +36,14 @@ key (--http_api.key, --token).
   --origin <origin>             who may connect from a browser: same (default), any, or an origin such as
                                 https://chat.example or capacitor://localhost, or null; may be repeated, or a list
                                 with commas
+  --trust-proxy <proxies>       how many proxies are before it on every way, or their addresses and CIDR ranges with commas:
+                                their X-Forwarded-For is believed (default: none)
   --redis-url <url>             Redis that keeps rooms and carries messages to other servers, redis:// or rediss:// or the
                                 path of a Unix socket (variable: REDIS_URL; default: this server stands alone)
   --prefix <name>               what the names of its Redis channels and keys begin with; servers with the same one share
                                 their rooms (default ${DEFAULT_PREFIX})
   --require-redis               no start without that Redis
   --readiness <local|store>     local: /readyz stays green when Redis is lost (default: store)
-  --trust-proxy <proxies>       how many proxies stand before the server, or a list of their addresses and ranges, whose
-                                X-Forwarded headers are believed (default 0)
   --tls-cert <pem>, --tls-key <pem>
                                 certificate and key, or the paths of their files: for https and wss
   --metrics-key <secret>        key of GET /metrics; without one it answers programs on this machine alone

@@ -2,6 +2,7 @@
 
 import { Server as HttpServer } from 'node:http'
 import { Server as HttpsServer } from 'node:https'
+import { createSecureContext } from 'node:tls'
 import type { OriginPolicy, TrustProxy } from '@roomcast/core'
 import type { Store } from '@roomcast/rooms'
 import { type Decided, type Decision, isDecided, whyNot } from './access.ts'
@@ -35,8 +36,8 @@ export interface RoomcastOptions extends Partial<Limits>, Decision, Hooks {
   apiKey?: string | undefined
   /** Who may connect from a browser. Default `'same'`: the page this server serves. */
   origin?: OriginPolicy | undefined
-  /** The proxies before this server whose X-Forwarded-* headers are believed: how many there are, or their addresses and
-   * ranges. Default 0. Of an embedded server, too. */
+  /** The proxies before the server whose X-Forwarded-For and the like are believed: how many there are on every way to it,
+   * or their addresses and CIDR ranges. Default: none. */
   trustProxy?: TrustProxy | undefined
   /** The key of `GET /metrics`, visible ASCII. Without one it answers programs on this machine alone. */
   metricsKey?: string | undefined
@@ -159,6 +160,7 @@ export function settle(options: RoomcastOptions): Settled {
     insecure: 'insecure (--insecure)',
   })
   if (why !== undefined) throw new RangeError(why)
+  if (tls !== undefined) checkTls(tls)
   for (const [name, secret] of Object.entries({ token, apiKey, metricsKey })) {
     if (secret !== undefined && !isToken(secret)) throw new RangeError(`${name} must be visible ASCII without spaces`)
   }
@@ -183,6 +185,15 @@ export function settle(options: RoomcastOptions): Settled {
     tokens: decision.hasTokenKey ? createTokens(options.tokens ?? {}) : emptyTokens(options.tokens),
     hooks: Object.fromEntries(HOOK_NAMES.map((name) => [name, options[name]])) as Hooks,
     limits: resolveLimits(options),
+  }
+}
+
+/** What OpenSSL says of a wrong key is not for a line. */
+function checkTls({ cert, key, ca }: NonNullable<RoomcastOptions['tls']>): void {
+  try {
+    createSecureContext({ cert, key, ...(ca !== undefined && { ca }) })
+  } catch {
+    throw new RangeError('tls: cert, key or ca is no PEM, or the key is not that of the certificate')
   }
 }
 

@@ -71,7 +71,7 @@ const LAST_ANSWERS_MS = 1000
  * a decision over who may connect. */
 export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
   const settled = settle(options)
-  const { decision, isDemo, port, host, token, apiKey, origin, namespaces, limits } = settled
+  const { decision, isDemo, port, host, token, apiKey, origin, trustProxy, namespaces, limits } = settled
   const { maxMessageBytes, maxConnections, maxBufferedBytes, maxDataBytes, drainMs: deadlineMs } = limits
   const isAttached = settled.server !== undefined
   const watch = new Watch(readsOf(settled, options), settled.logger)
@@ -81,13 +81,13 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     server: http,
     maxMessageBytes,
     maxConnections,
+    maxConnectionsPerAddress: limits.maxConnectionsPerAddress,
     maxBufferedBytes,
     ...(origin === undefined ? {} : { origin }),
-    ...(settled.trustProxy !== undefined && { trustProxy: settled.trustProxy }),
+    ...(trustProxy === undefined ? {} : { trustProxy }),
     ...(isAttached && { pathname: (path: string) => path === '/' || path === SDK_PATH }),
     handler: connectionHandler({
       isDemo,
-      maxPerAddress: limits.maxConnectionsPerAddress,
       by: (path) => (path === SDK_PATH ? sdk : words),
     }),
   })

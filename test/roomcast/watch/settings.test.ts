@@ -37,7 +37,7 @@ test.each(cases)('%j %j %j', (args, env, file, expected) => {
 })
 
 test.each([
-  [['--trust-proxy', 'nginx'], /--trust-proxy must be a number of proxies, or a list/],
+  [['--trust-proxy', 'nginx'], /--trust-proxy must be how many proxies there are, or their/],
   [['--trust-proxy', '10.0.0.0/33'], /--trust-proxy must be/],
   [['--trust-proxy', '-1'], /argument is ambiguous|--trust-proxy must be/],
   [['--readiness', 'redis'], /--readiness must be "store" or "local"/],

@@ -5,8 +5,8 @@
 import { Buffer } from 'node:buffer'
 import type { BusRecord, ClientInfo, Data, Draft, Publication } from '@roomcast/rooms'
 
-/** What a draft has, beside its id and its data. */
-const Has = { TEXT: 1, WHO: 2, INFO: 4, INFO_TEXT: 8, TAGS: 16 } as const
+/** What a draft has, beside its id and its data, and an info, beside client and user. */
+const Has = { TEXT: 1, WHO: 2, INFO: 4, INFO_TEXT: 8, TAGS: 16, ROOM_INFO: 32, ROOM_INFO_TEXT: 64 } as const
 
 const RECORDS = ['publication', 'join', 'leave'] as const
 
@@ -39,13 +39,7 @@ export function encodeDraft({ id, data, info, tags }: Draft): Buffer {
   let has = typeof data === 'string' ? Has.TEXT : 0
   put(parts, id)
   if (info !== undefined) {
-    has |= Has.WHO
-    put(parts, info.client)
-    put(parts, info.user)
-    if (info.info !== undefined) {
-      has |= typeof info.info === 'string' ? Has.INFO | Has.INFO_TEXT : Has.INFO
-      put(parts, info.info)
-    }
+    has |= Has.WHO | putInfo(parts, info)
   }
   if (tags !== undefined) {
     has |= Has.TAGS
@@ -61,15 +55,26 @@ export function encodeDraft({ id, data, info, tags }: Draft): Buffer {
   return Buffer.concat(parts)
 }
 
-export function encodeInfo({ client, user, info }: ClientInfo): Buffer {
+export function encodeInfo(info: ClientInfo): Buffer {
   const parts: Parts = [Buffer.alloc(1)]
+  parts[0]![0] = putInfo(parts, info)
+  return Buffer.concat(parts)
+}
+
+/** @returns what it has. */
+function putInfo(parts: Parts, { client, user, info, roomInfo }: ClientInfo): number {
+  let has = 0
   put(parts, client)
   put(parts, user)
   if (info !== undefined) {
-    parts[0]![0] = typeof info === 'string' ? Has.INFO | Has.INFO_TEXT : Has.INFO
-    parts.push(asBytes(info))
+    has |= typeof info === 'string' ? Has.INFO | Has.INFO_TEXT : Has.INFO
+    put(parts, info)
   }
-  return Buffer.concat(parts)
+  if (roomInfo !== undefined) {
+    has |= typeof roomInfo === 'string' ? Has.ROOM_INFO | Has.ROOM_INFO_TEXT : Has.ROOM_INFO
+    put(parts, roomInfo)
+  }
+  return has
 }
 
 export function encodeRecord(record: BusRecord): Buffer {
@@ -135,11 +140,7 @@ export function reading<T>(bytes: Buffer, at: number, read: (reader: Reader) => 
 export function readDraft(reader: Reader): Draft {
   const has = reader.byte()
   const id = reader.text()
-  let info: ClientInfo | undefined
-  if (has & Has.WHO) {
-    const [client, user] = [reader.text(), reader.text()]
-    info = { client, user, info: has & Has.INFO ? dataOf(reader.run(), has & Has.INFO_TEXT) : undefined }
-  }
+  const info = has & Has.WHO ? takeInfo(reader, has) : undefined
   let tags: Record<string, string> | undefined
   if (has & Has.TAGS) {
     // Names are anybody's: `__proto__` is one of them.
@@ -151,10 +152,14 @@ export function readDraft(reader: Reader): Draft {
 }
 
 export function readInfo(reader: Reader): ClientInfo {
-  const has = reader.byte()
+  return takeInfo(reader, reader.byte())
+}
+
+function takeInfo(reader: Reader, has: number): ClientInfo {
   const [client, user] = [reader.text(), reader.text()]
-  const rest = reader.rest()
-  return { client, user, info: has & Has.INFO ? dataOf(rest, has & Has.INFO_TEXT) : undefined }
+  const info = has & Has.INFO ? dataOf(reader.run(), has & Has.INFO_TEXT) : undefined
+  if (!(has & Has.ROOM_INFO)) return { client, user, info }
+  return { client, user, info, roomInfo: dataOf(reader.run(), has & Has.ROOM_INFO_TEXT) }
 }
 
 export function readRecord(reader: Reader): BusRecord {

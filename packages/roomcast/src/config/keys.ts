@@ -109,7 +109,7 @@ const trustProxy: Reader = (value, source) => {
   if (/^\d{1,3}$/.test(text)) return Number(text)
   const list = text.split(',').map((entry) => entry.trim())
   if (list.every(isNetwork)) return list
-  throw wrong(source, 'a number of proxies, or a list of addresses and ranges such as 10.0.0.0/8', value)
+  throw wrong(source, 'how many proxies there are, or their addresses and CIDR ranges', value)
 }
 
 function isNetwork(entry: string): boolean {

@@ -82,7 +82,7 @@ export function foreignHost(host: string, asked: Asked): Refused {
     ...asked,
     reason: 'host_not_allowed',
     came: `a request to host ${quote(host)}`,
-    expected: 'localhost or another loopback name, as nobody has decided who may connect',
+    expected: 'localhost or another loopback name, from this machine, as nobody has decided who may connect',
     setting: OPENING,
   }
 }
