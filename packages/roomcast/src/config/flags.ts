@@ -1,14 +1,14 @@
 // Flags of the command line: those with short names, and every key of the file by its own.
 
-import { isIP } from 'node:net'
 import { flagOf, LIMIT_NAMES, LIMITS } from '../limits.ts'
 import { isToken } from '../token.ts'
 import { KEYS, type Key, type Reader, readCount, readSwitch } from './keys.ts'
 import { readOrigins } from './origins.ts'
-import { WrongSetting, wrong } from './wrong.ts'
+import { readPem } from './pem.ts'
+import { WrongSetting } from './wrong.ts'
 
 /** Flags that take no value. */
-export const SWITCHES = ['insecure', 'allow-anonymous-connect-without-token'] as const
+export const SWITCHES = ['insecure', 'allow-anonymous-connect-without-token', 'require-redis'] as const
 
 /** ioredis takes nearly anything for an address, and `REDISS://` for one without TLS. */
 export function isRedisUrl(text: string): boolean {
@@ -39,13 +39,6 @@ const host: Reader = (text, source) => {
   return KEYS.get('http_server.address')!.read(text, source)
 }
 
-const trustProxy: Reader = (text, source) => {
-  if (/^\d{1,3}$/.test(text as string)) return Number(text)
-  const list = (text as string).split(',').map((entry) => entry.trim())
-  if (list.every((entry) => isIP(entry.replace(/\/\d{1,3}$/, '')) !== 0)) return list
-  throw wrong(source, 'how many proxies there are, or their addresses and CIDR ranges', text)
-}
-
 const origin: Reader = (text, source) => readOrigins(text as string, source)
 
 /** Every flag but --config, --help and --version. Of two for one option, the later one here wins. */
@@ -57,9 +50,16 @@ export const FLAG_KEYS: ReadonlyMap<string, Key> = new Map<string, Key>([
   ['host', { read: host, option: 'host' }],
   ['token', { read: token, option: 'token' }],
   ['origin', { read: origin, option: 'origin' }],
-  ['trust-proxy', { read: trustProxy, option: 'trustProxy' }],
   ['redis-url', { read: redisUrl, option: 'engine.url' }],
   ['prefix', KEYS.get('engine.redis.prefix')!],
+  ['require-redis', KEYS.get('roomcast.require_redis')!],
+  ['metrics-key', KEYS.get('roomcast.metrics_key')!],
+  ['readiness', KEYS.get('roomcast.readiness')!],
+  ['trust-proxy', KEYS.get('roomcast.trust_proxy')!],
+  ['tls-cert', { read: readPem, option: 'tls.certFlag' }],
+  ['tls-key', { read: readPem, option: 'tls.keyFlag' }],
+  ['log-level', KEYS.get('roomcast.log_level')!],
+  ['log-format', KEYS.get('roomcast.log_format')!],
   ...LIMIT_NAMES.map((name): [string, Key] => [
     flagOf(name),
     { read: readCount(LIMITS[name].least, LIMITS[name].most), option: name },

@@ -98,7 +98,7 @@ export function createNamespaces(options: Readonly<Record<string, NamespaceOptio
 }
 
 /** The namespace in a room's name: what is before the first `:`; a `$` before it does not count. */
-function namespaceOf(room: string): string {
+export function namespaceOf(room: string): string {
   const end = room.indexOf(BOUNDARY)
   return end === -1 ? '' : room.slice(room.startsWith(PRIVATE) ? 1 : 0, end)
 }
