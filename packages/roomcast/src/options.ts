@@ -37,7 +37,7 @@ export interface RoomcastOptions extends Partial<Limits>, Decision, Hooks {
   /** Where rooms are kept, and what joins several servers. Default: this one stands alone, in memory. */
   store?: KeepingStore | undefined
   /** What rooms are, by namespace; `''` is for rooms whose name has no `:`. Default: every legal name is a room that
-   * remembers nothing. */
+   * remembers nothing; in the demo it remembers 100 publications for 10 min, and who is in it. */
   namespaces?: Readonly<Record<string, NamespaceOptions>> | undefined
   /** Keys of connection and subscription tokens. */
   tokens?: TokenOptions | undefined
@@ -46,6 +46,17 @@ export interface RoomcastOptions extends Partial<Limits>, Decision, Hooks {
 /** A store; `/stats` shows what it counts. */
 export interface KeepingStore extends Store {
   stats?(): object
+}
+
+/** Rooms of the demo, so that its page has something to show: while nobody decided who may connect, and there are no
+ * namespaces, hooks or store (what is said in a room that remembers needs the store; other rooms go on without it). Size
+ * and ttl bound what a name that somebody made up keeps. */
+const DEMO_ROOMS: NamespaceOptions = {
+  historySize: 100,
+  historyTtlMs: 600_000,
+  historyMetaTtlMs: 600_000,
+  presence: true,
+  joinLeave: true,
 }
 
 /** The options with their defaults. */
@@ -141,9 +152,11 @@ export function settle(options: RoomcastOptions): Settled {
   for (const [name, secret] of Object.entries({ token, apiKey })) {
     if (secret !== undefined && !isToken(secret)) throw new RangeError(`${name} must be visible ASCII without spaces`)
   }
+  const isDemo = !isDecided(decision)
+  const isUntouched = isDemo && store === undefined && HOOK_NAMES.every((name) => options[name] === undefined)
   return {
     decision,
-    isDemo: !isDecided(decision),
+    isDemo,
     server,
     port,
     host,
@@ -153,7 +166,7 @@ export function settle(options: RoomcastOptions): Settled {
     origin,
     store,
     hasNamespaces: options.namespaces !== undefined,
-    namespaces: createNamespaces(options.namespaces),
+    namespaces: createNamespaces(options.namespaces, isUntouched ? DEMO_ROOMS : {}),
     tokens: decision.hasTokenKey ? createTokens(options.tokens ?? {}) : emptyTokens(options.tokens),
     hooks: Object.fromEntries(HOOK_NAMES.map((name) => [name, options[name]])) as Hooks,
     limits: resolveLimits(options),
