@@ -6,7 +6,7 @@ import { isSubject, SUBJECTS, type SubjectName } from './peers.ts'
 import { SCENARIOS, scenariosNamed } from './scenarios.ts'
 
 /** Measurements that are no traffic. */
-const OTHERS = ['connect', 'memory', 'churn', 'context', 'redis'] as const
+const OTHERS = ['connect', 'memory', 'churn', 'context', 'redis', 'history'] as const
 
 /** What is profiled when nothing else is said. */
 const PROFILED = ['busy', 'quiet', 'echo-wide', 'echo-deep']
@@ -52,8 +52,9 @@ export function readOptions(args: string[]): Options {
   })
   const atLeast = values['at-least'] === undefined ? undefined : positive('at-least', values['at-least'])
   const { before } = values
-  const everyServer = Object.keys(SUBJECTS)
-    .filter((name) => name !== BEFORE)
+  const everyServer = Object.entries(SUBJECTS)
+    .filter(([name, subject]) => name !== BEFORE && !('only' in subject))
+    .map(([name]) => name)
     .join(',')
   const usual = before === undefined ? everyServer : `roomcast,${BEFORE}`
   const servers = (values.servers ?? (atLeast === undefined ? usual : `roomcast,${BASE}`)).split(',')

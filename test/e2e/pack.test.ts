@@ -17,7 +17,9 @@ const workspace = fileURLToPath(new URL('../..', import.meta.url))
 const PACKAGES = {
   '@roomcast/core': 'core',
   '@roomcast/channels': 'channels',
+  '@roomcast/rooms': 'rooms',
   '@roomcast/redis-bridge': 'redis-bridge',
+  '@roomcast/centrifuge': 'centrifuge',
   roomcast: 'roomcast',
 }
 const INSTALL_TIMEOUT_MS = 120_000
@@ -56,6 +58,19 @@ const server = createServer({
 })
 server.listen().then(({ port }) => console.log(port))
 `
+const ROOMS_PROGRAM = `
+const codec = {
+  body: (publication: Publication) => String(publication.data),
+  push: (_room: string, body: string) => txt(body),
+  join: (_room: string, info: ClientInfo) => txt(info.client),
+  leave: (_room: string, info: ClientInfo) => txt(info.client),
+  unsubscribed: () => txt('out'),
+} satisfies Codec<string>
+const rooms = createRooms({ store: memoryStore(), options: () => ({ history: { size: 10, ttlMs: 60_000 } }) })
+rooms.publish('r', codec.body.name).then(({ offset }) => rooms.history('r', { since: { offset: offset - 1 } }))
+`
+const ROOMS_IMPORTS = `import { txt } from '@roomcast/core'
+import { type ClientInfo, type Codec, createRooms, memoryStore, type Publication } from '@roomcast/rooms'\n`
 const ESM_IMPORTS = `import { createServer } from '@roomcast/core'\nimport { createChannels } from '@roomcast/channels'\n`
 const OTHER_IMPORTS = `import 'roomcast'\nimport '@roomcast/redis-bridge'\nimport '@roomcast/redis-bridge/publisher'\n`
 const REQUIRES = ESM_IMPORTS.replaceAll('import', 'const').replace(/from ('[^']+')/g, '= require($1)')
@@ -82,7 +97,7 @@ test('TypeScript, without skipLibCheck and without a cast', async () => {
     types: ['node'],
   }
   await writeFile(`${home}/app/tsconfig.json`, JSON.stringify({ compilerOptions, files: ['typed.mts'] }))
-  await writeFile(`${home}/app/typed.mts`, `${ESM_IMPORTS}${OTHER_IMPORTS}${PROGRAM}`)
+  await writeFile(`${home}/app/typed.mts`, `${ESM_IMPORTS}${OTHER_IMPORTS}${ROOMS_IMPORTS}${PROGRAM}${ROOMS_PROGRAM}`)
   const { stdout } = await run(process.execPath, [
     join(workspace, 'node_modules/typescript/bin/tsc'),
     '-p',
@@ -96,6 +111,26 @@ test('the roomcast program', async () => {
   const { version } = await manifestOf('roomcast')
   const { stdout } = await run(`${home}/app/node_modules/.bin/roomcast`, ['--version'])
   expect(stdout.trim()).toBe(version)
+})
+
+test('the page comes with it, and the SDK that it runs on', async () => {
+  const program = spawn(`${home}/app/node_modules/.bin/roomcast`, ['--port', '0'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  try {
+    const [url] = /http:\S+/.exec(await firstLine(program)) ?? []
+    for (const [path, sign] of [
+      ['', '<!doctype html>'],
+      ['app.js', "from './connection.js'"],
+      ['style.css', ':root'],
+      ['centrifuge.js', 'globalThis.Centrifuge'],
+    ] as const) {
+      const response = await fetch(new URL(path, url))
+      expect([response.status, (await response.text()).includes(sign)], path).toEqual([200, true])
+    }
+  } finally {
+    if (program.exitCode === null && program.kill()) await once(program, 'exit')
+  }
 })
 
 test('core has no dependencies', async () => {

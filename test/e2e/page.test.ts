@@ -48,6 +48,10 @@ describeBrowser('the page', (stage) => {
     await message(ghanima, 'under another name').waitFor()
     expect(await message(ghanima, 'under another name').locator('.author').textContent()).toBe('muad’dib')
 
+    // A rename is no break.
+    expect(await event(leto, 'missing').count()).toBe(0)
+    expect(await texts(leto)).toEqual(['hello from leto', 'under another name'])
+
     await leto.close()
     await event(ghanima, 'muad’dib left').waitFor()
     expect(await members(ghanima)).toEqual(['ghanima'])

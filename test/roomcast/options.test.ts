@@ -74,6 +74,7 @@ const WRONG: Record<string, unknown[]> = {
   port: [-1, 65_536, 1.5, Number.NaN],
   host: ['', 'http://x', 'a b', 'a\nb'],
   apiKey: ['', 'two words', 'ü'],
+  tls: [{ cert: 'x', key: 'x' }],
   tokens: [
     { hmacSecretKey: '' },
     { rsaPublicKey: 'x' },

@@ -127,7 +127,7 @@ class Steps {
       enter: async (...args) => gate('in', await inner.enter(...args)),
     }
     this.store = new Proxy(inner, {
-      get: (target, name: keyof Store) => changes[name] ?? (target[name] as () => void).bind(target),
+      get: (target, name: keyof Store) => changes[name] ?? (target[name] as (() => void) | undefined)?.bind(target),
     })
   }
 

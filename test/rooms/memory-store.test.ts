@@ -85,14 +85,18 @@ describe('bounds', () => {
       options: () => ({ history: { size: 10, ttlMs: 1000 } }),
     })
     const plain = createRooms({ store: new MemoryStore(database), clock })
+    const present = createRooms({ store: new MemoryStore(database), clock, options: () => ({ presence: true }) })
+    const nodes = [rooms, plain, present]
     for (let i = 0; i < 1000; i++) {
       const person = new Person('c')
-      const entering = Array.from({ length: 100 }, (_, k) => person.enter(i % 2 ? rooms : plain, `r${i}.${k}`))
+      const entering = Array.from({ length: 100 }, (_, k) => person.enter(nodes[i % 3]!, `r${i}.${k}`))
       await Promise.all(entering)
       person.socket.close()
     }
-    expect(plain.stats()).toEqual({ rooms: 0, clients: 0, members: 0, replayBytes: 0, dropped: 0 })
-    expect(rooms.stats()).toEqual({ rooms: 0, clients: 0, members: 0, replayBytes: 0, dropped: 0 })
+    for (const node of nodes) {
+      expect(node.stats()).toEqual({ rooms: 0, clients: 0, members: 0, replayBytes: 0, dropped: 0 })
+    }
+    expect(database.presence.size).toBe(0)
     expect(database.joined.size).toBe(0)
     await clock.advance(10_000)
     expect(database.logs.size).toBe(100)

@@ -214,6 +214,11 @@ $('text').oninput = () => {
   grow()
 }
 
+// A reload keeps what waits; a tab that is closed does not.
+addEventListener('beforeunload', (event) => {
+  if ([...rooms.values()].some(({ outbox }) => outbox.count > 0)) event.preventDefault()
+})
+
 function grow() {
   $('text').style.height = 'auto'
   $('text').style.height = `${$('text').scrollHeight + 2}px`

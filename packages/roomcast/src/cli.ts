@@ -27,7 +27,7 @@ async function run(options: RoomcastOptions, engine: EngineSettings | undefined)
   endOnSignals(roomcast)
   try {
     const { port } = await roomcast.listen()
-    const lines = [`roomcast: open ${address(options.host, port)}`]
+    const lines = [`roomcast: open ${address(options, port)}`]
     if (options.token === undefined) lines.push(`roomcast: token of the HTTP API: ${roomcast.token}`)
     print(`${lines.join('\n')}\n`)
   } catch (error) {
@@ -89,10 +89,10 @@ function endOnSignals(roomcast: Roomcast): void {
 }
 
 /** Where to open the server in a browser on this machine. */
-function address(host: string | undefined, port: number): string {
+function address({ host, tls }: RoomcastOptions, port: number): string {
   const everywhere = host === undefined || host === '0.0.0.0' || host === '::'
   const name = everywhere ? 'localhost' : host.includes(':') ? `[${host}]` : host
-  return `http://${name}:${port}/`
+  return `${tls === undefined ? 'http' : 'https'}://${name}:${port}/`
 }
 
 function explain(error: NodeJS.ErrnoException & { port?: number; hostname?: string }): string {

@@ -1,7 +1,7 @@
 // WebSockets as they come: whom this server serves at all, how many of one address, and which protocol a path speaks.
 
 import { type Handler, reject, type Socket } from '@roomcast/core'
-import { isLoopbackName } from './access.ts'
+import { isLoopback, isLoopbackName } from './access.ts'
 
 /** Where SDKs connect. */
 export const SDK_PATH = '/connection/websocket'
@@ -12,7 +12,7 @@ type AnyHandler = Handler<any, any>
 
 /** What connections are served with. */
 export interface ConnectionOptions {
-  /** Only who asks for a loopback name is served. */
+  /** Only who asks for a loopback name, from a loopback address, is served. */
   readonly isDemo: boolean
   readonly maxPerAddress: number
   /** The handler of a path. Asked when there is a connection. */
@@ -28,7 +28,9 @@ export function connectionHandler({ isDemo, maxPerAddress, by }: ConnectionOptio
     init: () => undefined,
     handshake(request) {
       const { host } = request.headers
-      if (isDemo && !isLoopbackName(host)) return reject(403, 'host_not_allowed')
+      // Of a server that was given nobody knows here where it listens.
+      const isLocal = isLoopbackName(host) && isLoopback(request.remoteAddress)
+      if (isDemo && !isLocal) return reject(403, 'host_not_allowed')
       if ((counts.get(request.remoteAddress) ?? 0) >= maxPerAddress) return reject(429, 'too_many_connections')
       const handler = by(request.path)
       const state = handler.init?.()

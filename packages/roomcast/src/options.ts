@@ -2,6 +2,7 @@
 
 import { Server as HttpServer } from 'node:http'
 import { Server as HttpsServer } from 'node:https'
+import { createSecureContext } from 'node:tls'
 import type { OriginPolicy } from '@roomcast/core'
 import type { Store } from '@roomcast/rooms'
 import { type Decided, type Decision, isDecided, whyNot } from './access.ts'
@@ -49,7 +50,7 @@ export interface KeepingStore extends Store {
 }
 
 /** Rooms of the demo, so that its page has something to show: while nobody decided who may connect, and there are no
- * namespaces, hooks or store (what is said in a room that remembers needs the store; other rooms go on without it). Size
+ * namespaces, hooks, server or store of a program's own (what is said in a room that remembers needs the store; other rooms go on without it). Size
  * and ttl bound what a name that somebody made up keeps. */
 const DEMO_ROOMS: NamespaceOptions = {
   historySize: 100,
@@ -149,11 +150,13 @@ export function settle(options: RoomcastOptions): Settled {
     insecure: 'insecure (--insecure)',
   })
   if (why !== undefined) throw new RangeError(why)
+  if (tls !== undefined) checkTls(tls)
   for (const [name, secret] of Object.entries({ token, apiKey })) {
     if (secret !== undefined && !isToken(secret)) throw new RangeError(`${name} must be visible ASCII without spaces`)
   }
   const isDemo = !isDecided(decision)
-  const isUntouched = isDemo && store === undefined && HOOK_NAMES.every((name) => options[name] === undefined)
+  const isUntouched =
+    isDemo && server === undefined && store === undefined && HOOK_NAMES.every((name) => options[name] === undefined)
   return {
     decision,
     isDemo,
@@ -170,6 +173,15 @@ export function settle(options: RoomcastOptions): Settled {
     tokens: decision.hasTokenKey ? createTokens(options.tokens ?? {}) : emptyTokens(options.tokens),
     hooks: Object.fromEntries(HOOK_NAMES.map((name) => [name, options[name]])) as Hooks,
     limits: resolveLimits(options),
+  }
+}
+
+/** What OpenSSL says of a wrong key is not for a line. */
+function checkTls({ cert, key, ca }: NonNullable<RoomcastOptions['tls']>): void {
+  try {
+    createSecureContext({ cert, key, ...(ca !== undefined && { ca }) })
+  } catch {
+    throw new RangeError('tls: cert, key or ca is no PEM, or the key is not that of the certificate')
   }
 }
 

@@ -2,10 +2,10 @@
 // is protocol.ts.
 
 import { randomUUID } from 'node:crypto'
-import { type Admission, Refusal, type RoomGrant, textOf } from '@roomcast/centrifuge'
+import { type Admission, ErrorCode, Refusal, type RoomGrant, textOf } from '@roomcast/centrifuge'
 import { isChannelName } from '@roomcast/channels'
 import { type Handler, type HandshakeRequest, type Opcode, type Rejection, reject, type Socket } from '@roomcast/core'
-import type { Data, Rooms } from '@roomcast/rooms'
+import type { Data, EnterResult, Rooms } from '@roomcast/rooms'
 import { paced } from './commands.ts'
 import type { Rate } from './pace.ts'
 import { type Ref, type RequestOf, readRequest } from './protocol.ts'
@@ -31,6 +31,10 @@ const INVALID_PAYLOAD = [3000, 'invalid payload'] as const
 
 const CONNECTION_LIMIT = 3504
 
+/** A client is not in a room that the server wants it to be in; it is to come back. */
+const INSUFFICIENT_STATE = [3010, 'insufficient state'] as const
+const MISSING: readonly EnterResult[] = ['full', 'bad_name', 'too_large', 'unavailable']
+
 type WordsSocket = Socket<WordsClient>
 
 /** Makes a handler of core that speaks the words. */
@@ -49,7 +53,10 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
   async function put(client: WordsClient, room: string, grant?: RoomGrant): Promise<void> {
     const { socket } = client.member
     const given = grant ?? (await policy.subscribe(client, { room, token: '', data: undefined, by: 'server' }))
-    if (given !== undefined && !(given instanceof Refusal)) await enter(socket, room, { roomInfo: given.info })
+    if (given === undefined || given instanceof Refusal) return
+    const result = await enter(socket, room, { roomInfo: given.info })
+    // It does not know that it is to be there, and would miss what it is sent.
+    if (MISSING.includes(result)) socket.close(...INSUFFICIENT_STATE)
   }
 
   /** The words have none for those who come and go. */
@@ -67,7 +74,7 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
     if (!isChannelName(room)) return answer(socket, { error: 'bad_name' }, ref)
     if (client.isIn(room)) return answer(socket, { joined: room }, ref)
     const grant = await policy.subscribe(client, { room, token: '', data: undefined, by: 'client' })
-    if (grant === undefined || grant instanceof Refusal) return refused(socket, grant, ref)
+    if (grant === undefined || grant instanceof Refusal) return refused(socket, grant, ref, 'bad_name')
     // What it says of itself is shown as that, and never as what the server knows of it.
     const roomInfo = grant.info ?? (meta && JSON.stringify({ meta }))
     const result = await enter(socket, room, { roomInfo, ref })
@@ -104,7 +111,7 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
         answer(socket, { left: request.channel }, ref)
       }
     } catch (error) {
-      if (error instanceof Refusal) return refused(socket, error, ref)
+      if (error instanceof Refusal) return refused(socket, error, ref, request.kind === 'join' ? 'bad_name' : undefined)
       const isAway = error instanceof Error && error.name === 'StoreUnavailableError'
       if (!isAway) warn(error)
       answer(socket, { error: isAway ? 'unavailable' : 'internal' }, ref)
@@ -168,13 +175,20 @@ function rejection(refusal: Refusal | undefined): Rejection {
 const ERRORS: Readonly<Record<number, string>> = {
   100: 'unavailable',
   102: 'unknown_room',
-  107: 'bad_request',
   111: 'busy',
 }
 
-function refused(socket: WordsSocket, refusal: Refusal | undefined, ref: Ref | undefined): void {
+/** @param badRequest what a bad request is called here. */
+function refused(
+  socket: WordsSocket,
+  refusal: Refusal | undefined,
+  ref: Ref | undefined,
+  badRequest: string = 'bad_request',
+): void {
   if (refusal !== undefined && refusal.code >= 3000) return socket.close(refusal.code, refusal.message)
-  const error = refusal?.message === TOO_LARGE ? 'too_large' : ERRORS[refusal?.code ?? 0]
+  const code = refusal?.code ?? 0
+  const bad = refusal?.message === TOO_LARGE ? 'too_large' : badRequest
+  const error = code === ErrorCode.BAD_REQUEST ? bad : ERRORS[code]
   answer(socket, { error: error ?? 'not_allowed' }, ref)
 }
 

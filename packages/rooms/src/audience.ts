@@ -2,13 +2,13 @@
 
 import { type Channels, createChannels } from '@roomcast/channels'
 import type { Framed, Socket } from '@roomcast/core'
-import type { Membership } from './clients.ts'
 import type { Codec } from './member.ts'
+import type { Membership } from './room.ts'
 
 /** How many rooms a socket may be in is decided before. */
 const NO_LIMIT = Number.MAX_SAFE_INTEGER
 
-/** Who hears what is said in a room. */
+/** Who hears what is said in a room. Whoever starts closing must be taken out. */
 export class Audience {
   readonly #channels = new Map<Codec, Channels<Membership>>()
 
@@ -16,7 +16,7 @@ export class Audience {
     const { codec, socket } = membership.client.member
     let channels = this.#channels.get(codec)
     if (channels === undefined) {
-      channels = createChannels<Membership>({ maxChannelsPerSocket: NO_LIMIT })
+      channels = createChannels<Membership>({ maxChannelsPerSocket: NO_LIMIT, autoLeave: false })
       this.#channels.set(codec, channels)
     }
     channels.join(room, socket, membership)
@@ -36,6 +36,16 @@ export class Audience {
     }
   }
 
+  /** The same, to those who want to hear who comes and goes. */
+  sendJoinLeave(room: string, make: (codec: Codec) => Framed): void {
+    for (const [codec, channels] of this.#channels) {
+      let frame: Framed | undefined
+      for (const [socket, { hearsJoinLeave }] of channels.members(room)) {
+        if (hearsJoinLeave) socket.write((frame ??= make(codec)))
+      }
+    }
+  }
+
   /** The first socket of a room's live members that passes a test. */
   find(room: string, test: (socket: Socket) => boolean): Socket | undefined {
     for (const channels of this.#channels.values()) {
@@ -44,6 +54,7 @@ export class Audience {
     return undefined
   }
 
+  /** How many live members a room has. */
   count(room: string): number {
     let count = 0
     for (const channels of this.#channels.values()) count += channels.memberCount(room)
@@ -54,16 +65,6 @@ export class Audience {
   has(room: string, socket: Socket): boolean {
     for (const channels of this.#channels.values()) if (channels.isMember(room, socket)) return true
     return false
-  }
-
-  /** The same, to those who want to hear who comes and goes. */
-  sendJoinLeave(room: string, make: (codec: Codec) => Framed): void {
-    for (const [codec, channels] of this.#channels) {
-      let frame: Framed | undefined
-      for (const [socket, { hearsJoinLeave }] of channels.members(room)) {
-        if (hearsJoinLeave) socket.write((frame ??= make(codec)))
-      }
-    }
   }
 
   /** The live members of a room, as they are now. */

@@ -2,11 +2,12 @@
 
 import type { Clock } from './clock.ts'
 
-/** Runs a function when a condition has held for some time without a break. */
+/** Runs a function when one and the same thing has been waited for, for too long. */
 export class Deadline {
   readonly #clock: Clock
   readonly #ms: number
   readonly #run: () => void
+  #waited: number | undefined
   #cancel: (() => void) | undefined
 
   constructor(clock: Clock, ms: number, run: () => void) {
@@ -15,16 +16,17 @@ export class Deadline {
     this.#run = run
   }
 
-  /** Does the condition hold at this moment? */
-  watch(holds: boolean): void {
-    if (!holds) {
-      this.#cancel?.()
+  /** @param waited what is waited for at this moment; undefined: nothing. */
+  watch(waited: number | undefined): void {
+    if (waited === this.#waited) return
+    this.#waited = waited
+    this.#cancel?.()
+    this.#cancel = undefined
+    if (waited === undefined) return
+    this.#cancel = this.#clock.after(this.#ms, () => {
+      this.#waited = undefined
       this.#cancel = undefined
-    } else if (this.#cancel === undefined) {
-      this.#cancel = this.#clock.after(this.#ms, () => {
-        this.#cancel = undefined
-        this.#run()
-      })
-    }
+      this.#run()
+    })
   }
 }

@@ -1,6 +1,6 @@
 // Who listens to losses between nodes. Their code runs outside of any call that sends, and harms nobody.
 
-import { inspect } from 'node:util'
+import { guarded } from './guarded.ts'
 import type { GapInfo } from './port.ts'
 
 /** What a 'gap' listener is given. */
@@ -29,16 +29,7 @@ export class GapListeners {
   }
 
   tell(room: string, info: GapInfo): void {
-    const warn = (error: unknown): void =>
-      process.emitWarning(`a 'gap' listener failed: ${inspect(error)}`, 'RoomcastWarning')
-    for (const listener of this.#all) {
-      try {
-        const result: unknown = listener({ ...info, room })
-        if (result instanceof Promise) result.catch(warn)
-      } catch (error) {
-        warn(error)
-      }
-    }
+    for (const listener of this.#all) guarded(`a 'gap' listener`, () => listener({ ...info, room }))
   }
 }
 

@@ -3,7 +3,6 @@
 export type { Clock } from './clock.ts'
 export { StoreUnavailableError, UnrecoverablePositionError } from './errors.ts'
 export type { GapEvent, GapListener } from './gap.ts'
-export type { RoomsStats } from './local-rooms.ts'
 export type {
   Codec,
   Entered,
@@ -20,6 +19,8 @@ export type { MemoryDatabase } from './memory-store.ts'
 export { createMemoryDatabase, memoryStore } from './memory-store.ts'
 export type { PublishOptions, RoomOptions, RoomsOptions } from './options.ts'
 export type * from './port.ts'
+export type { DisconnectOptions, HistoryPage, HistoryQuery, ListQuery, UnsubscribeOptions } from './queries.ts'
 export type { CommandResult, RoomList } from './requests.ts'
-export type { DisconnectOptions, HistoryPage, HistoryQuery, ListQuery, Rooms, UnsubscribeOptions } from './rooms.ts'
+export type { Rooms } from './rooms.ts'
 export { createRooms } from './rooms.ts'
+export type { RoomsStats } from './stats.ts'

@@ -3,6 +3,7 @@
 
 import { Blocks } from './blocks.ts'
 import { type Clock, processClock } from './clock.ts'
+import { own } from './data.ts'
 import { MemoryLog } from './memory-log.ts'
 import { MemoryPresence } from './memory-presence.ts'
 import type { BusRecord, HistoryRule, NodeAnswer, NodeRequest, Position } from './port.ts'
@@ -76,7 +77,7 @@ export class Database {
     log ??= new MemoryLog(this.#newId(), now, rule)
     // It is the one used last.
     this.logs.delete(room)
-    this.logs.set(room, log)
+    this.logs.set(own(room), log)
     const before = log.bytes
     const result = act(log, now)
     this.#bytes += log.bytes - before
@@ -142,7 +143,7 @@ export class Database {
       log.touch(now)
       this.#bytes += log.bytes - before
       if (this.#isForgotten(room, log, now)) this.#drop(room, log)
-      else if (log.publications.length === 0 && !this.joined.has(room)) idle.push([room, log])
+      else if (log.row.length === 0 && !this.joined.has(room)) idle.push([room, log])
     }
     for (const [room, log] of idle.slice(0, Math.max(0, idle.length - this.#maxIdleRooms))) this.#drop(room, log)
   }

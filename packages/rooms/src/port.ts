@@ -16,7 +16,7 @@ export interface ClientInfo {
   readonly client: string
   /** Whose connection it is; `''`: nobody's in particular. */
   readonly user: string
-  /** What others are shown beside it; at most 2 KiB in a room with presence. */
+  /** What others are shown beside it; at most 2 KiB in a room with presence or joins and leaves. */
   readonly info?: Data | undefined
   /** What others are shown beside it in this room alone; counts with `info`. */
   readonly roomInfo?: Data | undefined

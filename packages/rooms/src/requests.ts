@@ -1,9 +1,10 @@
 // What this node answers when all nodes are asked: commands, which it carries out on a user's clients, how it is, and who is
 // in which room. And what the answers of all nodes come to.
 
-import { inspect } from 'node:util'
-import { type Client, type Clients, type Membership, membershipIn } from './clients.ts'
+import type { Clients } from './clients.ts'
+import { guarded } from './guarded.ts'
 import type { Answers, Command, NodeAnswer, NodeRequest, NodeStatus } from './port.ts'
+import type { Client, Membership } from './room.ts'
 import { matches } from './wildcard.ts'
 
 /** The node that is asked. */
@@ -44,22 +45,16 @@ function list(rooms: Iterable<readonly [string, number]>, pattern: string, limit
   return { rooms: found }
 }
 
-/** @returns whether the command means this client. */
+/** @returns whether the command means this client. What goes wrong is a warning: other nodes and clients go on. */
 function obeys(node: Asked, client: Client, command: Command): boolean {
   const { member } = client
-  if (command.do === 'disconnect') {
-    member.socket.close(command.code, command.reason)
-  } else if (command.do === 'unsubscribe') {
-    const membership = membershipIn(client, command.room)
-    if (membership === undefined) return false
-    node.unsubscribe(membership, command.code, command.reason)
-  } else {
-    try {
-      member.commanded?.(command)
-    } catch (error) {
-      process.emitWarning(`commanded failed: ${inspect(error)}`, 'RoomcastWarning')
-    }
-  }
+  const membership = command.do === 'unsubscribe' ? client.in(command.room) : undefined
+  if (command.do === 'unsubscribe' && membership === undefined) return false
+  guarded(command.do, () => {
+    if (command.do === 'disconnect') member.socket.close(command.code, command.reason)
+    else if (command.do !== 'unsubscribe') member.commanded?.(command)
+    else node.unsubscribe(membership!, command.code, command.reason)
+  })
   return true
 }
 

@@ -5,11 +5,12 @@
 import type { Clock } from './clock.ts'
 import { Deadline } from './deadline.ts'
 import { forkUntilHeard } from './fork.ts'
+import { Kept } from './kept.ts'
 import type { Since } from './member.ts'
 import type { HistoryRule, Page, Publication, Store, Top } from './port.ts'
 import { type Owed, owed } from './replay.ts'
 import { Waiters } from './waiters.ts'
-import { Kept, MAX_REPLAY, Window, type WindowBudget } from './window.ts'
+import { MAX_REPLAY, type Missed, Window, type WindowBudget } from './window.ts'
 
 /** So many publications wait for a missing one; what comes on top is read again later. */
 const MAX_HELD = 256
@@ -126,12 +127,12 @@ export class Track {
   close(): void {
     this.#closed = true
     this.#cancelRetry?.()
-    this.#hole.watch(false)
+    this.#hole.watch(undefined)
     this.#window.clear()
     this.#waiters.answer(false)
   }
 
-  #missed(since: number): readonly Kept[] | undefined {
+  #missed(since: number): Missed | undefined {
     return this.#window.after(since, this.#offset)
   }
 
@@ -142,7 +143,7 @@ export class Track {
 
   /** A number that was delivered comes again: the same publication is dropped, another one is a fork. */
   #repeated(publication: Publication): void {
-    const known = publication.offset === this.#offset ? this.#lastId : this.#window.at(publication.offset)?.id
+    const known = publication.offset === this.#offset ? this.#lastId : this.#window.idOf(publication.offset)
     if (known !== undefined && known !== publication.id) this.#forked()
   }
 
@@ -154,8 +155,9 @@ export class Track {
     this.#offset = publication.offset
     this.#lastId = publication.id
     this.#top = Math.max(this.#top, this.#offset)
-    this.#window.append(kept)
     this.#options.owner.deliver(kept)
+    // With it the bodies that were just made. By now the last member may be gone.
+    if (!this.#closed) this.#window.append(kept)
   }
 
   /** Delivers what waited and is next by now; what is behind goes. */
@@ -174,7 +176,8 @@ export class Track {
   #pump(): void {
     if (this.#closed) return
     const hole = this.#synced && (this.#top > this.#offset || this.#askAgain)
-    this.#hole.watch(hole)
+    // While numbers come, the hole is another one each time.
+    this.#hole.watch(hole ? this.#offset + 1 : undefined)
     if (this.#reading || this.#cancelRetry !== undefined) return
     if (this.#waiters.size === 0 && !hole) return
     this.#reading = true

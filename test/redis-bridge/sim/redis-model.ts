@@ -2,6 +2,7 @@
 // nothing until they break; what was on its way then is lost, on either side.
 
 import type {
+  Call,
   Link,
   LinkEvents,
   PublishReply,
@@ -9,6 +10,7 @@ import type {
   Transport,
 } from '../../../packages/redis-bridge/src/bus/link.ts'
 import { plainRoutes } from '../../../packages/redis-bridge/src/redis/routes.ts'
+import { RedisData } from './redis-data.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 
 /** One direction of a connection. */
@@ -109,7 +111,15 @@ class ModelLink implements Link {
 
   publish(messages: readonly RoutedMessage[], replied: (index: number, reply: PublishReply) => void): void {
     const { command } = this
-    messages.forEach(({ route, bytes }, i) => {
+    messages.forEach(({ route, bytes, call }, i) => {
+      if (call !== undefined) {
+        command.toRedis.send(() => {
+          const answer = this.#redis.run(call)
+          const reply = answer instanceof Error ? { refused: answer, divisible: false } : { answer }
+          command.toClient.send(() => replied(i, reply))
+        })
+        return
+      }
       // As the bridge may write the age anew, what is on its way must be a copy.
       const sent = Buffer.from(bytes)
       this.#written(route, sent)
@@ -245,11 +255,21 @@ export class RedisModel {
   readonly turns = new Map<string, number>()
   down = false
   frozenUntil = 0
+  /** Hears everything that is published. */
+  said: (route: string, bytes: Buffer) => void = () => {}
   /** What it does not take: the answer to that, or the end of the connection. */
   refuses: ((route: string, bytes: Buffer) => PublishReply | 'close' | undefined) | undefined
 
+  readonly data: RedisData
+
   constructor(clock: VirtualClock) {
     this.clock = clock
+    this.data = new RedisData(clock, (route, bytes) => this.publish(route, bytes))
+  }
+
+  /** A script arrived. */
+  run(call: Call): unknown {
+    return this.data.run(call)
   }
 
   /** How a node opens its links. @param heard hears every message after the node has.
@@ -299,6 +319,7 @@ export class RedisModel {
 
   /** Gives it to the subscribers; how many these are. */
   publish(route: string, bytes: Buffer): number {
+    this.said(route, bytes)
     const links = this.#subscribers.get(route)
     for (const link of links ?? []) {
       link.receive(route, bytes)

@@ -3,7 +3,9 @@
 
 import { type BusRecord, type HistoryRule, type Store, type StoreSink, StoreUnavailableError } from '@roomcast/rooms'
 import type { Database } from '../../../packages/rooms/src/memory-database.ts'
+import type { MemoryLog } from '../../../packages/rooms/src/memory-log.ts'
 import { MemoryStore } from '../../../packages/rooms/src/memory-store.ts'
+import type { Said } from '../codecs.ts'
 import type { Checker } from './checker.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 
@@ -92,10 +94,10 @@ export class FlakyStore implements Store {
 
   publish(...[room, draft, rule, key]: Parameters<Store['publish']>): ReturnType<Store['publish']> {
     return this.#call(() => {
-      const before = this.#database.logs.get(room)?.publications.at(-1)
+      const before = this.#database.logs.get(room)?.lastId
       const published = this.#inner.publish(room, draft, rule, this.#broken.noKeys ? undefined : key)
-      const last = this.#database.logs.get(room)?.publications.at(-1)
-      if (last !== before && last !== undefined) this.#checker.placed(room, { ...last, data: String(last.data) })
+      const log = this.#database.logs.get(room)
+      if (log !== undefined && log.lastId !== before) this.#checker.placed(room, lastOf(log))
       return published
     })
   }
@@ -211,4 +213,10 @@ export class FlakyStore implements Store {
       this.#mark()
     })
   }
+}
+
+/** What was published last, as the store keeps it. */
+function lastOf({ row }: MemoryLog): Said {
+  const { epoch, offset, data } = row.at(row.length - 1)
+  return { epoch, offset, data: String(data) }
 }

@@ -34,13 +34,18 @@ export interface CallsBudget {
   bytes: number
 }
 
-/** A call, and whether it may be carried out twice. */
+/** A call, and how it may be written. */
 export interface Request extends Omit<Call, 'costBytes'> {
+  /** It may be carried out twice, and after what was asked for later. */
   readonly again: boolean
+  /** Its first argument is an epoch for a room that begins, another one each time that it is written: a Redis that was
+   * emptied after the first time has not seen that one. */
+  readonly mayBegin?: boolean
 }
 
 interface Pending extends Call {
   readonly again: boolean
+  readonly mayBegin: boolean
   readonly order: number
   /** When it was asked for, in attended time. */
   readonly since: number
@@ -119,7 +124,7 @@ export class Calls {
   }
 
   call(request: Request): Promise<unknown> {
-    const { script, keys, args, again } = request
+    const { script, keys, args, again, mayBegin = false } = request
     const { budget, attention } = this.#options
     if (this.#closed) return Promise.reject(new StoreUnavailableError('the store is closed'))
     if (this.#refusal !== undefined) return Promise.reject(this.#refusal)
@@ -131,7 +136,7 @@ export class Calls {
     budget.bytes += costBytes
     return new Promise((resolve, reject) => {
       const [order, since] = [++this.#order, attention.now()]
-      this.#waiting.push({ script, keys, args, again, costBytes, order, since, strikes: 0, resolve, reject })
+      this.#waiting.push({ script, keys, args, again, mayBegin, costBytes, order, since, strikes: 0, resolve, reject })
       this.#schedule()
     })
   }
@@ -231,10 +236,12 @@ export class Calls {
   }
 
   #command(pending: Pending): Command {
+    const { script, keys, args, costBytes, mayBegin } = pending
+    const call = mayBegin ? { script, keys, args: [this.#options.newEpoch(), ...args], costBytes } : pending
     return {
       route: '',
       bytes: NOTHING,
-      call: pending,
+      call,
       replied: (reply) => this.#replied(pending, reply),
       suspected: () => void pending.strikes++,
     }

@@ -34,7 +34,7 @@ export class Histories {
   }
 
   async publish(room: string, draft: Draft, rule: HistoryRule, key: string | undefined): Promise<Position> {
-    const { places, newEpoch, numbered } = this.#options
+    const { places, numbered } = this.#options
     const place = places.of(room)
     const keys = keysOf(place, room)
     if (key !== undefined) keys.push(place.keys.idempotency(room, key))
@@ -42,7 +42,6 @@ export class Histories {
       script: PUBLISH,
       keys,
       args: [
-        newEpoch(),
         place.route(room),
         this.#head,
         draft.id,
@@ -56,6 +55,7 @@ export class Histories {
       ],
       // Without a key a second time would be a second publication.
       again: key !== undefined,
+      mayBegin: true,
     })) as [Buffer, number, number]
     const position = { epoch: epoch.toString(), offset: number }
     if (isNew === 1) numbered(room, { ...position, lastId: draft.id })
@@ -63,22 +63,16 @@ export class Histories {
   }
 
   async read(room: string, rule: HistoryRule, { after = 0, before, limit, newest = false }: Range): Promise<Page> {
-    const { places, newEpoch } = this.#options
+    const { places } = this.#options
     const place = places.of(room)
     const first = `${after + 1}-0`
     const last = before === undefined ? '+' : `${Math.max(before - 1, 0)}-0`
     const [epoch, offset, lastId, oldest, entries] = (await place.calls.call({
       script: READ,
       keys: keysOf(place, room),
-      args: [
-        newEpoch(),
-        rule.metaTtlMs + TOUCHED_WITHIN_MS,
-        first,
-        last,
-        Math.min(Math.max(limit, 0), ALL),
-        newest ? 1 : 0,
-      ],
+      args: [rule.metaTtlMs + TOUCHED_WITHIN_MS, first, last, Math.min(Math.max(limit, 0), ALL), newest ? 1 : 0],
       again: true,
+      mayBegin: true,
     })) as [Buffer, number, Buffer, Buffer, [Buffer, Buffer[]][]]
     const name = epoch.toString()
     const publications = entries.map((entry) => publicationIn(entry, name))
@@ -94,7 +88,7 @@ export class Histories {
 
   async removeHistory(room: string): Promise<void> {
     const place = this.#options.places.of(room)
-    await place.calls.call({ script: REMOVE_HISTORY, keys: keysOf(place, room), args: [], again: true })
+    await place.calls.call({ script: REMOVE_HISTORY, keys: keysOf(place, room), args: [], again: false })
   }
 
   async fork(room: string, epoch: string): Promise<void> {

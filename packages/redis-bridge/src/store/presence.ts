@@ -51,7 +51,8 @@ export class Presence {
       script: ENTER,
       keys: [place.keys.entries(room, homeHex), place.keys.roomsOf(homeHex), place.keys.leases],
       args: [room, info.client, encodeInfo(info), homeHex],
-      again: true,
+      // It may have been carried out, and so may an exit that came after it: a second time would leave a ghost.
+      again: false,
     })) as number[]
     // What else it had of us is gone, too.
     if (leased === 0) this.#lost.add(place)
