@@ -122,6 +122,26 @@ test('the roomcast program', async () => {
   expect(stdout.trim()).toBe(version)
 })
 
+test('the page comes with it, and the SDK that it runs on', async () => {
+  const program = spawn(`${home}/app/node_modules/.bin/roomcast`, ['--port', '0'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  try {
+    const [url] = /http:\S+/.exec(await firstLine(program)) ?? []
+    for (const [path, sign] of [
+      ['', '<!doctype html>'],
+      ['app.js', "from './connection.js'"],
+      ['style.css', ':root'],
+      ['centrifuge.js', 'globalThis.Centrifuge'],
+    ] as const) {
+      const response = await fetch(new URL(path, url))
+      expect([response.status, (await response.text()).includes(sign)], path).toEqual([200, true])
+    }
+  } finally {
+    if (program.exitCode === null && program.kill()) await once(program, 'exit')
+  }
+})
+
 test('core has no dependencies', async () => {
   const manifest = await manifestOf('@roomcast/core')
   for (const kind of ['dependencies', 'peerDependencies', 'optionalDependencies', 'bundledDependencies']) {

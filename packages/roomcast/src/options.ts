@@ -49,7 +49,7 @@ export interface RoomcastOptions extends Partial<Limits>, Decision, Hooks {
   /** Where rooms are kept, and what joins several servers. Default: this one stands alone, in memory. */
   store?: KeepingStore | undefined
   /** What rooms are, by namespace; `''` is for rooms whose name has no `:`. Default: every legal name is a room that
-   * remembers nothing. */
+   * remembers nothing; in the demo it remembers 100 publications for 10 min, and who is in it. */
   namespaces?: Readonly<Record<string, NamespaceOptions>> | undefined
   /** Keys of connection and subscription tokens. */
   tokens?: TokenOptions | undefined
@@ -58,6 +58,17 @@ export interface RoomcastOptions extends Partial<Limits>, Decision, Hooks {
 /** A store; `/stats` shows what it counts. */
 export interface KeepingStore extends Store {
   stats?(): object
+}
+
+/** Rooms of the demo, so that its page has something to show: while nobody decided who may connect, and there are no
+ * namespaces, hooks, server or store of a program's own (what is said in a room that remembers needs the store; other rooms go on without it). Size
+ * and ttl bound what a name that somebody made up keeps. */
+const DEMO_ROOMS: NamespaceOptions = {
+  historySize: 100,
+  historyTtlMs: 600_000,
+  historyMetaTtlMs: 600_000,
+  presence: true,
+  joinLeave: true,
 }
 
 /** The options with their defaults. */
@@ -165,9 +176,12 @@ export function settle(options: RoomcastOptions): Settled {
     if (secret !== undefined && !isToken(secret)) throw new RangeError(`${name} must be visible ASCII without spaces`)
   }
   if (readiness !== 'store' && readiness !== 'local') throw new RangeError("readiness must be 'store' or 'local'")
+  const isDemo = !isDecided(decision)
+  const isUntouched =
+    isDemo && server === undefined && store === undefined && HOOK_NAMES.every((name) => options[name] === undefined)
   return {
     decision,
-    isDemo: !isDecided(decision),
+    isDemo,
     server,
     port,
     host,
@@ -181,7 +195,7 @@ export function settle(options: RoomcastOptions): Settled {
     logger,
     store,
     hasNamespaces: options.namespaces !== undefined,
-    namespaces: createNamespaces(options.namespaces),
+    namespaces: createNamespaces(options.namespaces, isUntouched ? DEMO_ROOMS : {}),
     tokens: decision.hasTokenKey ? createTokens(options.tokens ?? {}) : emptyTokens(options.tokens),
     hooks: Object.fromEntries(HOOK_NAMES.map((name) => [name, options[name]])) as Hooks,
     limits: resolveLimits(options),

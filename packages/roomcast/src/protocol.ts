@@ -64,6 +64,7 @@ function isMark(value: unknown): value is string | number {
   return typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value))
 }
 
-function isMeta(value: unknown): value is Meta {
+/** Whether a value is what a member may say about itself. */
+export function isMeta(value: unknown): value is Meta {
   return isObject(value) && flawOf(value) === undefined && Buffer.byteLength(JSON.stringify(value)) <= MAX_META_BYTES
 }

@@ -52,10 +52,14 @@ export interface Namespaces {
 
 /** Makes namespaces of options.
  * @param options by name; `''` is for rooms without a namespace. Undefined: every legal name is a room.
+ * @param every what all rooms are while there are no `options`. Default: they remember nothing.
  * @throws TypeError for options of the wrong type, RangeError for a wrong value. */
-export function createNamespaces(options: Readonly<Record<string, NamespaceOptions>> | undefined): Namespaces {
+export function createNamespaces(
+  options: Readonly<Record<string, NamespaceOptions>> | undefined,
+  every: NamespaceOptions = {},
+): Namespaces {
   const rules = new Map<string, NamespaceRule>()
-  const bare = ruleOf({}, 'namespaces')
+  const bare = ruleOf(options === undefined ? every : {}, 'namespaces')
   for (const [name, given] of Object.entries(options ?? {})) {
     if (name !== '' && !NAMESPACE_NAME.test(name)) {
       throw new RangeError(`namespaces: ${JSON.stringify(name)} is no name: at least two of A-Z a-z 0-9 _ . -`)

@@ -16,6 +16,7 @@ import {
   type SubscribeRequest,
 } from '@roomcast/centrifuge'
 import type { Data } from '@roomcast/rooms'
+import { isMeta } from '../protocol.ts'
 import { dataOf, parsedOf, textOf } from './data.ts'
 import { type Granted, grantedBy, grantOf, type Identified, identifiedBy } from './grants.ts'
 import type { HookClient, Hooks } from './hooks.ts'
@@ -125,7 +126,8 @@ export function createPolicy(options: PolicyOptions): ServerPolicy {
       return permitted(rule, room, user, grantedBy(permission))
     }
     const needsToken = namespaces.isPrivate(room)
-    return !needsToken && may('subscribe', room, user, false) ? permitted(rule, room, user) : undefined
+    if (needsToken || !may('subscribe', room, user, false)) return undefined
+    return permitted(rule, room, user, isOpen ? saidOfItself(data) : {})
   }
 
   async function subscriptionOf(client: Client, room: string, token: string): Promise<Granted | Refusal> {
@@ -260,6 +262,13 @@ const CONNECTION_FAULTS: Readonly<Record<TokenFault, number>> = {
 const SUBSCRIPTION_FAULTS: Readonly<Record<TokenFault, number>> = {
   ...CONNECTION_FAULTS,
   invalid: ErrorCode.PERMISSION_DENIED,
+}
+
+/** Where everybody may do everything nobody knows a client but itself. What it says is shown as that, as in the words:
+ * `{"meta":{…}}`, never as what the server knows. */
+function saidOfItself(data: Data | undefined): Granted {
+  const { meta } = (parsedOf(data) ?? {}) as { meta?: unknown }
+  return isMeta(meta) ? { info: JSON.stringify({ meta }) } : {}
 }
 
 function bytesOf(data: Data): number {
