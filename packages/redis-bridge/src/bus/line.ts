@@ -11,7 +11,7 @@ import { type OutQueue, WayOut } from './way-out.ts'
 /** In attended time; all but the last begin anew with each sign of progress. */
 const OPEN_MS = 10_000
 const ANSWER_MS = 4000
-const MEND_MS = 2000
+const MEND_MS = 4000
 
 /** The way out is made anew at once, and after up to so long where that was done within the last second. */
 const MEND_PAUSE_MS = 50
