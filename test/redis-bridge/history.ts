@@ -211,7 +211,8 @@ class Walk {
         this.#say(`a false gap: nothing lost since the join, of ${name}`)
     }
     if (!vague && known < owed) {
-      this.#say(`silent loss: ${owed} lost, ${known} reported, of ${name}`)
+      const since = missing.filter((_, i) => due[i] === 'owed').map((at) => Math.round(at - this.#memberAt(at)!.from))
+      this.#say(`silent loss: ${owed} lost, ${known} reported, of ${name}, said ${since} ms after it was ready`)
       if (mayGrow) this.#verdict.open++
     }
   }
@@ -231,11 +232,15 @@ class Walk {
     this.#hole(end + 1, 'at the end', true)
   }
 
+  /** When there was a member, around that time. */
+  #memberAt(at: number): { from: number; to: number } | undefined {
+    const all = [...this.#owed, { from: this.#readyAt, to: Number.POSITIVE_INFINITY }]
+    return all.find(({ from, to }) => at > from && at < to)
+  }
+
   /** Whether a message that did not come should have, or been reported. */
   #due(at: number): 'owed' | 'too early' | 'not' {
-    const member = [...this.#owed, { from: this.#readyAt, to: Number.POSITIVE_INFINITY }].find(({ from, to }) => {
-      return at > from && at < to
-    })
+    const member = this.#memberAt(at)
     if (!member) return 'not'
     if (this.#own) return 'owed'
     // Who left before it could be told has lost nothing.

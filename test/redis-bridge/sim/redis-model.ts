@@ -199,6 +199,21 @@ class ModelLink implements Link {
     if (this.#redis.frozenUntil > 0) this.stall(this.#redis.frozenUntil)
   }
 
+  /** The process stands still and reads nothing. @param endsAfter when Redis ends the subscriber meanwhile, in ms: what it
+   * had sent before is read, and then the end. */
+  unread(ms: number, endsAfter: number | undefined): void {
+    const { clock } = this.#redis
+    const until = clock.now() + ms
+    for (const { toClient } of [this.command, this.subscriber]) {
+      toClient.stalledUntil = Math.max(until, toClient.stalledUntil)
+    }
+    if (endsAfter === undefined) return
+    clock.after(endsAfter, () => {
+      this.#redis.forget(this)
+      this.subscriber.toClient.send(() => this.cut())
+    })
+  }
+
   /** The connections break, and the bridge is told. */
   cut(): void {
     for (const { toRedis, toClient } of [this.command, this.subscriber]) {

@@ -7,6 +7,7 @@ import type { PublishReply, Routes } from '../../../packages/redis-bridge/src/bu
 import { plainRoutes } from '../../../packages/redis-bridge/src/redis/routes.ts'
 import { messageOf } from '../../support/fake-socket.ts'
 import { History, ownerOf } from './history.ts'
+import { ProcessClock } from './process-clock.ts'
 import { RedisModel } from './redis-model.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
@@ -43,6 +44,7 @@ interface WorldNode {
   /** The one it has now. */
   current: string
   node: BusNode
+  clock: ProcessClock
   joined: Set<string>
   inventedAt: number
 }
@@ -122,7 +124,8 @@ class World {
       return bytes
     }
     const owner = ofNode.toString('hex', 0, 4)
-    const { clock, lingerMs, history, redis } = this
+    const { lingerMs, history, redis } = this
+    const clock = new ProcessClock(this.clock)
     const node = new this.#BusNode({
       clock,
       lingerMs,
@@ -138,7 +141,7 @@ class World {
       maxCounters: MAX_COUNTERS,
     })
     const id = made.current
-    this.nodes[i] = Object.assign(made, { id, node, joined: new Set<string>(), inventedAt: clock.now() })
+    this.nodes[i] = Object.assign(made, { id, node, clock, joined: new Set<string>(), inventedAt: clock.now() })
     node.start({
       deliver: (channel, frame) => history.delivered(id, channel, String(messageOf(frame)).split('|')[0]!),
       gap: (channel, info) => history.gap(id, channel, info),
@@ -164,8 +167,8 @@ class World {
   }
 
   join(i: number, channel: string): void {
-    const { id, node, joined } = this.nodes[i]!
-    if (joined.has(channel)) return
+    const { id, node, clock, joined } = this.nodes[i]!
+    if (clock.isStill || joined.has(channel)) return
     joined.add(channel)
     const membership = this.history.joined(id, channel, this.redis.turns.get(ownerOf(id)))
     node.join(channel)
@@ -173,14 +176,15 @@ class World {
   }
 
   leave(i: number, channel: string): void {
-    const { id, node, joined } = this.nodes[i]!
-    if (!joined.delete(channel)) return
+    const { id, node, clock, joined } = this.nodes[i]!
+    if (clock.isStill || !joined.delete(channel)) return
     this.history.left(id, channel, this.redis.turns.get(ownerOf(id)))
     node.leave(channel)
   }
 
   say(i: number, channel: string, times: number, poison = ''): void {
     const one = this.nodes[i]!
+    if (one.clock.isStill) return
     for (let k = 0; k < times; k++) {
       const key = String(++this.#said)
       const isPoison = k === times - 1 && poison !== ''
@@ -207,7 +211,7 @@ class World {
   invent(i: number): void {
     const one = this.nodes[i]!
     // Twice within one outage is more than is kept.
-    if (one.node.status !== 'ready' || this.clock.now() - one.inventedAt < INVENTIONS_MS) return
+    if (one.clock.isStill || one.node.status !== 'ready' || this.clock.now() - one.inventedAt < INVENTIONS_MS) return
     one.inventedAt = this.clock.now()
     for (let k = 0; k < INVENTED; k++) one.node.publish(`invented ${++this.#said}`, txt(''))
   }
@@ -245,7 +249,7 @@ class World {
 
   breakSomething(): void {
     const link = this.redis.links.get(ownerOf(this.nodes[this.pick(NODES)]!.id))!
-    switch (this.pick(14)) {
+    switch (this.pick(15)) {
       case 0:
       case 1:
         return link.cut()
@@ -277,6 +281,8 @@ class World {
       case 12:
         if (this.clock.random() < 0.5) return link.cutCommand()
         return void this.#markless.add(link.node)
+      case 14:
+        return this.standStill(this.pick(NODES))
       case 13:
         // Redis ends who is subscribed to what is not allowed any more.
         this.#forbidden.set(
@@ -287,6 +293,16 @@ class World {
       case 8:
         return this.replace(this.pick(NODES), this.clock.random() < 0.5)
     }
+  }
+
+  /** A process stands still, and Redis may end its connection meanwhile. */
+  standStill(i: number): void {
+    const { id, clock } = this.nodes[i]!
+    if (clock.isStill) return
+    const ms = 300 + this.clock.random() * 6000
+    clock.standStill(ms)
+    const endsAfter = this.clock.random() < 0.6 ? this.clock.random() * ms : undefined
+    this.redis.links.get(ownerOf(id))!.unread(ms + 1, endsAfter)
   }
 
   /** A node may not publish for a while, maybe from its start. */
@@ -320,7 +336,9 @@ class World {
   }
 
   checkStatus(): void {
-    for (const { id, node } of this.nodes) {
+    for (const { id, node, clock } of this.nodes) {
+      // What stands still notices nothing, and reads first.
+      if (clock.sinceStillMs < MAX_DEAF_MS) continue
       const { deafSince } = this.redis.links.get(ownerOf(id))!
       if (node.status === 'ready' && deafSince !== undefined && this.clock.now() - deafSince > MAX_DEAF_MS) {
         this.history.faults.push(`deaf and ready: ${id} since ${deafSince}, at ${this.clock.now()}`)

@@ -1,6 +1,7 @@
 // Time as far as this process could attend to it. After its event loop stood still, what the others sent lies in the
 // socket unread: no silence of theirs may be judged by the seconds that were ours. So a stall of any length counts as one
-// tick, and for a second after it nothing is judged, so that what waits can be read.
+// tick, and for a second after it nothing is judged, so that what waits can be read. Nor does what is read then tell of the
+// time since it was sent.
 
 import type { Clock } from './clock.ts'
 
@@ -21,6 +22,8 @@ export class Attention {
   readonly #judges = new Set<() => void>()
   #attendedMs = 0
   #tickedAt = 0
+  /** When the last ticks were, before that. */
+  #ticks: number[] = []
   #reading = 0
   #unjudged = 0
   #cancel: (() => void) | undefined
@@ -35,11 +38,20 @@ export class Attention {
     return this.#attendedMs + Math.min(TICK_MS, this.#clock.now() - this.#tickedAt)
   }
 
+  /** What is read now was sent then, or later. */
+  sentAt(): number {
+    const now = this.#clock.now()
+    if (this.#cancel === undefined) return now
+    const ticks = [...this.#ticks, this.#tickedAt, now]
+    return ticks.find((at, i) => i + 1 < ticks.length && ticks[i + 1]! - at > LATE_MS) ?? now
+  }
+
   /** Calls `judge` each tick, when what was there to be read has been read. The function returned ends it. */
   watch(judge: () => void): () => void {
     this.#judges.add(judge)
     if (this.#cancel === undefined) {
       this.#tickedAt = this.#clock.now()
+      this.#ticks = []
       this.#cancel = this.#clock.after(TICK_MS, this.#tick)
     }
     return () => {
@@ -55,6 +67,7 @@ export class Attention {
     const now = this.#clock.now()
     const elapsed = now - this.#tickedAt
     this.#cancel = this.#clock.after(TICK_MS, this.#tick)
+    this.#ticks = [...this.#ticks, this.#tickedAt].slice(-READING_TICKS)
     this.#tickedAt = now
     const late = elapsed > LATE_MS
     this.#attendedMs += late ? TICK_MS : elapsed

@@ -74,7 +74,7 @@ export class BusNode implements Broker {
     const sender = new Sender(options, {
       up: ({ partition }, line) => this.#listeners[partition]!.up(line),
       down: ({ partition }) => this.#onDown(this.#listeners[partition]!),
-      heard: ({ partition }) => this.#listeners[partition]!.heard(),
+      heard: ({ partition }, sentAt) => this.#listeners[partition]!.heard(sentAt),
       probe: ({ partition }) => this.#listeners[partition]!.probe(),
       message: (line, route, bytes) => this.#onMessage(line, route, bytes),
       complete: () => {

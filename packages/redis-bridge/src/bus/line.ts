@@ -11,7 +11,7 @@ import { type OutQueue, WayOut } from './way-out.ts'
 /** In attended time; all but the last begin anew with each sign of progress. */
 const OPEN_MS = 10_000
 const ANSWER_MS = 4000
-const MEND_MS = 2000
+const MEND_MS = 4000
 
 /** The way out is made anew at once, and after up to so long where that was done within the last second. */
 const MEND_PAUSE_MS = 50
@@ -27,8 +27,8 @@ export interface LineUser {
   up(line: Line): void
   /** It is lost, or there was none. */
   down(error: Error): void
-  /** One of our own messages came back. */
-  heard(): void
+  /** One of our own messages came back. It was on its way at `sentAt`, or later. */
+  heard(sentAt: number): void
   /** Publishes a probe on a route that it listens to; false: it does not listen yet. */
   probe(): boolean
 }
@@ -118,7 +118,8 @@ export class Line {
   heard(): void {
     this.#mends = 0
     this.#echoes.heard()
-    for (const user of [...this.#users]) user.heard()
+    const sentAt = this.#options.attention.sentAt()
+    for (const user of [...this.#users]) user.heard(sentAt)
   }
 
   /** A user listens from now on, and wants to know whether it is heard. */

@@ -44,7 +44,7 @@ export class Listener {
   /** What must be confirmed on this line before it listens. */
   #unconfirmed = 0
   #isListening = false
-  /** When this node last heard itself. */
+  /** When this node last heard itself, as far as it can know. */
   #heardAt: number | undefined
   /** Since when it may have missed something that nobody was told of: it heard itself then, or said that it may have lost
    * something, or had a subscription confirmed for the first time. */
@@ -114,10 +114,10 @@ export class Listener {
     this.subscriptions.down(this.#heardAt ?? this.#deafSince)
   }
 
-  /** Something of our own came back on this line. */
-  heard(): void {
+  /** Something of our own came back on this line, which lived at `sentAt`. */
+  heard(sentAt: number): void {
     if (!this.#isListening) return
-    this.#heardAt = this.#options.clock.now()
+    this.#heardAt = sentAt
     if (this.#heardAt >= this.#answeredAt) this.#deafSince = this.#heardAt
     this.#options.sender.establish(this.#options.lane)
   }

@@ -8,7 +8,7 @@ import type { Line } from './line.ts'
 export interface Receiver {
   up(lane: Lane, line: Line): void
   down(lane: Lane): void
-  heard(lane: Lane): void
+  heard(lane: Lane, sentAt: number): void
   probe(lane: Lane): boolean
   message(line: Line, route: string, bytes: Buffer): void
   /** Every lane is established. */

@@ -255,7 +255,7 @@ export class Sender {
         this.#lostTold = true
         this.#options.onLost(error)
       },
-      heard: () => receiver?.heard(lane),
+      heard: (sentAt) => receiver?.heard(lane, sentAt),
       probe: () => receiver?.probe(lane) ?? false,
     })
     this.#queues[partition] = queue
