@@ -18,6 +18,7 @@ const PACKAGES = {
   '@roomcast/core': 'core',
   '@roomcast/channels': 'channels',
   '@roomcast/rooms': 'rooms',
+  '@roomcast/centrifuge': 'centrifuge',
   '@roomcast/redis-bridge': 'redis-bridge',
   roomcast: 'roomcast',
 }
@@ -71,7 +72,16 @@ rooms.publish('r', codec.body.name).then(({ offset }) => rooms.history('r', { si
 const ROOMS_IMPORTS = `import { txt } from '@roomcast/core'
 import { type ClientInfo, type Codec, createRooms, memoryStore, type Publication } from '@roomcast/rooms'\n`
 const ESM_IMPORTS = `import { createServer } from '@roomcast/core'\nimport { createChannels } from '@roomcast/channels'\n`
-const OTHER_IMPORTS = `import 'roomcast'\nimport '@roomcast/redis-bridge'\nimport '@roomcast/redis-bridge/publisher'\n`
+const OTHER_IMPORTS = [
+  '@roomcast/core/ws',
+  'roomcast',
+  '@roomcast/redis-bridge',
+  '@roomcast/redis-bridge/publisher',
+  '@roomcast/rooms',
+  '@roomcast/centrifuge',
+]
+  .map((name) => `import '${name}'\n`)
+  .join('')
 const REQUIRES = ESM_IMPORTS.replaceAll('import', 'const').replace(/from ('[^']+')/g, '= require($1)')
 
 test('ESM', async () => {
@@ -110,6 +120,26 @@ test('the roomcast program', async () => {
   const { version } = await manifestOf('roomcast')
   const { stdout } = await run(`${home}/app/node_modules/.bin/roomcast`, ['--version'])
   expect(stdout.trim()).toBe(version)
+})
+
+test('the page comes with it, and the SDK that it runs on', async () => {
+  const program = spawn(`${home}/app/node_modules/.bin/roomcast`, ['--port', '0'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  try {
+    const [url] = /http:\S+/.exec(await firstLine(program)) ?? []
+    for (const [path, sign] of [
+      ['', '<!doctype html>'],
+      ['app.js', "from './connection.js'"],
+      ['style.css', ':root'],
+      ['centrifuge.js', 'globalThis.Centrifuge'],
+    ] as const) {
+      const response = await fetch(new URL(path, url))
+      expect([response.status, (await response.text()).includes(sign)], path).toEqual([200, true])
+    }
+  } finally {
+    if (program.exitCode === null && program.kill()) await once(program, 'exit')
+  }
 })
 
 test('core has no dependencies', async () => {

@@ -1,5 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { get } from 'node:http'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import { createRoomcast, type Roomcast } from 'roomcast'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
@@ -20,6 +22,9 @@ const FILES: [path: string, type: string, file: string][] = [
   ['/icon.svg', 'image/svg+xml; charset=utf-8', 'icon.svg'],
 ]
 
+/** npm's SDK as its package brings it for browsers. */
+const SDK = join(createRequire(import.meta.url).resolve('centrifuge'), '../../dist/centrifuge.js')
+
 test.each(FILES)('%s is served with its type and a strict policy', async (path, type, file) => {
   const response = await fetch(base + path)
   expect(response.status).toBe(200)
@@ -33,6 +38,25 @@ test.each(FILES)('%s is served with its type and a strict policy', async (path, 
     'x-content-type-options': 'nosniff',
     'referrer-policy': 'no-referrer',
   })
+})
+
+test('the SDK is served as it was published, under the same policy', async () => {
+  const response = await fetch(`${base}/centrifuge.js`)
+  expect(await response.text()).toBe(readFileSync(SDK, 'utf8'))
+  expect(Object.fromEntries(response.headers)).toMatchObject({
+    'content-type': 'text/javascript; charset=utf-8',
+    'content-security-policy': (await fetch(base)).headers.get('content-security-policy'),
+  })
+})
+
+test('every file that the page asks for is there', async () => {
+  const asked = readdirSync(FOLDER).flatMap((name) => {
+    const source = readFileSync(new URL(name, FOLDER), 'utf8')
+    const references = name.endsWith('.js') ? /from '\.\/([^']+)'/g : /(?:src|href)="([\w.]+)"/g
+    return [...source.matchAll(references)].map(([, file]) => `/${file}`)
+  })
+  expect(asked).toContain('/centrifuge.js')
+  for (const path of new Set(asked)) expect((await fetch(base + path)).status, path).toBe(200)
 })
 
 test('every file of the page is served, with a query too', async () => {
@@ -93,6 +117,8 @@ test.each([
   '/..%2fpackage.json',
   '/..\\package.json',
   '/page/app.js',
+  '/centrifuge.js.map',
+  '/centrifuge.protobuf.js',
   '/src/cli.ts',
   '/package.json',
   '/__proto__',

@@ -1,7 +1,8 @@
 // What the protocol is served with, and every limit with its default and its reason.
 
+import { inspect } from 'node:util'
 import type { Clock, Rooms } from '@roomcast/rooms'
-import type { Policy } from './policy.ts'
+import type { Client, Policy } from './policy.ts'
 
 /** A clock that also knows the date: tokens expire by dates. */
 export interface DateClock extends Clock {
@@ -9,8 +10,8 @@ export interface DateClock extends Clock {
   date(): number
 }
 
-/** What something went wrong in. */
-export type PolicyCall = Exclude<keyof Policy, 'policy'> | 'rooms'
+/** What something went wrong in: a question to the policy, or the rooms. */
+export type PolicyCall = keyof Policy | 'rooms'
 
 /** Options of `centrifugeHandler`. */
 export interface CentrifugeOptions extends Partial<Limits> {
@@ -18,7 +19,10 @@ export interface CentrifugeOptions extends Partial<Limits> {
   readonly policy: Policy
   /** Hears what a policy or the store threw that was no refusal. Default: `process.emitWarning`. */
   readonly onError?: ((error: unknown, info: { readonly where: PolicyCall }) => void) | undefined
-  /** What the connect result says as the server's version. Default: this package's name. */
+  /** Hears what the protocol itself refused with an error below 3000, no policy having been asked. `limit`: what it was
+   * over. */
+  readonly onRefused?: ((client: Client, code: number, room: string, limit?: keyof Limits) => void) | undefined
+  /** What the connect result says as the server's version. Default 'roomcast'. */
   readonly version?: string | undefined
   /** Default: the process's own. */
   readonly clock?: DateClock | undefined
@@ -53,4 +57,122 @@ export interface Limits {
   readonly maxCommandsUnderWay: number
   /** Bytes of commands that wait their turn; above it the socket is not read. 256 KiB. */
   readonly maxWaitingBytes: number
+}
+
+/** The defaults. */
+const DEFAULT_LIMITS: Limits = {
+  pingIntervalMs: 25_000,
+  pongTimeoutMs: 8_000,
+  staleCloseDelayMs: 10_000,
+  expiredCloseDelayMs: 25_000,
+  expiredSubCloseDelayMs: 25_000,
+  maxDataBytes: 64 * 1024,
+  maxDataDepth: 32,
+  commandsPerSecond: 200,
+  commandBurst: 1000,
+  maxCommandsUnderWay: 64,
+  maxWaitingBytes: 256 * 1024,
+}
+
+/** What all sessions of a handler share. */
+export interface Environment {
+  readonly rooms: Rooms
+  readonly policy: Policy
+  readonly limits: Limits
+  readonly version: string
+  readonly clock: DateClock
+  readonly newId: () => string
+  readonly random: () => number
+  readonly onError: (error: unknown, where: PolicyCall) => void
+  readonly onRefused: NonNullable<CentrifugeOptions['onRefused']>
+  /** Runs a function when everything has run that waits for nothing but promises. */
+  readonly defer: (run: () => void) => void
+}
+
+/** The process's own clock. Its timers keep no process alive. */
+const processClock: DateClock = {
+  now: () => performance.now(),
+  date: () => Date.now(),
+  after(ms, run) {
+    const timer = setTimeout(run, ms).unref()
+    return () => clearTimeout(timer)
+  },
+}
+
+const QUESTIONS: readonly (keyof Policy)[] = [
+  'authenticate',
+  'subscribe',
+  'publish',
+  'presence',
+  'history',
+  'rpc',
+  'message',
+  'refresh',
+  'subRefresh',
+  'disconnected',
+]
+
+/** Checks options, and fills in what they leave out.
+ * @throws TypeError for an unknown option or one of the wrong type, RangeError for a wrong value. */
+export function settle(options: CentrifugeOptions): Environment {
+  const {
+    rooms,
+    policy,
+    onError = warn,
+    version = 'roomcast',
+    clock = processClock,
+    newId,
+    random,
+    ...others
+  } = options
+  const { onRefused = () => {}, ...rest } = others
+  if (typeof rooms?.enterAll !== 'function') throw new TypeError('rooms must be made by createRooms')
+  if (typeof policy?.authenticate !== 'function') throw new TypeError('policy must be an object with authenticate')
+  for (const question of QUESTIONS) {
+    if (policy[question] !== undefined && typeof policy[question] !== 'function') {
+      throw new TypeError(`policy.${question} must be a function`)
+    }
+  }
+  checkFunctions({ onError, onRefused, newId, random })
+  if (typeof version !== 'string') throw new TypeError('version must be a string')
+  if (version === '') throw new RangeError('version must not be empty: clients read it as absent')
+  if (typeof clock.after !== 'function' || typeof clock.date !== 'function')
+    throw new TypeError('clock must be a clock')
+  return {
+    rooms,
+    policy,
+    limits: limitsOf(rest),
+    version,
+    clock,
+    newId: newId ?? (() => crypto.randomUUID()),
+    random: random ?? Math.random,
+    onError: (error, where) => onError(error, { where }),
+    onRefused,
+    defer: (run) => process.nextTick(run),
+  }
+}
+
+function limitsOf(given: Partial<Limits>): Limits {
+  const limits: { -readonly [K in keyof Limits]: number } = { ...DEFAULT_LIMITS }
+  for (const [name, value] of Object.entries(given)) {
+    if (!(name in DEFAULT_LIMITS)) throw new TypeError(`unknown option: ${name}`)
+    if (value === undefined) continue
+    if (typeof value !== 'number') throw new TypeError(`${name} must be a number`)
+    if (!Number.isSafeInteger(value) || value < 1) throw new RangeError(`${name} must be a positive integer: ${value}`)
+    limits[name as keyof Limits] = value
+  }
+  if (limits.pongTimeoutMs >= limits.pingIntervalMs) {
+    throw new RangeError('pongTimeoutMs must be less than pingIntervalMs')
+  }
+  return limits
+}
+
+function checkFunctions(functions: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(functions)) {
+    if (value !== undefined && typeof value !== 'function') throw new TypeError(`${name} must be a function`)
+  }
+}
+
+function warn(error: unknown, { where }: { where: PolicyCall }): void {
+  process.emitWarning(`${where} failed: ${inspect(error)}`, 'RoomcastWarning')
 }

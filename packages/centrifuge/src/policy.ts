@@ -123,21 +123,27 @@ export interface Policy {
   /** Asked once for each connection. `undefined`: 3500, or 3501 when there was no token. */
   authenticate(request: ConnectRequest): Answer<Admission>
   /** Absent: 103. */
-  subscribe?(client: Client, request: SubscribeRequest): Answer<RoomGrant>
+  readonly subscribe?: ((client: Client, request: SubscribeRequest) => Answer<RoomGrant>) | undefined
   /** Absent: 103. @param data as the client sent it, at most `maxDataBytes`. */
-  publish?(client: Client, room: string, data: Data): Answer<PublishGrant>
+  readonly publish?: ((client: Client, room: string, data: Data) => Answer<PublishGrant>) | undefined
   /** May it see who is in a room, or how many? Absent: 108. */
-  presence?(client: Client, room: string): Answer<true>
+  readonly presence?: ((client: Client, room: string) => Answer<true>) | undefined
   /** May it read what a room remembers? The room must have a history. Absent: 108. */
-  history?(client: Client, room: string): Answer<true>
+  readonly history?: ((client: Client, room: string) => Answer<true>) | undefined
   /** Absent: 108. `undefined` refuses; `{}` is a result without data. */
-  rpc?(client: Client, method: string, data: Data | undefined): Answer<{ readonly data?: Data | undefined }>
+  readonly rpc?:
+    | ((client: Client, method: string, data: Data | undefined) => Answer<{ readonly data?: Data | undefined }>)
+    | undefined
   /** Takes what `send` brought; a refusal from 3000 on closes, one below is not told. Absent: 3508. */
-  message?(client: Client, data: Data): Answer<void>
+  readonly message?: ((client: Client, data: Data) => Answer<void>) | undefined
   /** A new token for the connection. Absent: 108. */
-  refresh?(client: Client, token: string): Answer<Refreshed>
+  readonly refresh?: ((client: Client, token: string) => Answer<Refreshed>) | undefined
   /** A new token for a room that the client is in. Absent: 108. */
-  subRefresh?(client: Client, request: { readonly room: string; readonly token: string }): Answer<Refreshed>
+  readonly subRefresh?:
+    | ((client: Client, request: { readonly room: string; readonly token: string }) => Answer<Refreshed>)
+    | undefined
   /** Called once for each connection that `authenticate` let in, when it is gone, also if it never came to be answered. */
-  disconnected?(client: Client, info: { readonly code: number; readonly reason: string }): unknown
+  readonly disconnected?:
+    | ((client: Client, info: { readonly code: number; readonly reason: string }) => unknown)
+    | undefined
 }

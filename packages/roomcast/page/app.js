@@ -1,47 +1,32 @@
-// The page itself: which channels are open, which of them is in front, and what the controls do.
+// The page itself: which rooms are open, which of them is in front, and what the controls do.
 
+import { showCode } from './code.js'
 import { Connection } from './connection.js'
-import { element } from './log.js'
+import { $, element, plural, randomId, setText } from './dom.js'
+import { showMembers } from './people.js'
+import { fit, put } from './places.js'
 import { Room } from './room.js'
-import { errorText } from './words.js'
+import { Session } from './session.js'
+import { createStatus } from './status.js'
 
-const $ = (id) => document.getElementById(id)
+const session = new Session()
 const rooms = new Map()
 let current
-let hasConnected = false
 
-const address = new URL('./', location.href)
+const address = new URL('connection/websocket', new URL('./', location.href))
 address.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:'
-address.hash = address.search = ''
 const connection = new Connection(address.href, {
-  state: showState,
-  said: hear,
-  error: (error) => warn(errorText(error)),
+  state(state, code) {
+    if (state === 'open') session.addClient(connection.id)
+    status.show(state, code)
+    if (current) showMembers(current, connection.id)
+  },
+  failed: (code) => status.failed(code),
 })
+const status = createStatus(connection, () => [...rooms.values()].reduce((sum, { outbox }) => sum + outbox.count, 0))
+const on = { refused, news, members: (room) => room === current && showMembers(room, connection.id) }
 
-// --- the connection -------------------------------------------------------------------------------------------------
-
-function showState(state, why) {
-  const words = { open: 'Connected', stopped: 'Disconnected' }
-  $('status').dataset.state = state === 'connecting' && hasConnected ? 'waiting' : state
-  setText($('status'), words[state] ?? (hasConnected ? 'Reconnecting…' : 'Connecting…'))
-  $('retry').disabled = state === 'connecting'
-  if (why) setText($('banner-text'), state === 'stopped' ? why : `${why} Trying again; what you write is sent later.`)
-  if (why) $('banner').hidden = false
-  if (state !== 'open') {
-    for (const room of rooms.values()) room.connectionLost()
-    return
-  }
-  hasConnected = true
-  $('banner').hidden = true
-  $('banner-text').textContent = ''
-  for (const room of rooms.values()) room.join()
-}
-
-$('retry').onclick = () => connection.connect()
-addEventListener('online', () => connection.state === 'waiting' && connection.connect())
-
-// --- channels -------------------------------------------------------------------------------------------------------
+// --- rooms ----------------------------------------------------------------------------------------------------------
 
 function join(name) {
   if (!rooms.has(name)) add(name)
@@ -49,71 +34,87 @@ function join(name) {
 }
 
 function add(name) {
-  const room = new Room(name, connection, { refused })
+  const room = new Room(name, { connection, session, on })
   room.log.onFollow = () => read(room)
   room.item = element('li')
   room.tab = element('button', 'tab')
   room.tab.type = 'button'
-  room.tab.onclick = () => open(room)
+  room.tab.onclick = () => {
+    open(room)
+    closeDrawers()
+  }
   room.tab.append(element('span', 'tab-name', name), element('span', 'badge'))
   room.item.append(room.tab)
   rooms.set(name, room)
-  $('channels').append(room.item)
+  $('rooms').append(room.item)
   $('logs').append(room.log.root)
-  if (connection.isOpen) room.join()
+  room.join()
 }
 
-/** A channel that never was is forgotten, and its name stays in the form to be put right. */
-function refused(room, error) {
+/** A room that never was is forgotten, and its name stays in the form to be put right. */
+function refused(room, text) {
   if (rooms.get(room.name) !== room) return
   forget(room)
-  showJoin(true)
+  if (current && $('side').popover) $('side').showPopover()
   $('join-name').value = room.name
   $('join-name').focus()
-  setText($('join-error'), errorText(error))
+  setText($('join-error'), text)
 }
 
 function leave(room) {
-  const { unsentCount } = room
-  if (unsentCount && !confirm(`${plural(unsentCount, 'message')} of yours did not arrive. Leave all the same?`)) return
-  room.leave()
+  const { count } = room.outbox
+  if (count && !confirm(`${plural(count, 'message')} of yours did not arrive. Leave all the same?`)) return
   forget(room)
+  session.setUnsent(room.name, [])
+  closeDrawers()
   const next = current?.tab ?? $('join-name')
   next.focus()
 }
 
 function forget(room) {
+  room.leave()
   rooms.delete(room.name)
   room.item.remove()
   room.log.root.remove()
   if (current === room) open([...rooms.values()].at(-1))
+  keepRooms()
 }
 
-/** Brings a channel to the front; without one, the welcome. */
+/** Brings a room to the front; without one, the welcome. */
 function open(room) {
   if (current !== room) {
     if (current) {
-      current.draft = $('text').value
       current.log.hide()
       current.tab.removeAttribute('aria-current')
     }
     current = room
-    $('text').value = room?.draft ?? ''
+    $('text').value = room ? session.draft(room.name) : ''
     warn('')
   }
-  showJoin(false)
-  $('welcome').hidden = room !== undefined
-  $('room').hidden = room === undefined
+  setText($('join-error'), '')
+  put(room !== undefined)
   history.replaceState(null, '', room ? `#${encodeURIComponent(room.name)}` : location.pathname + location.search)
+  $('room-title').textContent = room?.name ?? ''
   if (room) {
-    $('room-title').textContent = room.name
     $('text-label').textContent = `Message to ${room.name}`
     room.tab.setAttribute('aria-current', 'page')
-    room.item.scrollIntoView({ block: 'nearest', inline: 'nearest' })
+    room.item.scrollIntoView({ block: 'nearest' })
     grow()
     room.log.show()
     if (room.log.follows) read(room)
+    showMembers(room, connection.id)
   }
+  showCode(room?.name)
+  showUnread()
+  keepRooms()
+}
+
+function keepRooms() {
+  session.setRooms([...rooms.keys()], current?.name ?? '')
+}
+
+function news(room) {
+  if (room !== current || document.hidden || !room.log.follows) room.unread++
   showUnread()
 }
 
@@ -125,20 +126,30 @@ function read(room) {
 
 function showUnread() {
   let total = 0
-  for (const { unread, tab } of rooms.values()) {
+  let elsewhere = 0
+  for (const room of rooms.values()) {
+    const { unread, tab } = room
     total += unread
-    tab.lastElementChild.replaceChildren(...(unread ? [shown(unread), element('span', 'sr', ' unread')] : []))
+    if (room !== current) elsewhere += unread
+    tab.lastElementChild.replaceChildren(...unreadOf(unread))
   }
+  $('elsewhere').replaceChildren(...unreadOf(elsewhere))
   document.title = `${total ? `(${shown(total)}) ` : ''}${current ? `${current.name} · ` : ''}Roomcast`
   const isBehind = current && !current.log.follows && current.unread > 0
   $('newest').hidden = !isBehind
   if (isBehind) setText($('newest'), `↓ ${plural(current.unread, 'new message')}`)
 }
 
-function showJoin(isShown) {
-  $('side').classList.toggle('joining', isShown)
-  $('join-toggle').ariaExpanded = `${isShown}`
-  setText($('join-error'), '')
+function unreadOf(count) {
+  return count ? [shown(count), element('span', 'sr', ' unread')] : []
+}
+
+function shown(count) {
+  return count > 99 ? '99+' : `${count}`
+}
+
+function closeDrawers() {
+  for (const drawer of document.querySelectorAll(':popover-open')) drawer.hidePopover()
 }
 
 function joinHash() {
@@ -146,26 +157,18 @@ function joinHash() {
     const name = decodeURIComponent(location.hash.slice(1))
     if (name) join(name)
   } catch {
-    setText($('join-error'), 'What stands after # in the address is not a channel name.')
+    setText($('join-error'), 'What stands after # in the address is not the name of a room.')
   }
 }
 
 $('join').onsubmit = (event) => {
   event.preventDefault()
   const name = $('join-name').value.trim()
-  if (!name) return setText($('join-error'), 'Type the name of a channel.')
+  if (!name) return setText($('join-error'), 'Type the name of a room.')
   $('join-name').value = ''
   join(name)
+  closeDrawers()
   $('text').focus()
-}
-$('join-default').onclick = () => {
-  $('join-name').value = ''
-  join('lobby')
-  $('text').focus()
-}
-$('join-toggle').onclick = () => {
-  showJoin($('join-toggle').ariaExpanded !== 'true')
-  if ($('join-toggle').ariaExpanded === 'true') $('join-name').focus()
 }
 $('leave').onclick = () => leave(current)
 $('newest').onclick = () => {
@@ -173,32 +176,31 @@ $('newest').onclick = () => {
   read(current)
   $('text').focus()
 }
-// Not by the link itself: what stands after # in the address is the channel.
+// Not by the link itself: what stands after # in the address is the room.
 $('skip').onclick = (event) => {
   event.preventDefault()
   $('main').focus()
 }
 addEventListener('hashchange', joinHash)
-document.addEventListener('visibilitychange', () => current?.log.follows && read(current))
+// A network may go without a word while nobody looks: phones sleep, laptops move.
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden) return
+  void connection.doubt()
+  if (current?.log.follows) read(current)
+})
 
 // --- messages -------------------------------------------------------------------------------------------------------
-
-function hear(name, said) {
-  const room = rooms.get(name)
-  if (!room?.hear(said)) return
-  if (room !== current || document.hidden || !room.log.follows) room.unread++
-  showUnread()
-}
 
 $('composer').onsubmit = (event) => {
   event.preventDefault()
   const text = $('text').value.trim()
   if (!text) return
-  if (current.isFull)
-    return warn(`${plural(current.unsentCount, 'message')} wait to be sent. Let some of them go first.`)
+  if (current.outbox.isFull)
+    return warn(`${plural(current.outbox.count, 'message')} wait to be sent. Let some of them go first.`)
   warn('')
-  current.say({ name: $('name').value.trim() || guest, text, id: randomId() })
+  current.say({ name: session.shownName, text, id: randomId(), at: Date.now() })
   $('text').value = ''
+  session.setDraft(current.name, '')
   grow()
 }
 $('text').onkeydown = (event) => {
@@ -207,59 +209,42 @@ $('text').onkeydown = (event) => {
   event.preventDefault()
   $('composer').requestSubmit()
 }
-$('text').oninput = grow
+$('text').oninput = () => {
+  session.setDraft(current.name, $('text').value)
+  grow()
+}
+
+// A reload keeps what waits; a tab that is closed does not.
 addEventListener('beforeunload', (event) => {
-  if ([...rooms.values()].some(({ unsentCount }) => unsentCount > 0)) event.preventDefault()
+  if ([...rooms.values()].some(({ outbox }) => outbox.count > 0)) event.preventDefault()
 })
 
 function grow() {
   $('text').style.height = 'auto'
   $('text').style.height = `${$('text').scrollHeight + 2}px`
+  current?.log.keepUp()
 }
-
-// --- the name -------------------------------------------------------------------------------------------------------
-
-const KEY = 'roomcast.name'
-const guest = `guest-${randomId().slice(0, 4)}`
-$('name').placeholder = guest
-// A browser may forbid storage; the name then lasts as long as the page.
-try {
-  $('name').value = localStorage.getItem(KEY) ?? ''
-} catch {}
-$('name').oninput = () => {
-  try {
-    localStorage.setItem(KEY, $('name').value.trim())
-  } catch {}
-}
-
-// --- small things ---------------------------------------------------------------------------------------------------
 
 function warn(text) {
   setText($('text-error'), text)
 }
 
-/** Live regions speak whenever their text is set, even to what it was. */
-function setText(target, text) {
-  if (target.textContent !== text) target.textContent = text
+// --- the name -------------------------------------------------------------------------------------------------------
+
+$('name').placeholder = session.guest
+$('name').value = session.name
+$('name').oninput = () => session.rename($('name').value.trim())
+$('name').onchange = () => {
+  for (const room of rooms.values()) room.rename()
 }
 
-function shown(count) {
-  return count > 99 ? '99+' : `${count}`
-}
+// --- the beginning --------------------------------------------------------------------------------------------------
 
-function plural(count, noun) {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
-}
-
-/** 96 random bits. Not crypto.randomUUID: over plain HTTP a browser has it on localhost only. */
-function randomId() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, '0')).join('')
-}
-
-$('socket-code').textContent = [
-  `const socket = new WebSocket('${address.href}')`,
-  `socket.onopen = () => socket.send('{"join":"lobby"}')`,
-  'socket.onmessage = ({ data }) => console.log(data)',
-].join('\n')
-joinHash()
+fit()
 connection.connect()
+const last = session.current
+for (const name of session.rooms) if (!rooms.has(name)) add(name)
+if (rooms.has(last)) open(rooms.get(last))
+else if (rooms.size > 0) open([...rooms.values()].at(-1))
+else showCode(undefined)
+joinHash()

@@ -1,42 +1,54 @@
-// The connection to the server: one WebSocket at a time, opened again when it ends, with every question matched to its
-// answer. It decides how long to wait and which close codes to obey; what the words mean is the page's business.
+// The connection: npm's SDK, and what it leaves to its user: it asks for a sign of life when there is doubt, and tells in
+// four words how the connection stands. What the words look like is the page's business.
 
-import { closeText, REFUSED } from './words.js'
+import { isLost } from './words.js'
 
-const FIRST_DELAY_MS = 500
-const MAX_DELAY_MS = 30_000
-/** A connection that lasted so long was a good one: waiting starts over from the shortest delay. */
-const STABLE_MS = 10_000
-/** Without an answer for so long the connection is taken for dead: a browser would notice only after minutes. */
-const ANSWER_MS = 10_000
-
-/** Full jitter: anything from nothing to the doubled delay, so that the clients of a restarted server spread out. */
-export function retryDelayMs(attempt, random = Math.random) {
-  return random() * Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** attempt)
-}
-
-/** Where waiting starts after a close code: a restart takes a moment, an overload takes longer. */
-const FIRST_ATTEMPT = { 1012: 2, 1013: 4 }
-/** The server said goodbye and nothing is wrong: coming back by itself would be an insult. */
-const FINAL = [1000]
+/** No command takes longer on a line that works, and no handshake: the SDK gives up an attempt that nobody answers. */
+const ANSWER_MS = 5_000
+/** How the SDK calls the end by a message over the server's limit. */
+const TOO_LARGE = 3
+const MAX_DELAY_MS = 10_000
+/** The round trips that the median is taken of. */
+const ROUND_TRIPS = 9
 
 export class Connection {
-  #url
   #on
-  #socket
   #state = 'connecting'
-  #attempt = 0
-  #failures = 0
-  #openedAt = 0
-  #retryTimer
-  #asked = new Map()
-  #nextRef = 1
+  #hasConnected = false
+  #isRenewing = false
+  #isAsking = false
+  #roundTrips = []
+  /** The last connection ended because of a message over the server's limit. */
+  wasTooLarge = false
 
-  /** `on.state(state, why)` hears 'connecting', 'open', 'waiting', 'stopped'; `on.said(channel, value)` every message;
-   * `on.error(error)` a refusal that belongs to no question. */
-  constructor(url, on) {
-    this.#url = url
+  /** `on.state(state, code)` hears 'connecting', 'open', 'waiting' (it comes back by itself) and 'stopped' (it does not);
+   * `on.failed()` hears of each attempt that failed. */
+  constructor(url, on, { Centrifuge = globalThis.Centrifuge, WebSocket = globalThis.WebSocket } = {}) {
+    this.url = url
     this.#on = on
+    this.client = new Centrifuge(url, {
+      websocket: WebSocket,
+      timeout: ANSWER_MS,
+      maxReconnectDelay: MAX_DELAY_MS,
+      name: 'page',
+    })
+    this.client.on('connecting', ({ code }) => this.#enter(this.#hasConnected ? 'waiting' : 'connecting', code))
+    this.client.on('connected', ({ client }) => {
+      this.#hasConnected = true
+      this.wasTooLarge = false
+      this.id = client
+      this.#enter('open', 0)
+    })
+    this.client.on('disconnected', ({ code }) => {
+      if (this.#isRenewing) return
+      this.wasTooLarge = code === TOO_LARGE
+      // The fault of one message: the connection is as good as before.
+      if (this.wasTooLarge) this.client.connect()
+      else this.#enter('stopped', code)
+    })
+    this.client.on('error', ({ error }) => {
+      if (this.#state !== 'open') this.#on.failed(error.code)
+    })
   }
 
   get state() {
@@ -47,81 +59,43 @@ export class Connection {
     return this.#state === 'open'
   }
 
-  /** Connects now: at first, or when somebody does not want to wait. */
+  /** The median of the last round trips, in ms; undefined: none yet. */
+  get roundTripMs() {
+    return this.#roundTrips.toSorted((a, b) => a - b)[this.#roundTrips.length >> 1]
+  }
+
+  measured(ms) {
+    this.#roundTrips = [...this.#roundTrips.slice(1 - ROUND_TRIPS), ms]
+  }
+
   connect() {
-    if (this.#socket !== undefined) return
-    clearTimeout(this.#retryTimer)
-    const socket = new WebSocket(this.#url)
-    this.#socket = socket
-    this.#openedAt = 0
-    this.#enter('connecting')
-    socket.onopen = () => {
-      this.#openedAt = performance.now()
-      this.#failures = 0
-      this.#enter('open')
-    }
-    socket.onmessage = ({ data }) => this.#receive(data)
-    socket.onclose = ({ code }) => this.#ended(code)
+    this.client.connect()
   }
 
-  /** Sends `message` with a ref. `settle` hears once how it went: `{ ms }`, `{ error }`, or `{ lost: code }` when the
-   * connection ended first. */
-  ask(message, settle) {
-    const ref = this.#nextRef++
-    const timer = setTimeout(() => this.#abandon(), ANSWER_MS)
-    this.#asked.set(ref, { settle, timer, askedAt: performance.now() })
-    this.#socket.send(JSON.stringify({ ...message, ref }))
+  /** Connects anew, now: what there is counts for nothing. Rooms keep their place in what is said. */
+  renew() {
+    this.#isRenewing = true
+    this.client.disconnect()
+    this.#isRenewing = false
+    this.client.connect()
   }
 
-  #receive(data) {
-    const message = JSON.parse(data)
-    if (Object.hasOwn(message, 'said')) return this.#on.said(message.in, message.said)
-    const ref = message.ref ?? message.ok
-    const question = this.#asked.get(ref)
-    if (question === undefined) return message.error && this.#on.error(message.error)
-    this.#asked.delete(ref)
-    clearTimeout(question.timer)
-    question.settle(message.error ? { error: message.error } : { ms: performance.now() - question.askedAt })
-  }
-
-  /** Gives up on a connection that does not answer, without waiting for its end: that may take minutes, too. */
-  #abandon() {
-    const socket = this.#socket
-    socket.onopen = socket.onmessage = socket.onclose = null
-    socket.close()
-    this.#ended(1006)
-  }
-
-  #ended(code) {
-    this.#socket = undefined
-    const lasted = this.#openedAt === 0 ? 0 : performance.now() - this.#openedAt
-    if (this.#openedAt === 0) this.#failures++
-    if (lasted >= STABLE_MS) this.#attempt = 0
-    this.#attempt = Math.max(this.#attempt, FIRST_ATTEMPT[code] ?? 0)
-    // The state first: who hears that a question was lost may ask it again, and must find no connection.
-    if (FINAL.includes(code)) {
-      this.#enter('stopped', closeText(code))
-    } else {
-      this.#retryTimer = setTimeout(() => this.connect(), retryDelayMs(this.#attempt++))
-      this.#enter('waiting', closeText(code))
-      if (this.#failures === 2) this.#findReason().catch(() => {})
-    }
-    const lost = [...this.#asked.values()]
-    this.#asked.clear()
-    for (const { settle, timer } of lost) {
-      clearTimeout(timer)
-      settle({ lost: code })
+  /** The network may be gone without a word: asks for any answer, and connects anew when there is none. */
+  async doubt() {
+    if (!this.isOpen || this.#isAsking) return
+    this.#isAsking = true
+    try {
+      // A refusal is an answer, too.
+      await this.client.presenceStats('lobby')
+    } catch (error) {
+      if (isLost(error.code) && this.isOpen) this.renew()
+    } finally {
+      this.#isAsking = false
     }
   }
 
-  /** A browser does not say why an upgrade failed. If plain HTTP works, the server is there and says no. */
-  async #findReason() {
-    const response = await fetch('healthz', { cache: 'no-store' })
-    if (response.ok && this.#failures > 0) this.#enter(this.#state, REFUSED)
-  }
-
-  #enter(state, why) {
+  #enter(state, code) {
     this.#state = state
-    this.#on.state(state, why)
+    this.#on.state(state, code)
   }
 }

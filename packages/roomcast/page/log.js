@@ -1,39 +1,39 @@
-// What was said in one channel, as elements. Whatever comes from the network becomes text (textContent) and never
-// markup; long values are cut and old messages go, so a busy channel cannot fill the browser's memory.
+// What was said in one room, as elements. Whatever comes from the network becomes text (textContent) and never markup;
+// long values are cut and old messages go, so a busy room cannot fill the browser's memory.
 
-const MAX_MESSAGES = 500
+import { clock, cut, element } from './dom.js'
+
+const MAX_LINES = 500
 const MAX_NAME = 60
 const MAX_TEXT = 10_000
 /** Messages of one author that follow each other within this time stand under one name. */
 const TOGETHER_MS = 5 * 60_000
 const COLOURS = 6
-
-/** Makes an element: `element('p', 'class', 'text')`. */
-export function element(tag, className = '', text = '') {
-  const made = document.createElement(tag)
-  made.className = className
-  made.textContent = text
-  return made
-}
+/** So near to the end counts as being there, in pixels. */
+const NEAR = 48
 
 export class Log {
   #root = element('div', 'log')
+  #said = element('div', 'said')
+  /** Messages of our own that the server has not taken yet: they stand below all that was said. */
+  #pending = element('div', 'pending')
   #last = { author: undefined, at: 0 }
   /** Whether the newest message is in sight: then the log follows what comes. */
   #follows = true
   #top = 0
 
-  constructor(channel) {
+  constructor(room) {
     this.#root.setAttribute('role', 'log')
     this.#root.setAttribute('aria-live', 'polite')
-    this.#root.setAttribute('aria-label', `Messages in ${channel}`)
+    this.#root.setAttribute('aria-label', `Messages in ${room}`)
     this.#root.tabIndex = 0
     this.#root.hidden = true
+    this.#root.append(this.#said, this.#pending)
     this.#root.addEventListener('scroll', () => {
       const { scrollHeight, scrollTop, clientHeight } = this.#root
       if (this.#root.hidden) return
       this.#top = scrollTop
-      this.#follows = scrollHeight - scrollTop - clientHeight < 48
+      this.#follows = scrollHeight - scrollTop - clientHeight < NEAR
       if (this.#follows) this.onFollow?.()
     })
   }
@@ -60,69 +60,113 @@ export class Log {
     this.#root.scrollTop = this.#root.scrollHeight
   }
 
+  /** The screen grew or shrank. */
+  keepUp() {
+    if (this.#follows) this.#root.scrollTop = this.#root.scrollHeight
+  }
+
+  /** A screen reader need not read aloud what was said long ago. */
+  quietly(act) {
+    this.#root.setAttribute('aria-live', 'off')
+    act()
+    setTimeout(() => this.#root.setAttribute('aria-live', 'polite'), 500)
+  }
+
   /** Adds what somebody said: `{ name, text }`, or any other JSON, shown as it is.
-   * @returns the element, for `setFate`. */
-  addMessage(said, { mine = false } = {}) {
-    const isChat = typeof said?.name === 'string' && typeof said.text === 'string'
-    const author = isChat ? cut(said.name.trim() || 'nameless', MAX_NAME) : 'JSON'
-    const text = cut(isChat ? said.text : JSON.stringify(said, null, 1), MAX_TEXT)
-    const message = element('div', `message${mine ? ' mine' : ''}`)
-    message.dataset.testid = 'message'
-    message.append(this.#byline(author, { mine, isChat, message }), element('p', isChat ? 'text' : 'text json', text))
-    message.lastElementChild.dir = 'auto'
-    this.#append(message)
+   * @param at when, a Date; undefined: not known. */
+  addMessage(said, { mine = false, at = new Date() } = {}) {
+    const message = makeMessage(said, { mine, at })
+    this.#place(message, at)
     return message
   }
 
-  /** Adds a line about the channel itself. */
-  addEvent(text) {
-    this.#last.author = undefined
-    this.#append(element('p', 'event', text))
+  /** Adds a message of our own that is on its way; `settle` puts it among the others. */
+  addPending(said) {
+    const message = makeMessage(said, { mine: true, at: new Date() })
+    message.classList.add('unsettled')
+    this.#pending.append(message)
+    this.keepUp()
+    return message
   }
 
-  /** Says under a message of one's own what became of it. `unsettled` messages stay, however old they are. */
-  setFate(message, text, { kind = '', button } = {}) {
+  /** The server has it. */
+  settle(message) {
     message.querySelector('.fate')?.remove()
-    message.classList.toggle('unsettled', kind !== '')
+    message.classList.remove('unsettled')
+    message.dataset.fate = 'delivered'
+    this.#place(message, new Date())
+  }
+
+  /** Says under a message of one's own what became of it. */
+  setFate(message, text, { kind, button }) {
+    message.querySelector('.fate')?.remove()
+    message.dataset.fate = kind
     const fate = element('p', `fate ${kind}`, text)
     fate.dataset.testid = 'fate'
-    // What went well need not be read aloud.
-    if (kind === '' || kind === 'sending') fate.ariaLive = 'off'
+    if (kind === 'sending') fate.ariaLive = 'off'
     if (button) fate.append(' ', button)
     message.append(fate)
-    this.#keepUp()
+    this.keepUp()
   }
 
-  #byline(author, { mine, isChat, message }) {
-    const now = new Date()
-    const key = `${mine}${isChat}${author}`
-    if (this.#last.author === key && now - this.#last.at < TOGETHER_MS) message.classList.add('follow')
-    this.#last = { author: key, at: now }
-    const line = element('p', 'byline')
-    const time = element('time', '', now.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }))
-    time.dateTime = now.toISOString()
-    time.title = now.toLocaleString()
-    // <bdi>: a name with right-to-left characters must not reorder what stands beside it.
-    line.append(element('bdi', isChat ? `author colour-${colourOf(author)}` : 'author', author), ' ')
-    if (mine) line.append(element('span', 'you', 'you'), ' ')
-    line.append(time)
+  /** Adds a line about the room itself. @param kind 'event', or 'divider': where something begins. */
+  addEvent(text, { kind = 'event', isNew = false } = {}) {
+    const line = element('p', `event${kind === 'event' ? '' : ` ${kind}`}${isNew ? ' new' : ''}`)
+    line.append(element('span', '', text))
+    this.#last.author = undefined
+    this.#append(line)
     return line
   }
 
-  #append(child) {
-    this.#root.append(child)
-    if (this.#root.childElementCount > MAX_MESSAGES) this.#root.querySelector(':scope > :not(.unsettled)')?.remove()
-    this.#keepUp()
+  /** Is it the last line? */
+  isLast(line) {
+    return this.#said.lastElementChild === line
   }
 
-  #keepUp() {
-    if (this.#follows) this.#root.scrollTop = this.#root.scrollHeight
+  #place(message, at) {
+    const time = at?.getTime() ?? 0
+    const { author } = message.dataset
+    if (this.#last.author === author && time - this.#last.at < TOGETHER_MS) message.classList.add('follow')
+    this.#last = { author, at: time }
+    this.#append(message)
+  }
+
+  #append(child) {
+    this.#said.append(child)
+    while (this.#said.childElementCount > MAX_LINES) {
+      this.#said.firstElementChild.remove()
+      // Its author and time stood on the line that is gone.
+      this.#said.firstElementChild.classList.remove('follow')
+    }
+    this.keepUp()
   }
 }
 
-function cut(text, length) {
-  if (text.length <= length) return text
-  return `${text.slice(0, length)}… (${text.length - length} more characters)`
+function makeMessage(said, { mine, at }) {
+  const isChat = typeof said?.name === 'string' && typeof said.text === 'string'
+  const author = isChat ? cut(said.name.trim() || 'nameless', MAX_NAME) : 'JSON'
+  const text = cut(isChat ? said.text : JSON.stringify(said, null, 1), MAX_TEXT)
+  const message = element('div', `message${mine ? ' mine' : ''}`)
+  message.dataset.testid = 'message'
+  message.dataset.author = `${mine}${isChat}${author}`
+  const line = element('p', 'byline')
+  // <bdi>: a name with right-to-left characters must not reorder what stands beside it.
+  line.append(element('bdi', isChat ? `author colour-${colourOf(author)}` : 'author kind', author), ' ')
+  if (mine) line.append(element('span', 'you', 'you'), ' ')
+  line.append(timeOf(at))
+  const body = element('p', isChat ? 'text' : 'text json', text)
+  body.dir = 'auto'
+  message.append(line, body)
+  return message
+}
+
+function timeOf(at) {
+  const time = element('time', '', at === undefined ? 'earlier' : clock(at))
+  if (at !== undefined) {
+    time.dateTime = at.toISOString()
+    time.title = at.toLocaleString()
+  }
+  return time
 }
 
 function colourOf(name) {

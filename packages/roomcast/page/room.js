@@ -1,136 +1,241 @@
-// One channel as this page knows it: whether we are in it, what was said, and what became of each message of our own.
-// A message is kept until the server has it: sent again by itself once, after that when the person says so.
+// One room: a subscription of the SDK, what was said in it, who is in it, and what is still to be sent. It decides what is
+// news, what was missed, and what is our own.
 
-import { element, Log } from './log.js'
-import { closeText, errorText } from './words.js'
+import { Arrivals } from './arrivals.js'
+import { clock, plural } from './dom.js'
+import { Log } from './log.js'
+import { Members } from './members.js'
+import { Outbox } from './outbox.js'
+import { isLost, roomText } from './words.js'
 
-const MAX_UNSENT = 100
-const MAX_SEEN = 500
-/** Close codes that name our own message as the cause: saying it again would end the next connection, too. */
-const OUR_FAULT = [1002, 1003, 1007, 1008, 1009, 3000]
+const MAX_HISTORY = 100
+/** Of messages that may be heard twice. */
+const MAX_SEEN = 1000
 
 export class Room {
   #connection
+  #session
   #on
+  #sub
   /** 'new' until the server said yes for the first time, then 'joined', 'waiting' for the connection, or 'refused'. */
   #state = 'new'
-  #unsent = new Map()
+  /** Where we are in what was said; the SDK's own place is ahead of it while the history is awaited. */
+  #place = { epoch: '', offset: 0 }
+  /** What comes while the history is awaited. */
+  #held
+  #joins = 0
+  #isRenaming = false
+  #mine = new Set()
   #seen = new Set()
 
-  /** `on.refused(room, error)`: the server does not let us in at all. */
-  constructor(name, connection, on) {
+  /** `on.refused(room, error)`: the server does not let us in at all. `on.news(room)`: something was said.
+   * `on.members(room)`: somebody came or went. */
+  constructor(name, { connection, session, on }) {
     this.name = name
-    this.log = new Log(name)
     this.unread = 0
-    this.draft = ''
+    this.log = new Log(name)
+    this.members = new Members()
     this.#connection = connection
+    this.#session = session
     this.#on = on
+    this.outbox = new Outbox(name, { log: this.log, session, send: (said) => this.#send(said) })
+    this.arrivals = new Arrivals(this.log)
+    const about = { recoverable: true, positioned: true, joinLeave: true, data: this.#data() }
+    const sub = connection.client.newSubscription(name, about)
+    this.#sub = sub
+    sub.on('subscribed', (context) => this.#joined(context))
+    sub.on('subscribing', () => this.#lost())
+    sub.on('unsubscribed', (error) => this.#isRenaming || this.#refuse({ code: error.code, message: error.reason }))
+    sub.on('publication', (publication) => this.#heard(publication))
+    sub.on('join', ({ info }) => this.#came(info))
+    sub.on('leave', ({ info }) => this.#went(info))
+    sub.on(
+      'error',
+      ({ error }) => this.#state === 'new' && !isLost(error.code) && this.arrivals.trouble(roomText(error)),
+    )
   }
 
-  get unsentCount() {
-    return this.#unsent.size
-  }
-
-  get isFull() {
-    return this.#unsent.size >= MAX_UNSENT
-  }
-
-  /** Joins, at first or again after the connection came back. */
   join() {
-    const isBack = this.#state !== 'new'
-    this.#connection.ask({ join: this.name }, ({ error, lost }) => {
-      if (lost) return
-      if (error) return this.#refuse(error)
-      this.#state = 'joined'
-      const joined = `You joined at ${clock()}.`
-      this.log.addEvent(isBack ? `Back at ${clock()}. What was said meanwhile is not shown here.` : joined)
-      for (const entry of this.#unsent.values()) if (entry.isWaiting) this.#transmit(entry)
-    })
+    this.#sub.subscribe()
   }
 
   leave() {
-    if (this.#connection.isOpen) this.#connection.ask({ leave: this.name }, () => {})
-  }
-
-  connectionLost() {
-    if (this.#state !== 'joined') return
-    this.#state = 'waiting'
-    this.log.addEvent(`Connection lost at ${clock()}.`)
-  }
-
-  /** Takes what was said in the channel.
-   * @returns whether it is news: our own messages and repeats are not. */
-  hear(said) {
-    const id = typeof said?.id === 'string' ? said.id : undefined
-    const mine = this.#unsent.get(id)
-    if (mine) this.#delivered(mine, performance.now() - mine.sentAt)
-    // A message that was sent again after a lost connection may come twice; its id tells.
-    if (mine || this.#seen.has(id)) return false
-    if (id !== undefined) this.#remember(id)
-    this.log.addMessage(said)
-    return true
+    this.#on = { refused() {}, news() {}, members() {} }
+    this.#sub.unsubscribe()
+    this.#connection.client.removeSubscription(this.#sub)
   }
 
   say(said) {
-    const entry = { said, sentAt: 0, tries: 0, isWaiting: true, element: this.log.addMessage(said, { mine: true }) }
-    this.#unsent.set(said.id, entry)
-    this.log.toEnd()
-    if (this.#state === 'joined') this.#transmit(entry)
-    else this.#wait(entry, 'Not sent yet: waiting for the connection.')
+    this.outbox.say(said)
   }
 
-  #refuse(error) {
-    if (this.#state === 'new') return this.#on.refused(this, error)
-    this.#state = 'refused'
-    this.log.addEvent(errorText(error))
-    for (const entry of this.#unsent.values()) if (entry.isWaiting) this.#fail(entry, errorText(error))
+  /** Others are told by joining again; what is said meanwhile is recovered. */
+  rename() {
+    this.#sub.setData(this.#data())
+    if (this.#state !== 'joined') return
+    this.#isRenaming = true
+    this.#sub.unsubscribe()
+    this.#sub.subscribe()
   }
 
-  #transmit(entry) {
-    entry.isWaiting = false
-    entry.sentAt = performance.now()
-    entry.tries++
-    this.log.setFate(entry.element, 'Sending…', { kind: 'sending' })
-    this.#connection.ask({ say: entry.said, to: this.name }, ({ ms, error, lost }) => {
-      if (!this.#unsent.has(entry.said.id)) return
-      if (error) this.#fail(entry, errorText(error))
-      else if (!lost) this.#delivered(entry, ms)
-      else if (OUR_FAULT.includes(lost) || entry.tries > 1) this.#fail(entry, closeText(lost))
-      else this.#wait(entry, 'Perhaps not sent: the connection was lost. It will be sent again.')
+  #data() {
+    return { meta: { name: this.#session.shownName } }
+  }
+
+  #joined({ recoverable, wasRecovering, recovered, streamPosition }) {
+    const isFirst = this.#state === 'new'
+    const isRenamed = this.#isRenaming
+    const turn = ++this.#joins
+    this.#isRenaming = false
+    this.#state = 'joined'
+    void this.#askMembers()
+    if (!isFirst && recoverable && wasRecovering && recovered) return this.#recover(isRenamed)
+    if (recoverable) return void this.#fill(turn, isFirst, streamPosition?.epoch)
+    if (isFirst) this.log.addEvent(`You came in at ${clock()}`, { kind: 'divider' })
+    else if (!isRenamed)
+      this.log.addEvent(`Back at ${clock()}. What was said meanwhile is not here: this room forgets.`)
+    this.outbox.open()
+  }
+
+  /** What was missed comes next, in the same turn. */
+  #recover(isRenamed) {
+    const missed = []
+    this.#held = missed
+    queueMicrotask(() => {
+      this.#held = undefined
+      const fresh = missed.filter((publication) => !this.#isOwn(publication))
+      const while_ = isRenamed ? undefined : `${plural(fresh.length, 'message')} while you were away`
+      if (fresh.length > 0 && while_) this.log.addEvent(while_, { kind: 'divider', isNew: true })
+      else if (!isRenamed) this.log.addEvent(`Back at ${clock()}. You missed nothing.`)
+      for (const publication of missed) this.#take(publication)
+      this.outbox.open()
     })
   }
 
-  #wait(entry, text) {
-    entry.isWaiting = true
-    this.log.setFate(entry.element, text, { kind: 'waiting' })
-  }
-
-  #delivered(entry, ms) {
-    this.#unsent.delete(entry.said.id)
-    this.#remember(entry.said.id)
-    this.log.setFate(entry.element, `✓ ${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`)
-  }
-
-  /** Not sent, and not by itself again. */
-  #fail(entry, why) {
-    entry.isWaiting = false
-    const button = element('button', 'quiet', 'Send again')
-    button.type = 'button'
-    button.onclick = () => {
-      entry.tries = 0
-      if (this.#state === 'joined') return this.#transmit(entry)
-      this.#wait(entry, 'Not sent yet: waiting for the channel.')
-      if (this.#connection.isOpen) this.join()
+  /** At first, or when the server cannot tell what we missed: what the room remembers. */
+  async #fill(turn, isFirst, epoch) {
+    const held = []
+    this.#held = held
+    let publications = []
+    try {
+      const found = await this.#sub.history({ limit: MAX_HISTORY, reverse: true })
+      publications = found.publications.reverse()
+    } catch (error) {
+      if (turn === this.#joins && isLost(error.code)) this.#connection.renew()
     }
-    this.log.setFate(entry.element, `Not sent. ${why}`, { kind: 'failed', button })
+    // Another join has begun, and asks for itself.
+    if (turn !== this.#joins || this.#held !== held) return
+    this.#held = undefined
+    const isAnew = epoch !== this.#place.epoch
+    const known = isAnew ? 0 : this.#place.offset
+    const top = publications.at(-1)?.offset ?? known
+    this.#place = { epoch, offset: known }
+    const old = publications.filter(({ offset }) => offset > known)
+    if (!isFirst) this.#tellGap(old, isAnew)
+    this.log.quietly(() => {
+      for (const publication of old) this.#take(publication, { isOld: isFirst })
+    })
+    if (isFirst) this.log.addEvent(`You came in at ${clock()}`, { kind: 'divider' })
+    for (const publication of held) if (publication.offset > top) this.#take(publication)
+    this.outbox.open()
   }
 
-  #remember(id) {
-    this.#seen.add(id)
-    if (this.#seen.size > MAX_SEEN) this.#seen.delete(this.#seen.values().next().value)
+  #tellGap(found, isAnew) {
+    const fresh = found.filter((publication) => !this.#isOwn(publication)).length
+    const why = isAnew ? 'The room began anew meanwhile' : 'You were away for longer than the room remembers'
+    const count = fresh > 0 ? `At least ${plural(fresh, 'message')} while you were away. ` : ''
+    this.log.addEvent(`${count}${why}; some may be missing.`, { kind: 'divider', isNew: true })
+  }
+
+  #lost() {
+    // The history that was awaited will be asked for again.
+    this.#held = undefined
+    this.outbox.shut()
+    if (this.#state !== 'joined') return
+    this.#joins++
+    this.#state = 'waiting'
+    if (!this.#isRenaming) this.log.addEvent(`Connection lost at ${clock()}`)
+  }
+
+  #refuse(error) {
+    const wasNew = this.#state === 'new'
+    this.#state = 'refused'
+    if (wasNew) return this.#on.refused(this, roomText(error))
+    this.log.addEvent(roomText(error))
+    this.outbox.refuse(roomText(error))
+    this.members.answered(undefined)
+    this.#on.members(this)
+  }
+
+  async #send(said) {
+    const before = performance.now()
+    await this.#sub.publish(said).catch((error) => {
+      if (error.code === 1) void this.#connection.doubt()
+      throw this.#connection.wasTooLarge ? { code: 107, message: 'too large' } : error
+    })
+    this.#connection.measured(performance.now() - before)
+    this.#remember(this.#mine, said.id)
+  }
+
+  #heard(publication) {
+    if (this.#held === undefined) return this.#take(publication)
+    this.#held.push(publication)
+  }
+
+  /** Our own message, which stands here already or waits here. */
+  #isOwn({ data, info }) {
+    return this.#session.isMine(info) && typeof data?.id === 'string'
+  }
+
+  /** Everything that is said is shown, whatever its id: only our own, which is here already, is not, nor what its author
+   * marked as said again. */
+  #take(publication, { isOld = false } = {}) {
+    const { data, info, offset = 0 } = publication
+    if (offset > 0) this.#place.offset = offset
+    const mine = this.#session.isMine(info)
+    if (mine && this.outbox.delivered(data?.id)) return this.#remember(this.#mine, data.id)
+    if (mine && this.#mine.has(data?.id)) return
+    const key = JSON.stringify([data?.name, data?.text, data?.id])
+    if (data?.again === true && this.#seen.has(key)) return
+    if (typeof data?.id === 'string') this.#remember(this.#seen, key)
+    this.log.addMessage(data, { mine, at: isOld ? saidAt(data) : new Date() })
+    if (!isOld && !mine) this.#on.news(this)
+  }
+
+  #remember(set, id) {
+    set.add(id)
+    if (set.size > MAX_SEEN) set.delete(set.values().next().value)
+  }
+
+  async #askMembers() {
+    const turn = this.#joins
+    this.members.asked()
+    let clients
+    try {
+      clients = (await this.#sub.presence()).clients
+    } catch {
+      // The server does not tell, or the connection is gone and this is asked again.
+    }
+    if (turn !== this.#joins) return
+    this.members.answered(clients)
+    this.#on.members(this)
+  }
+
+  #came(info) {
+    const before = this.members.join(info)
+    if (info.client !== this.#connection.id) this.arrivals.came(info, before, this.members.count)
+    this.#on.members(this)
+  }
+
+  #went(info) {
+    this.members.leave(info)
+    if (info.client !== this.#connection.id) this.arrivals.went(info, this.members.count)
+    this.#on.members(this)
   }
 }
 
-function clock() {
-  return new Date().toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })
+/** When its author says it was: the server keeps no times. Nothing is said in the future. */
+function saidAt(data) {
+  const at = new Date(typeof data?.at === 'number' ? data.at : Number.NaN)
+  return Number.isNaN(at.getTime()) || at > new Date() ? undefined : at
 }

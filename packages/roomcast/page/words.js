@@ -1,41 +1,64 @@
-// What the page says to people: one sentence for every error of the protocol and every way a connection can end.
+// What the page says to people: one sentence for every way in which something is refused or ends.
+
+/** Errors of the SDK that tell that no answer came: whether the server did it is not known. */
+const LOST = [1, 2, 3, 10, 11]
+
+/** Refused for want of a token, or for one that is no good. */
+const WITHOUT_TOKEN = [1, 101, 109, 3500, 3501, 3507]
 
 const ERRORS = {
-  not_a_member: 'You are not in this channel any more. Join it again.',
-  full: 'You are in as many channels as this server allows. Leave one, then try again.',
-  bad_name: 'This name cannot be used: a channel name has 1 to 200 bytes and no control characters.',
-  busy: 'The server has too much to pass on at the moment. Try again later.',
-  too_large: 'This is longer than the server allows in one message.',
-  bad_request: 'The server did not understand this page. Reload it, as it may be out of date.',
+  100: 'The server cannot do this at the moment: it has lost its store, or found a fault of its own. Try again later.',
+  102: 'This name belongs to no kind of room that the server has.',
+  103: 'The server does not allow you this here.',
+  106: 'You are in as many rooms as this server allows. Leave one, then try again.',
+  107: 'It is longer than the server allows in one message, or not of the kind that it takes.',
+  108: 'This room has no such thing.',
+  109: 'Your token has expired.',
+  111: 'The server has too much to pass on at the moment. Try again later.',
+  2000: 'The server took you out of this room.',
+  2500: 'You were out of this room for too long. Join it again.',
+  2501: 'Your permission for this room has expired.',
 }
 
-const CLOSES = {
-  1000: 'The server ended the connection.',
-  1001: 'The server is shutting down.',
-  1002: 'The server found a fault in what this page sent.',
-  1003: 'The server does not take this kind of message.',
-  1006: 'The connection was lost.',
-  1007: 'The server found text that is not valid UTF-8.',
-  1008: 'The server ended the connection, because a message broke one of its rules.',
-  1009: 'A message was larger than this server allows.',
-  1011: 'Something went wrong in the server.',
-  1012: 'The server is restarting.',
-  1013: 'The server is overloaded at the moment.',
-  3000: 'The server could not read a message of this page.',
-  4002: 'Messages were lost on their way between servers.',
-  4008: 'This page fell too far behind and was disconnected; some messages may be missing.',
+const ENDS = {
+  1: 'This server lets nobody in without a token.',
+  3: 'A message was larger than this server allows.',
+  109: 'Your token has expired.',
+  3500: 'The server does not accept this token.',
+  3501: 'This server lets nobody in without a token.',
+  3503: 'The server sent you away.',
+  3504: 'There are as many connections as this server allows. Close another tab, then try again.',
+  3505: 'You are in as many rooms as this server allows.',
+  3507: 'The server does not allow you to connect.',
 }
 
 /** The server answers over HTTP but takes no WebSocket. */
 export const REFUSED =
   'The server is there but takes no connection from this page: it is full, or does not know this address (--origin).'
 
-/** A sentence for an `error` of the protocol. */
-export function errorText(error) {
-  return Object.hasOwn(ERRORS, error) ? ERRORS[error] : `The server refused: ${error}.`
+export function isLost(code) {
+  return LOST.includes(code)
 }
 
-/** A sentence for a close code. */
-export function closeText(code) {
-  return Object.hasOwn(CLOSES, code) ? CLOSES[code] : `The connection ended (code ${code}).`
+/** Would a token help? */
+export function asksForToken(code) {
+  return WITHOUT_TOKEN.includes(code)
+}
+
+/** A sentence for a refusal. */
+export function errorText({ code, message }) {
+  if (code === 107 && /too large/.test(message)) return 'It is longer than the server allows in one message.'
+  return Object.hasOwn(ERRORS, code) ? ERRORS[code] : `The server refused: ${message || code}.`
+}
+
+/** A sentence for a room that cannot be joined. */
+export function roomText(error) {
+  if (error.code === 107) return 'This name cannot be used: a room’s name has 1 to 200 bytes and no control characters.'
+  if (error.code === 103) return 'The server does not let you into this room.'
+  return errorText(error)
+}
+
+/** A sentence for a connection that does not come back by itself. */
+export function endText(code) {
+  return Object.hasOwn(ENDS, code) ? ENDS[code] : `The server ended the connection (code ${code}).`
 }

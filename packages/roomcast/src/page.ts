@@ -1,9 +1,10 @@
-// The web page: the files of the package's page/ folder, read once and served from memory. Only their exact names are
-// served, so no path can lead anywhere else; the policy lets the page run nothing but its own files.
+// The web page: the files of the package's page/ folder and npm's SDK, read once and served from memory. Only their exact
+// names are served, so no path can lead anywhere else; the policy lets the page run nothing but its own files.
 
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
-import { extname } from 'node:path'
+import { createRequire } from 'node:module'
+import { extname, join } from 'node:path'
 import type { Route } from './api.ts'
 import { isRead, send } from './reply.ts'
 
@@ -32,17 +33,26 @@ interface File {
   body: Buffer
 }
 
+/** The SDK as its package brings it for browsers, in one file that sets `Centrifuge`; nothing is bundled here. Its exports
+ * do not name that file, and its main file is build/index.js. */
+function sdkFile(): string {
+  return join(createRequire(import.meta.url).resolve('centrifuge'), '../../dist/centrifuge.js')
+}
+
 /** Makes the page, from the files as they are now.
- * @throws the system's error when the folder cannot be read. */
+ * @throws the system's error when one cannot be read. */
 export function createPage(folder: URL = new URL('../page/', import.meta.url)): Route {
   const files = new Map<string, File>()
+  const serve = (path: string, type: string, body: Buffer): void => {
+    const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`
+    files.set(path, { type, etag, body })
+  }
   for (const name of readdirSync(folder)) {
     const type = TYPES[extname(name)]
     if (type === undefined) continue
-    const body = readFileSync(new URL(name, folder))
-    const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`
-    files.set(name === 'index.html' ? '/' : `/${name}`, { type, etag, body })
+    serve(name === 'index.html' ? '/' : `/${name}`, type, readFileSync(new URL(name, folder)))
   }
+  serve('/centrifuge.js', TYPES['.js']!, readFileSync(sdkFile()))
   return (req, res, path) => {
     const file = files.get(path)
     if (file === undefined) return false

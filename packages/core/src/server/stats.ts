@@ -45,11 +45,11 @@ export class Counters {
     if (channels.close.hasSubscribers) channels.close.publish({ server: this.#server, socket, ...info })
   }
 
-  /** @param url as it was sent; its query is nobody's business. */
-  rejected(status: number, error: string, remoteAddress = '', url = ''): void {
+  /** @param to the URL as it was sent; its query is nobody's business. */
+  rejected(status: number, error: string, remoteAddress: string, to = '', host = '', origin = ''): void {
     this.rejections[status] = (this.rejections[status] ?? 0) + 1
     if (!channels.reject.hasSubscribers) return
-    channels.reject.publish({ server: this.#server, status, error, remoteAddress, path: requestPath(url) })
+    channels.reject.publish({ server: this.#server, status, error, remoteAddress, path: requestPath(to), host, origin })
   }
 
   limitHit(limit: keyof Limits, socket?: Socket): void {
