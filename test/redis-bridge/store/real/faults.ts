@@ -328,7 +328,7 @@ export interface Report {
 /** Runs a fault under traffic. */
 export async function runFault(fault: Fault, { seed, full }: { seed: number; full: boolean }): Promise<Report> {
   const { args, tcp } = fault
-  const size = full ? { clients: 300, rooms: 20, perSecond: 200 } : { clients: 24, rooms: 8, perSecond: 60 }
+  const size = full ? { clients: 300, rooms: 20, perSecond: 200 } : { clients: 18, rooms: 6, perSecond: 40 }
   const world = await World.start({ seed, args, tcp, ...size })
   const { ledger } = world
   try {
