@@ -4,6 +4,7 @@
 import { expect } from 'vitest'
 import { RedisServer, until } from '../../../support/redis.ts'
 import type { NodeState } from '../../rooms-node/words.ts'
+import type { Client } from './crowd.ts'
 import type { RoomsNode } from './node.ts'
 import { PREFIX, World } from './world.ts'
 
@@ -12,8 +13,8 @@ export interface Fault {
   name: string
   /** Breaks and mends; called under traffic. */
   run(world: World, about: { full: boolean }): Promise<void>
-  /** In rooms that keep enough nobody is told that something is missing, and whoever comes back recovers. */
-  lossless?: boolean
+  /** Somebody comes back, and recovers. */
+  recovers?: boolean
   /** Redis lost what it had, or may have: all epochs are new afterwards. */
   begins?: boolean
   /** Arguments of redis-server. */
@@ -31,7 +32,7 @@ export const FAULTS: readonly Fault[] = [
   {
     row: '1',
     name: 'a node is killed, and its members come back elsewhere',
-    lossless: true,
+    recovers: true,
     async run(world) {
       const [dying] = world.nodes
       const gone = world.clients.filter(({ node }) => node === dying)
@@ -46,17 +47,18 @@ export const FAULTS: readonly Fault[] = [
         gone.reduce((sum, { rooms }) => {
           return sum + rooms.reduce((all, room) => all + watchers.filter((one) => one.rooms.includes(room)).length, 0)
         }, 0)
-      await until('every leave to be told', () => ofWatchers(world, watchers) >= owed(), SWEPT_MS)
+      await until('every leave to be told', () => leavesOf(world, dying!, watchers).length >= owed(), SWEPT_MS)
       await sleep(1_500)
-      expect(ofWatchers(world, watchers)).toBe(owed())
-      expect(Math.max(...world.ledger.leaves.values())).toBe(1)
+      const leaves = leavesOf(world, dying!, watchers)
+      expect(leaves).toHaveLength(owed())
+      expect(leaves.filter(([, count]) => count > 1)).toEqual([])
       await world.startNode(0)
     },
   },
   {
     row: '2',
     name: 'a node is told to end',
-    lossless: true,
+    recovers: true,
     async run(world) {
       expect(await world.nodes[0]!.terminate()).toBe(0)
       await world.everybodyIn()
@@ -68,7 +70,7 @@ export const FAULTS: readonly Fault[] = [
   {
     row: '4',
     name: 'a node is frozen until others take it for dead',
-    lossless: true,
+    recovers: true,
     async run(world, { full }) {
       const [frozen] = world.nodes
       frozen!.freeze()
@@ -81,7 +83,10 @@ export const FAULTS: readonly Fault[] = [
       frozen!.thaw()
       frozen!.up = true
       await world.presenceIsTrue(5_000 + 2_000)
-      expect(Math.max(1, ...world.ledger.leaves.values())).toBe(1)
+      // Nobody came back to it: whoever left it did so once.
+      const leaves = leavesOf(world, frozen!, world.clients)
+      expect(leaves.length).toBeGreaterThan(0)
+      expect(leaves.filter(([, count]) => count > 1)).toEqual([])
     },
   },
   {
@@ -116,7 +121,6 @@ export const FAULTS: readonly Fault[] = [
   {
     row: '7',
     name: 'Redis kills the subscribers, again and again',
-    lossless: true,
     async run({ redis, random }, { full }) {
       for (let i = 0; i < (full ? 100 : 10); i++) {
         await redis.admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
@@ -137,7 +141,6 @@ export const FAULTS: readonly Fault[] = [
   {
     row: '8',
     name: 'the way of one node is stalled without a word',
-    lossless: true,
     async run(world, { full }) {
       const began = performance.now()
       world.proxies[1]!.stall({ newcomers: true })
@@ -182,7 +185,6 @@ export const FAULTS: readonly Fault[] = [
   {
     row: '11',
     name: 'one node subscribes at the wrong Redis',
-    lossless: true,
     async run(world) {
       const wrong = await RedisServer.start()
       world.onStop(() => wrong.stop())
@@ -196,7 +198,6 @@ export const FAULTS: readonly Fault[] = [
   {
     row: '13',
     name: 'a node is too busy to listen',
-    lossless: true,
     async run(world, { full }) {
       await world.nodes[1]!.tell({ do: 'block', ms: full ? 5_000 : 2_000 })
     },
@@ -204,14 +205,12 @@ export const FAULTS: readonly Fault[] = [
   {
     row: '15',
     name: 'the wall clock of a node jumps',
-    lossless: true,
     async run(world) {
       for (const ms of [3_600_000, -3_600_000, 0]) {
         await world.nodes[0]!.tell({ do: 'jump', ms })
         await sleep(2_000)
-        await world.presenceIsTrue(1_000)
+        await world.presenceIsTrue(5_000)
       }
-      expect([...world.ledger.leaves.values()]).toEqual([])
     },
   },
   {
@@ -243,7 +242,7 @@ export const FAULTS: readonly Fault[] = [
   {
     row: '18',
     name: 'a rolling restart among nodes of another version',
-    lossless: true,
+    recovers: true,
     async run(world) {
       const { admin } = world.redis
       const shout = setInterval(() => {
@@ -278,7 +277,7 @@ export const FAULTS: readonly Fault[] = [
   {
     row: '19',
     name: 'everybody comes back at once, to one node',
-    lossless: true,
+    recovers: true,
     async run(world) {
       const began = performance.now()
       for (const client of world.clients) client.leaveFor(world.nodes[0])
@@ -288,12 +287,14 @@ export const FAULTS: readonly Fault[] = [
   },
 ]
 
-function ofWatchers({ ledger }: World, watchers: readonly { name: string }[]): number {
+/** The leaves that others were told of a node's clients, and how often. Those who come back are others. */
+function leavesOf({ ledger }: World, node: RoomsNode, watchers: readonly Client[]): [string, number][] {
   const names = new Set(watchers.map(({ name }) => name))
-  let sum = 0
-  // A key is a room, whose name has a space, who was told, and of whom.
-  for (const [key, count] of ledger.leaves) if (names.has(key.split(' ').at(-2)!)) sum += count
-  return sum
+  return [...ledger.leaves].filter(([key]) => {
+    // A key is a room, whose name has a space, who was told, and of whom: name, process, number.
+    const [, , who, of] = key.split(' ')
+    return names.has(who!) && of!.split('.')[1] === String(node.pid)
+  })
 }
 
 function epochsOf({ ledger }: World, room: string): number {
@@ -327,7 +328,7 @@ export interface Report {
 /** Runs a fault under traffic. */
 export async function runFault(fault: Fault, { seed, full }: { seed: number; full: boolean }): Promise<Report> {
   const { args, tcp } = fault
-  const size = full ? { clients: 300, rooms: 20, perSecond: 200 } : { clients: 24, rooms: 8, perSecond: 60 }
+  const size = full ? { clients: 300, rooms: 20, perSecond: 200 } : { clients: 18, rooms: 6, perSecond: 40 }
   const world = await World.start({ seed, args, tcp, ...size })
   const { ledger } = world
   try {
@@ -337,7 +338,7 @@ export async function runFault(fault: Fault, { seed, full }: { seed: number; ful
     await world.judge()
     await world.presenceIsTrue()
     expect(ledger.faults).toEqual([])
-    if (fault.lossless) expect(ledger.lost).toBe(0)
+    if (fault.recovers) expect(ledger.recovered).toBeGreaterThan(0)
     if (fault.begins) expect(world.rooms.map((room) => epochsOf(world, room)).filter((count) => count < 2)).toEqual([])
     // A run in which nothing is said proves nothing.
     expect(ledger.acknowledged).toBeGreaterThan(100)

@@ -55,6 +55,10 @@ export class RoomsNode {
     })
   }
 
+  get pid(): number {
+    return this.#child.pid!
+  }
+
   static async start(options: NodeOptions): Promise<RoomsNode> {
     const node = new RoomsNode(options)
     node.port = (await node.tell({ do: 'port' })) as number
