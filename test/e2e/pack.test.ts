@@ -147,7 +147,7 @@ test('core has no dependencies', async () => {
   for (const kind of ['dependencies', 'peerDependencies', 'optionalDependencies', 'bundledDependencies']) {
     expect(manifest[kind], kind).toBeUndefined()
   }
-  expect(await readdir(`${home}/app/node_modules`)).not.toContain('ws')
+  expect(await readdir(`${home}/app/node_modules/@roomcast/core`)).not.toContain('node_modules')
 })
 
 test.each(Object.keys(PACKAGES))('%s carries what it needs and nothing else', async (name) => {
