@@ -11,10 +11,16 @@ const workspace = fileURLToPath(new URL('..', import.meta.url))
 const LAYERS: Record<string, string[]> = {
   core: [],
   channels: ['@roomcast/core'],
-  'redis-bridge': ['@roomcast/core', '@roomcast/channels', 'ioredis'],
+  'redis-bridge': ['@roomcast/core', '@roomcast/channels', '@roomcast/rooms', 'ioredis'],
   rooms: ['@roomcast/core', '@roomcast/channels'],
   centrifuge: ['@roomcast/core', '@roomcast/rooms', '@bufbuild/protobuf/wire'],
-  roomcast: ['@roomcast/core', '@roomcast/channels', '@roomcast/redis-bridge'],
+  roomcast: [
+    '@roomcast/core',
+    '@roomcast/channels',
+    '@roomcast/rooms',
+    '@roomcast/centrifuge',
+    '@roomcast/redis-bridge',
+  ],
 }
 // limits.ts is a table of numbers.
 // node:worker_threads for one function about memory: what may not be transferred.

@@ -1,4 +1,4 @@
-// What a client says besides RFC 6455. Roomcast and most peers: nothing, the room is the path. Socket.IO: its own opening
+// What a client says besides RFC 6455. Roomcast and most peers: nothing, the room is the path. Rooms: the reply to `enter`. Socket.IO: its own opening
 // on top (engine.io protocol 4), texts and JSON in an event's envelope, and pings of its own.
 
 import type { DialectName } from './peers.ts'
@@ -27,6 +27,14 @@ const NO_ENVELOPE = { before: '', after: '' }
 
 export const DIALECTS: Readonly<Record<DialectName, Dialect>> = {
   plain: { pathOf: (room) => `/${room}`, text: NO_ENVELOPE, json: NO_ENVELOPE, pings: {} },
+  // A member is told when it is in.
+  rooms: {
+    pathOf: (room) => `/${room}`,
+    text: NO_ENVELOPE,
+    json: NO_ENVELOPE,
+    greet: (payload) => ({ isOpen: payload === 'in' }),
+    pings: {},
+  },
   'socket.io': {
     pathOf: (room) => `/socket.io/?EIO=4&transport=websocket&room=${room}`,
     text: { before: '42["message","', after: '"]' },

@@ -4,6 +4,7 @@
 import { CENTRIFUGO_VERSION, installCentrifugo } from './centrifugo.ts'
 import { churnTable, measureChurn } from './churn.ts'
 import { CONTEXTS, type ContextName, contextTable, measureContext } from './context.ts'
+import { comingBackTable, ENGINE, LEAST_ROUNDS, measureComingBack, numberedLine, STREAMED } from './history.ts'
 import { describeMachine, machineLine, socketsWithin } from './machine.ts'
 import { compressionNote, connectTable, measureIdle, memoryTable } from './memory.ts'
 import { BASE, readOptions } from './options.ts'
@@ -41,6 +42,7 @@ if (options.others.includes('churn')) {
 }
 if (options.others.includes('context')) await runContext()
 if (options.others.includes('redis')) await runRedis()
+if (options.others.includes('history')) await runHistory()
 const sdk = (Object.keys(SDK_SCENARIOS) as SdkScenarioName[]).filter((name) => options.others.includes(`sdk-${name}`))
 if (sdk.length > 0) await runSdk(sdk)
 if (options.output === 'json') {
@@ -120,6 +122,35 @@ async function runRedis(): Promise<void> {
   }
 }
 
+/** What numbers and histories cost. */
+async function runHistory(): Promise<void> {
+  const { seconds } = options
+  const rounds = Math.max(options.rounds, LEAST_ROUNDS)
+  const engine = await prepare(ENGINE, undefined, say)
+  const busy = await interleaved(engine, (server) => measure(server, 'busy', { seconds, countWrites: false }), rounds)
+  const back = await interleaved(['rooms-history'] as const, measureComingBack)
+  Object.assign(results, { history: busy, 'history-back': back })
+  print(
+    trafficTable(
+      'history',
+      `${scenarioNamed('busy').about}, in memory (${rounds} rounds of ${seconds} s)`,
+      busy,
+      ENGINE[0],
+    ),
+  )
+  const { line, isEnough } = numberedLine(busy)
+  say(`\n${line}`)
+  if (!isEnough) process.exitCode = 1
+  print(comingBackTable(options.rounds, back))
+  if (!findRedis()) return say('\n!! history over Redis LEFT OUT: no redis-server')
+  const streamed = await prepare(STREAMED, undefined, say)
+  for (const [name, { about }] of Object.entries(REDIS_SCENARIOS)) {
+    const all = await interleaved(streamed, (server) => measureRedis(server, name, seconds))
+    results[`history-${name}`] = all
+    print(redisTable(`history, ${name}`, `${about} (${options.rounds} rounds of ${seconds} s)`, all, STREAMED[0]))
+  }
+}
+
 /** The protocol of Centrifugo's SDKs. */
 async function runSdk(names: readonly SdkScenarioName[]): Promise<void> {
   if (process.platform !== 'linux') return say('\n!! sdk LEFT OUT: what a process used is read where Linux writes it')
@@ -137,9 +168,10 @@ async function runSdk(names: readonly SdkScenarioName[]): Promise<void> {
 async function interleaved<Name extends string, Figures>(
   of: readonly Name[],
   measureOnce: (server: Name) => Promise<Figures>,
+  rounds = options.rounds,
 ) {
   const all = of.map((server): Series<Figures> & { server: Name } => ({ server, rounds: [] }))
-  for (let round = 0; round < options.rounds; round++) {
+  for (let round = 0; round < rounds; round++) {
     for (const series of all) {
       if (series.failure !== undefined) continue
       try {

@@ -12,6 +12,7 @@ const OTHERS = [
   'churn',
   'context',
   'redis',
+  'history',
   'sdk-busy',
   'sdk-quiet',
   'sdk-connect',
@@ -62,8 +63,9 @@ export function readOptions(args: string[]): Options {
   })
   const atLeast = values['at-least'] === undefined ? undefined : positive('at-least', values['at-least'])
   const { before } = values
-  const everyServer = Object.keys(SUBJECTS)
-    .filter((name) => name !== BEFORE)
+  const everyServer = Object.entries(SUBJECTS)
+    .filter(([name, subject]) => name !== BEFORE && !('only' in subject))
+    .map(([name]) => name)
     .join(',')
   const usual = before === undefined ? everyServer : `roomcast,${BEFORE}`
   const servers = (values.servers ?? (atLeast === undefined ? usual : `roomcast,${BASE}`)).split(',')

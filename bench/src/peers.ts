@@ -12,9 +12,11 @@ interface Subject {
   /** npm packages and their versions. None: it is built from this repository. */
   packages: Readonly<Record<string, string>>
   /** What a client says besides RFC 6455 (dialect.ts). */
-  dialect: 'plain' | 'socket.io'
+  dialect: 'plain' | 'rooms' | 'socket.io'
   /** Runs on this instead of node. */
   runtime?: 'bun'
+  /** Measured with this alone. */
+  only?: 'history'
 }
 
 /** Every server that can be measured, in the order of the report: a file in servers/ each. */
@@ -27,6 +29,13 @@ export const SUBJECTS = {
   'socket.io': {
     packages: { 'socket.io': '4.8.4', '@socket.io/redis-adapter': '8.3.0', ioredis: '6.0.0' },
     dialect: 'socket.io',
+  },
+  'rooms-plain': { packages: {}, dialect: 'rooms', only: 'history' },
+  'rooms-history': { packages: {}, dialect: 'rooms', only: 'history' },
+  'socket.io-streams': {
+    packages: { 'socket.io': '4.8.4', '@socket.io/redis-streams-adapter': '0.3.1', ioredis: '6.0.0' },
+    dialect: 'socket.io',
+    only: 'history',
   },
 } as const satisfies Readonly<Record<string, Subject>>
 

@@ -70,10 +70,16 @@ export async function measureRedis(server: SubjectName, scenario: string, second
   }
 }
 
-/** A table of them. */
-export function redisTable(name: string, about: string, all: readonly Series<RedisRound>[]): Table {
-  const ours = all.find(({ server }) => server === OURS)
-  const heads = ['server', 'k deliveries/s', 'CPU µs/delivery', `${OURS} ×, by CPU`, `${OURS} ×, by rate`]
+/** A table of them.
+ * @param base the server that the others are compared with. */
+export function redisTable(
+  name: string,
+  about: string,
+  all: readonly Series<RedisRound>[],
+  base: string = OURS,
+): Table {
+  const ours = all.find(({ server }) => server === base)
+  const heads = ['server', 'k deliveries/s', 'CPU µs/delivery', `${base} ×, by CPU`, `${base} ×, by rate`]
   heads.push('near node CPU %', 'far node CPU %', 'Redis CPU %', 'load CPU %', 'RSS MiB of both')
   const lines = all.map((series) => {
     const cell = (figure: keyof RedisRound, scale: number, digits: number): string =>

@@ -44,11 +44,12 @@ interface Column {
   cell: (series: Series) => string
 }
 
-/** The table of a scenario with deliveries. */
-export function trafficTable(name: string, about: string, all: readonly Series[]): Table {
+/** The table of a scenario with deliveries.
+ * @param base the server that the others are compared with. */
+export function trafficTable(name: string, about: string, all: readonly Series[], base: string = OURS): Table {
   const has = (figure: keyof Round): boolean =>
     all.some(({ rounds }) => rounds.some((round) => round[figure] !== undefined))
-  const ours = all.find(({ server }) => server === OURS)
+  const ours = all.find(({ server }) => server === base)
   const column = (head: string, figure: keyof Round, scale: number, digits: number): Column => ({
     head,
     cell: ({ rounds }) => spread(figuresOf(rounds, figure), scale, digits),
@@ -70,8 +71,8 @@ export function trafficTable(name: string, about: string, all: readonly Series[]
           column("load's own worst delay ms", 'probeDelayMs', 1, 1),
         ]
       : [
-          times(`${OURS} ×, by CPU`, (series, base) => ratio(series, base, (round) => round.serverCpuUsPerDelivery)),
-          times(`${OURS} ×, by rate`, (series, base) => ratio(base, series, (round) => round.deliveriesPerSecond)),
+          times(`${base} ×, by CPU`, (series, first) => ratio(series, first, (round) => round.serverCpuUsPerDelivery)),
+          times(`${base} ×, by rate`, (series, first) => ratio(first, series, (round) => round.deliveriesPerSecond)),
         ]),
     column('B/delivery', 'bytesPerDelivery', 1, 1),
     column('B/read', 'bytesPerRead', 1, 0),

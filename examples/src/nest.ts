@@ -72,6 +72,7 @@ class EchoGateway {
 class App {}
 
 const app = await NestFactory.create(App, { logger: ['error', 'warn'] })
+// biome-ignore lint/correctness/useHookAtTopLevel: it is Nest's, and no hook of React.
 app.useWebSocketAdapter(new RoomcastAdapter(app))
 app.enableShutdownHooks()
 await app.listen(Number(process.env.PORT ?? 4545))

@@ -21,6 +21,7 @@ describe('createChannels', () => {
     ['maxChannelsPerSocket: 1.5', { maxChannelsPerSocket: 1.5 }, RangeError],
     ['maxChannelsPerSocket: NaN', { maxChannelsPerSocket: Number.NaN }, RangeError],
     ['maxChannelsPerSocket: Infinity', { maxChannelsPerSocket: Number.POSITIVE_INFINITY }, RangeError],
+    ['autoLeave: 1', { autoLeave: 1 }, TypeError],
     ["maxChannelsPerSocket: '5'", { maxChannelsPerSocket: '5' }, TypeError],
     ["onGap: 'ignore'", { onGap: 'ignore' }, RangeError],
     ['onGap: 5', { onGap: 5 }, TypeError],

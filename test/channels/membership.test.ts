@@ -224,6 +224,19 @@ describe('automatic leave', () => {
     expect(channels.channelCount).toBe(1)
   })
 
+  test('without autoLeave there is no listener, and whoever made the channels sees to it', () => {
+    const channels = createChannels({ autoLeave: false })
+    const [socket] = sockets(1)
+    channels.join('a', socket!)
+    channels.join('b', socket!)
+    expect(socket!.listenersGiven).toBe(0)
+    socket!.close()
+    expect(channels.channelsOf(socket!)).toEqual(['a', 'b'])
+    expect(channels.leave('a', socket!)).toBe(true)
+    expect(channels.leaveAll(socket!)).toBe(1)
+    expect(channels.channelCount).toBe(0)
+  })
+
   test('several instances share a socket', () => {
     const [lobby, game] = [createChannels(), createChannels()]
     const [socket] = sockets(1)

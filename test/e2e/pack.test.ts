@@ -58,6 +58,19 @@ const server = createServer({
 })
 server.listen().then(({ port }) => console.log(port))
 `
+const ROOMS_PROGRAM = `
+const codec = {
+  body: (publication: Publication) => String(publication.data),
+  push: (_room: string, body: string) => txt(body),
+  join: (_room: string, info: ClientInfo) => txt(info.client),
+  leave: (_room: string, info: ClientInfo) => txt(info.client),
+  unsubscribed: () => txt('out'),
+} satisfies Codec<string>
+const rooms = createRooms({ store: memoryStore(), options: () => ({ history: { size: 10, ttlMs: 60_000 } }) })
+rooms.publish('r', codec.body.name).then(({ offset }) => rooms.history('r', { since: { offset: offset - 1 } }))
+`
+const ROOMS_IMPORTS = `import { txt } from '@roomcast/core'
+import { type ClientInfo, type Codec, createRooms, memoryStore, type Publication } from '@roomcast/rooms'\n`
 const ESM_IMPORTS = `import { createServer } from '@roomcast/core'\nimport { createChannels } from '@roomcast/channels'\n`
 const OTHER_IMPORTS = [
   '@roomcast/core/ws',
@@ -93,7 +106,7 @@ test('TypeScript, without skipLibCheck and without a cast', async () => {
     types: ['node'],
   }
   await writeFile(`${home}/app/tsconfig.json`, JSON.stringify({ compilerOptions, files: ['typed.mts'] }))
-  await writeFile(`${home}/app/typed.mts`, `${ESM_IMPORTS}${OTHER_IMPORTS}${PROGRAM}`)
+  await writeFile(`${home}/app/typed.mts`, `${ESM_IMPORTS}${OTHER_IMPORTS}${ROOMS_IMPORTS}${PROGRAM}${ROOMS_PROGRAM}`)
   const { stdout } = await run(process.execPath, [
     join(workspace, 'node_modules/typescript/bin/tsc'),
     '-p',

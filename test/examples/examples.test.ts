@@ -1,12 +1,18 @@
 // Every example is started as its README says and talked to by a client that is not ours: what people copy works.
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { Centrifuge, type Subscription } from 'centrifuge'
+import type { Page } from 'playwright-core'
+import { createRoomcast } from 'roomcast'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import WebSocket from 'ws'
+import { findChromium, launchChromium } from '../support/chromium.ts'
+import { missing } from '../support/missing.ts'
 import { anyRedis, describeRedis } from '../support/redis.ts'
 
 const examples = fileURLToPath(new URL('../../examples/', import.meta.url))
@@ -14,6 +20,7 @@ const started: ChildProcess[] = []
 const clients: WebSocket[] = []
 
 afterEach(async () => {
+  for (const client of sdks.splice(0)) client.disconnect()
   for (const client of clients.splice(0)) client.terminate()
   await Promise.all(started.splice(0).map(end))
 })
@@ -123,6 +130,97 @@ const tests: Record<string, (url: string) => Promise<void>> = {
     expect(await lost.closed).toBe('1008 bad_name')
   },
 
+  async chat(url) {
+    const base = url.split(' ')[0]!.replace(/\?.*/, '')
+    const hear = async (client: Client, count: number): Promise<Record<string, unknown>[]> => {
+      const heard = []
+      for (let i = 0; i < count; i++) heard.push(JSON.parse(await client.next()) as Record<string, unknown>)
+      return heard
+    }
+    const leto = await connect(`${base}?name=leto`)
+    const [reply, ...rest] = await hear(leto, 3)
+    const { epoch } = reply!.in as { epoch: string }
+    expect(reply).toEqual({ in: { epoch, offset: 0, recovered: true, missed: [] } })
+    expect(rest).toEqual([{ came: 'leto' }, { here: ['leto'] }])
+    const paul = await connect(`${base}?name=paul`)
+    expect((await hear(paul, 3)).slice(1)).toEqual([{ came: 'paul' }, { here: ['leto', 'paul'] }])
+    paul.send('"hi"')
+    const hi = { said: { offset: 1, who: 'paul', text: '"hi"' } }
+    expect([await hear(leto, 2), await hear(paul, 1)]).toEqual([[{ came: 'paul' }, hi], [hi]])
+    // He loses his connection, and two things are said meanwhile.
+    paul.socket.terminate()
+    expect(await hear(leto, 1)).toEqual([{ went: 'paul' }])
+    for (const text of ['one', 'two']) leto.send(text)
+    const [one, two] = await hear(leto, 2)
+    const back = await connect(`${base}?name=paul&epoch=${epoch}&offset=1`)
+    const [missed] = await hear(back, 1)
+    expect(missed).toEqual({ in: { epoch, offset: 3, recovered: true, missed: [one!.said, two!.said] } })
+
+    const duncan = await connect(`${base}?name=duncan&epoch=other&offset=2`)
+    expect((await hear(duncan, 1))[0]!.in).toEqual({ epoch, offset: 3, recovered: false, missed: [] })
+    expect(await refusal(base)).toEqual([400, 'name_wanted'])
+    const page = await fetch(base.replace('ws:', 'http:'))
+    expect(await page.text()).toContain('<title>A chat that remembers</title>')
+  },
+
+  async login(url) {
+    const login = async (user: string, password: string): Promise<string | undefined> => {
+      const { token } = (await post(url, '/login', { user, password })).body as { token?: string }
+      return token
+    }
+    expect(await login('leto', 'caladan')).toBeUndefined()
+    expect(await login('__proto__', 'x')).toBeUndefined()
+    const dialog = 'dialog:#leto,ghanima'
+    const [leto, ghanima] = [await login('leto', 'arrakis'), await login('ghanima', 'caladan')]
+    const [one, other] = [await member(url, { token: leto! }), await member(url, { token: ghanima! })]
+    const heard = new Promise((resolve) =>
+      join(other, dialog).on('publication', ({ data, info }) => resolve([data, info?.user])),
+    )
+    await Promise.all([join(one, dialog).ready(5000), other.getSubscription(dialog)!.ready(5000)])
+    await one.publish(dialog, 'hi')
+    expect(await heard).toEqual(['hi', 'leto'])
+    const refused = new Promise((resolve) =>
+      join(one, 'dialog:#ghanima,duncan').on('unsubscribed', ({ code }) => resolve(code)),
+    )
+    expect(await refused).toBe(103)
+    const stranger = new Promise((resolve) =>
+      sdk(url)
+        .on('disconnected', ({ code }) => resolve(code))
+        .connect(),
+    )
+    expect(await stranger).toBe(3501)
+  },
+
+  async session(url) {
+    const login = async (user: string, teams: string[]): Promise<string> => {
+      const { cookie } = await post(url, '/login', { user, teams })
+      return cookie.split(';', 1)[0]!
+    }
+    const cookies = [await login('leto', ['red']), await login('paul', ['red', 'blue'])]
+    const [leto, paul] = await Promise.all(cookies.map((cookie) => member(url, { cookie })))
+    const heard: unknown[] = []
+    join(leto!, 'team:red').on('publication', ({ data }) => heard.push(data))
+    join(paul!, 'team:red')
+    await Promise.all([leto, paul].map((client) => client!.getSubscription('team:red')!.ready(5000)))
+    const refused = new Promise((resolve) => join(leto!, 'team:blue').on('error', ({ error }) => resolve(error.code)))
+    const out = new Promise((resolve) =>
+      leto!.getSubscription('team:blue')!.on('unsubscribed', ({ code }) => resolve(code)),
+    )
+    expect(await Promise.race([refused, out])).toBe(403)
+    await paul!.publish('team:red', { text: 'hi' })
+    await post(url, '/teams/red/news', { news: 1 })
+    await vi.waitFor(() => expect(heard).toEqual([{ text: 'hi', by: 'paul' }, { news: 1 }]))
+    const ended = new Promise((resolve) => leto!.on('disconnected', ({ code }) => resolve(code)))
+    await post(url, '/logout', {}, { cookie: cookies[0]! })
+    expect(await ended).toBe(4501)
+    const stranger = new Promise((resolve) =>
+      sdk(url)
+        .on('disconnected', ({ code }) => resolve(code))
+        .connect(),
+    )
+    expect(await stranger).toBe(3501)
+  },
+
   express: besideHttp,
   async fastify(url) {
     await besideHttp(url)
@@ -150,6 +248,48 @@ const tests: Record<string, (url: string) => Promise<void>> = {
   },
 }
 
+const sdks: Centrifuge[] = []
+
+/** A client of npm's SDK, not connected yet. */
+function sdk(url: string, { token, cookie }: { token?: string; cookie?: string } = {}): Centrifuge {
+  class WithCookie extends WebSocket {
+    constructor(address: string, protocols?: string | string[]) {
+      super(address, protocols, { headers: cookie === undefined ? {} : { cookie } })
+    }
+  }
+  const client = new Centrifuge(url, { websocket: WithCookie, ...(token !== undefined && { token }) })
+  sdks.push(client)
+  return client.on('error', () => {})
+}
+
+async function member(url: string, options: { token?: string; cookie?: string }): Promise<Centrifuge> {
+  const client = sdk(url, options)
+  client.connect()
+  await client.ready(5000)
+  return client
+}
+
+function join(client: Centrifuge, room: string): Subscription {
+  const subscription = client.newSubscription(room)
+  subscription.on('error', () => {}).subscribe()
+  return subscription
+}
+
+/** What a POST of JSON is answered. */
+async function post(
+  url: string,
+  path: string,
+  value: object,
+  headers = {},
+): Promise<{ body: unknown; cookie: string }> {
+  const response = await fetch(new URL(path, url.replace('ws:', 'http:')), {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(value),
+  })
+  return { body: await response.json(), cookie: response.headers.get('set-cookie') ?? '' }
+}
+
 /** At SIGTERM the sockets are told, and the process ends by itself. */
 async function closes(url: string, as: unknown[] = [0, null]): Promise<void> {
   const { closed } = await connect(url)
@@ -170,8 +310,9 @@ async function besideHttp(url: string, text = 'over a socket'): Promise<void> {
 
 describe('examples', () => {
   test('each has a test', () => {
-    const sources = readdirSync(`${examples}src`).map((file) => file.replace(/\.ts$/, ''))
-    expect([...Object.keys(tests), TWO_NODES].sort()).toEqual(sources.sort())
+    const programs = readdirSync(`${examples}src`).filter((file) => file.endsWith('.ts'))
+    const sources = programs.map((file) => file.replace(/\.ts$/, ''))
+    expect([...Object.keys(tests), TWO_NODES, REACT].sort()).toEqual(sources.sort())
   })
   for (const [name, run] of Object.entries(tests)) {
     test(name, async () => {
@@ -182,6 +323,67 @@ describe('examples', () => {
 })
 
 const TWO_NODES = 'two-nodes'
+const REACT = 'react'
+
+const chromium = findChromium()
+missing(chromium === undefined, 'NO CHROMIUM FOUND: the example with React is NOT tested')
+
+describe.skipIf(chromium === undefined)('the example with React', () => {
+  test('two people talk, see each other, and what was said before', async () => {
+    const [url] = await start(REACT)
+    const { origin } = new URL(url!.replace('ws:', 'http:'))
+    const browser = await launchChromium(chromium!)
+    try {
+      const open = async (): Promise<Page> => {
+        const page = await (await browser.newContext()).newPage()
+        page.setDefaultTimeout(10_000)
+        await page.goto(origin)
+        return page
+      }
+      const leto = await open()
+      await leto.getByText('1 here').waitFor()
+      await leto.getByLabel('Say').fill('hi')
+      await leto.getByLabel('Say').press('Enter')
+      await leto.getByText('hi', { exact: true }).waitFor()
+      const paul = await open()
+      await paul.getByText('hi', { exact: true }).waitFor()
+      await leto.getByText('2 here').waitFor()
+      await paul.getByLabel('Say').fill('hello')
+      await paul.getByLabel('Say').press('Enter')
+      await leto.getByText('hello').waitFor()
+      expect(await leto.locator('li').allTextContents()).toEqual(['hi', 'hello'])
+      expect(await paul.locator('li').allTextContents()).toEqual(['hi', 'hello'])
+    } finally {
+      await browser.close()
+    }
+  })
+})
+
+const python = spawnSync('python3', ['--version']).status === 0 ? 'python3' : undefined
+
+missing(python === undefined, 'NO PYTHON FOUND: the example in Python is NOT tested')
+
+describe.skipIf(python === undefined)('the example in Python', () => {
+  test('publishes over HTTP, and says what is wrong', async () => {
+    const roomcast = createRoomcast({ port: 0, host: '127.0.0.1', apiKey: 'key' })
+    const { port } = await roomcast.listen()
+    const leto = await connect(`ws://127.0.0.1:${port}/`)
+    leto.send('{"join":"news"}')
+    expect(await leto.next()).toBe('{"joined":"news"}')
+    const run = async (...args: string[]): Promise<[code: number, out: string, err: string]> => {
+      const env = { ...process.env, ROOMCAST_URL: `http://127.0.0.1:${port}`, ROOMCAST_API_KEY: 'key' }
+      const child = spawn(python!, [`${examples}python/publish.py`, ...args], { env })
+      const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')])
+      return [code, out, err]
+    }
+    expect(await run('news', '{"text":"sold out"}')).toEqual([0, 'rooms with somebody in them: news\n', ''])
+    expect(await leto.next()).toBe('{"said":{"text": "sold out"},"in":"news"}')
+    const [code, , complaint] = await run('a\nb', '1')
+    expect(code).toBe(1)
+    expect(complaint).toContain('publish: bad request (107)')
+    await roomcast.close()
+  })
+})
 
 describeRedis('the example of two nodes', () => {
   let redis: Awaited<ReturnType<typeof anyRedis>>

@@ -243,7 +243,7 @@ describe('where it listens', () => {
     await once(socket, 'open')
     socket.send('{"join":"lobby"}')
     expect(`${(await once(socket, 'message'))[0]}`).toBe('{"joined":"lobby"}')
-    expect(roomcast.channels.memberCount('lobby')).toBe(1)
+    expect(roomcast.rooms.memberCount('lobby')).toBe(1)
     const closed = once(socket, 'close')
     await roomcast.drain()
     expect((await closed)[0]).toBe(1012)

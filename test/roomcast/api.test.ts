@@ -5,11 +5,10 @@ import { syncBuiltinESMExports } from 'node:module'
 import { type AddressInfo, connect as connectTcp } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { setTimeout } from 'node:timers/promises'
-import { type BrokerStatus, createChannels, createMemoryBus } from '@roomcast/channels'
-import { createRoomcast, type Meta, type Roomcast } from 'roomcast'
+import { memoryStore, type Store } from '@roomcast/rooms'
+import { createRoomcast, type Roomcast } from 'roomcast'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createApi } from '../../packages/roomcast/src/api.ts'
-import { Gate } from '../../packages/roomcast/src/gate.ts'
 import { bearerCheck } from '../../packages/roomcast/src/token.ts'
 import { type Client, connect } from './client.ts'
 
@@ -202,25 +201,21 @@ describe('Idempotency-Key', () => {
   })
 
   test('after five minutes it is forgotten', async () => {
-    const channels = createChannels<Meta>()
-    const broadcast = vi.spyOn(channels, 'broadcast')
+    const publish = vi.fn(async (..._: unknown[]) => ({ epoch: '', offset: 0 }))
     const api = createApi({
-      channels,
+      rooms: { memberCount: () => 1 },
       token: TOKEN,
       status: () => 'ready',
+      isReady: () => true,
       stats: () => ({}),
-      gate: new Gate({
-        channels,
-        maxBufferedBytes: 1000,
-        memberPatienceMs: 1000,
-        maxWaitingBytes: 1000,
-        rate: { perSecond: 1000, burst: 1000 },
-        now: () => 0,
-      }),
+      publish: async (room, data, options, more) => {
+        more?.isToSay?.()
+        return publish(room, data, options)
+      },
+      faultOf: () => undefined,
       maxDataBytes: 100,
       ending: new AbortController().signal,
       isClosed: () => false,
-      tookLast: () => true,
     })
     const http = createHttpServer((req, res) => void api(req, res, req.url ?? '')).listen(0, '127.0.0.1')
     await once(http, 'listening')
@@ -234,7 +229,7 @@ describe('Idempotency-Key', () => {
       await setTimeout(2)
       const headers = { ...HEADERS, 'idempotency-key': 'five' }
       await fetch(`http://127.0.0.1:${apiPort}/channels/lobby`, { method: 'POST', headers, body: '1' })
-      seen.push(broadcast.mock.calls.length)
+      seen.push(publish.mock.calls.length)
     }
     clock.mockRestore()
     expect(seen).toEqual([1, 1, 1, 2, 2])
@@ -276,11 +271,10 @@ describe('how the server is doing', () => {
     await other.close()
   })
 
-  test('/readyz is 503 while the broker has no bus', async () => {
-    const bus = createMemoryBus()
-    let status: BrokerStatus = 'ready'
-    const broker = Object.defineProperty(bus.broker(), 'status', { get: () => status })
-    const other = createRoomcast({ port: 0, host: '127.0.0.1', broker })
+  test('/readyz is 503 while the store is away', async () => {
+    let status: Store['status'] = 'ready'
+    const store = Object.defineProperty(memoryStore(), 'status', { get: () => status })
+    const other = createRoomcast({ port: 0, host: '127.0.0.1', store })
     const { port: otherPort } = await other.listen()
     const seen: unknown[] = []
     for (status of ['connecting', 'degraded', 'ready'] as const) {
@@ -300,8 +294,8 @@ describe('how the server is doing', () => {
 describe('the server', () => {
   test('what the bus has no room for is a 503, and is said again by a repeat with the same key', async () => {
     let hasRoom = false
-    const broker = Object.assign(createMemoryBus().broker(), { publish: () => hasRoom })
-    const other = createRoomcast({ port: 0, host: '127.0.0.1', token: TOKEN, broker })
+    const store = Object.assign(memoryStore(), { carry: () => hasRoom })
+    const other = createRoomcast({ port: 0, host: '127.0.0.1', token: TOKEN, store })
     const { port: otherPort } = await other.listen()
     const headers = { ...HEADERS, 'idempotency-key': 'once' }
     const seen: unknown[] = []
@@ -314,16 +308,17 @@ describe('the server', () => {
     await other.close()
   })
 
-  test('a broker that throws costs one request, not the process', async () => {
-    const broker = createMemoryBus().broker()
+  test('a store that throws costs one request, not the process', async () => {
+    const store = memoryStore()
     const other = createRoomcast({
       port: 0,
       token: TOKEN,
-      broker: Object.assign(broker, {
+      store: Object.assign(store, {
+        status: 'ready',
         stats: () => {
           throw new Error('no figures')
         },
-        publish: () => {
+        carry: () => {
           throw new Error('no bus')
         },
       }),
@@ -338,7 +333,7 @@ describe('the server', () => {
       [500, { error: 'internal' }],
     ])
     // What was not said is not remembered as said.
-    Object.assign(broker, { publish: () => {} })
+    Object.assign(store, { carry: () => true })
     expect((await fetch(`${url}/channels/a`, post)).status).toBe(200)
     expect(warned.mock.calls).toEqual([[new Error('no figures')], [new Error('no bus')]])
     warned.mockRestore()
@@ -346,18 +341,16 @@ describe('the server', () => {
   })
 
   test('joined waits for the bus, not for long, and not for one that is away', async () => {
-    const inner = createMemoryBus().broker()
     const waiting: (() => void)[] = []
-    let status: BrokerStatus = 'ready'
-    const broker = Object.defineProperty(inner, 'status', { get: () => status })
-    broker.ready = () => new Promise((resolve) => waiting.push(resolve))
-    const other = createRoomcast({ port: 0, host: '127.0.0.1', broker })
+    let status: Store['status'] = 'ready'
+    const store = Object.defineProperty(memoryStore(), 'status', { get: () => status })
+    store.ready = () => new Promise<void>((resolve) => waiting.push(resolve))
+    const other = createRoomcast({ port: 0, host: '127.0.0.1', store })
     const client = await connect((await other.listen()).port)
     client.send({ join: 'lobby' })
-    while (other.channels.memberCount('lobby') === 0) await new Promise(setImmediate)
-    // A member at once: what is said here comes before the answer.
-    other.channels.broadcast('lobby', '"early"')
-    expect(await client.next()).toBe('early')
+    while (waiting.length === 0) await new Promise(setImmediate)
+    // Not a member yet: it could miss what others say.
+    await other.rooms.publish('lobby', '"early"')
     waiting[0]!()
     expect(await client.next()).toEqual({ joined: 'lobby' })
     expect(await client.ask({ join: 'never confirmed' })).toEqual({ joined: 'never confirmed' })
@@ -369,14 +362,17 @@ describe('the server', () => {
     await other.close()
   })
 
-  test('close releases the broker; what is refused never starts it', async () => {
-    const broker = createMemoryBus().broker()
-    expect(() => createRoomcast({ port: 0, maxConnections: -1, broker })).toThrow(RangeError)
-    expect(broker.status).toBe('connecting')
-    const other = createRoomcast({ port: 0, broker })
-    expect(broker.status).toBe('ready')
+  test('close releases the store; what is refused never starts it', async () => {
+    const store = memoryStore()
+    const [start, close] = [vi.spyOn(store, 'start'), vi.spyOn(store, 'close')]
+    for (const wrong of [{ maxConnections: -1 }, { origin: ['x'] }]) {
+      expect(() => createRoomcast({ port: 0, store, ...wrong })).toThrow(RangeError)
+    }
+    expect(start).not.toHaveBeenCalled()
+    const other = createRoomcast({ port: 0, store })
+    expect(start).toHaveBeenCalledTimes(1)
     await other.close()
-    expect(broker.status).toBe('closed')
+    expect(close).toHaveBeenCalledTimes(1)
   })
 
   test('a taken port rejects with the error of the system, and close still works', async () => {

@@ -10,14 +10,18 @@ import { build, killAll, ROOT, run, start } from './program.ts'
 beforeAll(build)
 afterEach(killAll)
 
+const noFile = (path: string): string => {
+  throw new Error(`no such file: ${path}`)
+}
+
 describe('settings', () => {
   const read = (args: string[], env: Record<string, string> = {}): unknown => {
-    const settings = readSettings(args, env)
+    const settings = readSettings(args, env, noFile)
     if (settings.kind !== 'run') return settings
     expect(settings.warnings).toEqual([])
-    return settings.redis === undefined ? settings.options : { options: settings.options, redis: settings.redis }
+    return settings.engine === undefined ? settings.options : { options: settings.options, engine: settings.engine }
   }
-  const redis = (url: string, prefix = 'roomcast'): unknown => ({ options: {}, redis: { url, prefix } })
+  const redis = (url: string, prefix = 'roomcast'): unknown => ({ options: {}, engine: { url, prefix } })
 
   const cases: [args: string, env: Record<string, string>, options: unknown][] = [
     ['', {}, {}],
@@ -61,6 +65,8 @@ describe('settings', () => {
     ['--origin tauri://localhost:1430', {}, { origin: ['tauri://localhost:1430'] }],
     ['--origin http://[::1]:4545', {}, { origin: ['http://[::1]:4545'] }],
     ['--origin https://bücher.example', {}, { origin: ['https://xn--bcher-kva.example'] }],
+    ['--trust-proxy 1', {}, { trustProxy: 1 }],
+    ['--trust-proxy 10.0.0.0/8,::1', {}, { trustProxy: ['10.0.0.0/8', '::1'] }],
     ['--insecure', { ROOMCAST_INSECURE: 'false' }, { insecure: true }],
     ['', { ROOMCAST_INSECURE: 'TRUE' }, { insecure: true }],
     ['', { ROOMCAST_INSECURE: '0' }, { insecure: false }],
@@ -114,6 +120,7 @@ describe('settings', () => {
     [[], { ROOMCAST_DRAIN_MS: 'soon' }, /^ROOMCAST_DRAIN_MS must be/],
     [['--host', ''], {}, /^--host must be a host name or an IP address, not ""$/],
     [['--host', 'http://x'], {}, /^--host must be/],
+    [['--trust-proxy', 'nginx'], {}, /^--trust-proxy must be how many proxies/],
     [['--token', ''], {}, /^--token must be visible ASCII characters without spaces$/],
     [['--token', 'two words'], {}, /^--token must be/],
     [['--origin', 'example.com'], {}, /^--origin must be same, any, null, or origins such as .*, not "example.com"$/],
@@ -195,12 +202,12 @@ describe('settings', () => {
       ROOMCAST_PORT_4545_TCP_ADDR: '10.96.12.7',
     }
     const [name] = Object.keys(env)
-    expect(readSettings([], { ...siblings, ...env })).toEqual({
+    expect(readSettings([], { ...siblings, ...env }, noFile)).toEqual({
       kind: 'run',
       options,
       warnings: [expect.stringMatching(new RegExp(`^${name} is ignored: "[^\n]+" is what Kubernetes`))],
     })
-    expect(readSettings(['--port=1'], env)).toMatchObject({ warnings: [] })
+    expect(readSettings(['--port=1'], env, noFile)).toMatchObject({ warnings: [] })
   })
 
   test('a token that cannot be used is not repeated', () => {
@@ -212,7 +219,16 @@ describe('the program', () => {
   test('--help names every flag, on stdout, exit 0', async () => {
     const { stdout, stderr, exit } = run(['--help'])
     const help = await stdout
-    const flags = ['port', 'host', 'insecure', 'allow-anonymous-connect-without-token', 'token', 'origin', 'redis-url']
+    const flags = [
+      'port',
+      'host',
+      'insecure',
+      'allow-anonymous-connect-without-token',
+      'token',
+      'origin',
+      'trust-proxy',
+      'redis-url',
+    ]
     for (const flag of [...flags, 'prefix', 'version', ...LIMIT_NAMES.map(flagOf)]) {
       expect(help).toContain(`--${flag} `.trimEnd())
     }

@@ -1,13 +1,13 @@
 // When something may be said in a channel: members that take what they are sent at some speed, speakers that never stop,
 // and a clock of the test.
 
-import { type BrokerSink, createMemoryBus } from '@roomcast/channels'
-import { type Socket, txt } from '@roomcast/core'
+import type { Socket } from '@roomcast/core'
+import { type BusRecord, createMemoryDatabase } from '@roomcast/rooms'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { type Perform, paced } from '../../packages/roomcast/src/commands.ts'
+import { type Paced, type Perform, paced } from '../../packages/roomcast/src/commands.ts'
 import { Gate, type GateOptions } from '../../packages/roomcast/src/gate.ts'
-import { gatedBroker } from '../../packages/roomcast/src/gated-broker.ts'
+import { gatedStore } from '../../packages/roomcast/src/gated-store.ts'
 import { Pace } from '../../packages/roomcast/src/pace.ts'
 
 const CAP = 1_048_576
@@ -63,12 +63,9 @@ class Room {
   constructor(options: Partial<GateOptions> = {}) {
     const of = (channel: string): Member[] => this.members.get(channel) ?? []
     this.gate = new Gate({
-      channels: {
-        members: (channel) =>
-          of(channel)
-            .map((one) => [one as unknown as Socket, {}] as const)
-            [Symbol.iterator]() as never,
-        isMember: (channel, socket) => of(channel).includes(socket as unknown as Member),
+      members: {
+        find: (channel, test) => (of(channel) as unknown as Socket[]).find(test),
+        has: (channel, socket) => of(channel).includes(socket as unknown as Member),
       },
       maxBufferedBytes: CAP,
       memberPatienceMs: 2000,
@@ -302,27 +299,33 @@ describe('what other servers said', () => {
     warned.mockRestore()
   })
 
-  test('a broker whose deliveries pass the gate is otherwise the same', async () => {
-    const bus = createMemoryBus()
-    const [here, there] = [bus.broker(), bus.broker()]
+  test('a store whose deliveries pass the gate is otherwise the same', async () => {
+    const database = createMemoryDatabase()
+    const [here, there] = [database.store(), database.store()]
     const room = new Room()
     const passed = vi.spyOn(room.gate, 'pass')
-    const delivered: string[] = []
-    const sink: BrokerSink = { deliver: (channel, frame) => void delivered.push(channel, `${frame.bytes}`), gap() {} }
-    const gated = gatedBroker(here, () => room.gate)
-    expect(gated.status).toBe('connecting')
-    gated.start(sink)
-    there.start({ deliver() {}, gap() {} })
-    expect(gated.status).toBe('ready')
-    gated.join('a')
-    await gated.ready('a')
-    const frame = txt('hello')
-    there.publish('a', frame)
+    const delivered: unknown[] = []
+    const heard: unknown[] = []
+    const ignored = { deliver() {}, mark() {}, gap() {}, answer: () => ({}) }
+    const gated = gatedStore(here, () => room.gate, { hear: (request) => void heard.push(request) })
+    gated.start({
+      ...ignored,
+      deliver: (name, record) => void delivered.push([name, record]),
+      answer: () => ({ clients: 7 }),
+    })
+    there.start(ignored)
+    gated.join('a', undefined)
+    const publication = { id: '', data: 'hello', epoch: '', offset: 0, previous: '' }
+    const record: BusRecord = { kind: 'publication', publication }
+    expect([there.carry('a', record), gated.tookLast]).toEqual([true, true])
     vi.useRealTimers()
-    await vi.waitFor(() => expect(delivered).toEqual(['a', `${frame.bytes}`]))
-    expect(passed.mock.calls.map(([channel, bytes]) => [channel, bytes])).toEqual([['a', frame.bytes.length]])
+    await vi.waitFor(() => expect(delivered).toEqual([['a', record]]))
+    expect(passed.mock.calls.map(([name, bytes]) => [name, bytes])).toEqual([['a', 64 + 5]])
+    const request = { do: 'refresh', user: 'u', expiresAt: undefined } as const
+    expect(await gated.ask(request)).toMatchObject({ answers: [{ clients: 7 }, {}] })
+    expect(heard).toEqual([request])
     await gated.close()
-    expect([gated.status, here.status]).toEqual(['closed', 'closed'])
+    expect([gated.carry('a', record), gated.tookLast]).toEqual([false, false])
     await there.close()
   })
 })
@@ -447,23 +450,23 @@ describe('a pace', () => {
 
 describe('commands at a pace', () => {
   const RATE = { perSecond: 10, burst: 2 }
-  const socket = (): Member & { state: Pace } => Object.assign(new Member(1), { state: new Pace() })
+  const socket = (): Member & { state: Paced } => Object.assign(new Member(1), { state: { pace: new Pace() } })
 
   /** Sends as core does: the next message when the promise of the one before is over. */
-  const sender = (perform: Perform, rate = RATE) => {
+  const sender = (perform: Perform<Paced>, rate = RATE) => {
     const command = paced(rate, perform)
     const one = socket()
     return {
       socket: one,
       send: async (sizes: number[]): Promise<void> => {
-        for (const size of sizes) await command(one as unknown as Socket<Pace>, Buffer.alloc(size), 'text')
+        for (const size of sizes) await command(one as unknown as Socket<Paced>, Buffer.alloc(size), 'text')
       },
     }
   }
 
   test('at once within the burst, then one by one; each socket for itself', async () => {
     let done = 0
-    const perform: Perform = () => void done++
+    const perform: Perform<Paced> = () => void done++
     const [one, other] = [sender(perform), sender(perform)]
     void one.send([1, 1, 1, 1])
     await vi.advanceTimersByTimeAsync(0)

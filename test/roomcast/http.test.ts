@@ -135,7 +135,7 @@ describe('who is refused before the body', () => {
     expect([wire.statuses, at.statuses]).toEqual([[401], [401]])
     expect(await member.ask({ leave: 'lobby' })).toEqual({ left: 'lobby' })
     member.socket.terminate()
-    await eventually(() => roomcast.channels.memberCount('lobby') === 0)
+    await eventually(() => roomcast.rooms.memberCount('lobby') === 0)
   })
 })
 
@@ -210,7 +210,7 @@ describe('offers of another protocol are passed over', () => {
     ])
     wire.socket.destroy()
     member.socket.terminate()
-    await eventually(() => roomcast.channels.memberCount('lobby') === 0)
+    await eventually(() => roomcast.rooms.memberCount('lobby') === 0)
   })
 
   test.each(['websocket', 'WebSocket', 'h2c, websocket'])(
@@ -289,7 +289,7 @@ describe('the end', () => {
     await other.close()
 
     const [third, thirdPort] = await start()
-    await third.channels.close()
+    await third.rooms.close()
     const answer = await ask(`${POST}Content-Length: 1\r\nConnection: close\r\n\r\n1`, thirdPort)
     expect(answer.text).toMatch(/ 503 .*"closed"/s)
     await third.close()

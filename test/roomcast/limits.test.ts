@@ -40,7 +40,16 @@ test('the defaults are those of the documentation', () => {
     maxChannelBytesPerSecond: 4_194_304,
     maxWaitingBytes: 67_108_864,
     memberPatienceMs: 2000,
+    maxBufferedBytes: 1_048_576,
+    maxRoomsPerClient: 128,
     maxConnections: Number.POSITIVE_INFINITY,
+    maxConnectionsPerUser: Number.POSITIVE_INFINITY,
+    maxConnectionsPerAddress: Number.POSITIVE_INFINITY,
+    pingIntervalMs: 25_000,
+    pongTimeoutMs: 8000,
+    staleCloseDelayMs: 10_000,
+    expiredCloseDelayMs: 25_000,
+    expiredSubCloseDelayMs: 25_000,
     drainMs: 10_000,
   })
 })
@@ -156,7 +165,7 @@ describe('no member ends the connection of another', () => {
       for (let i = 0; i < says; i++) for (const speaker of fast) speaker.send({ say: data, to: 'lobby' })
       const last = fast.map((speaker) => speaker.send({ leave: 'lobby', ref: 'last' }))
       expect(last).toHaveLength(speakers)
-      await eventually(() => roomcast.channels.memberCount('lobby') === slow.length, 'the end', 30_000)
+      await eventually(() => roomcast.rooms.memberCount('lobby') === slow.length, 'the end', 30_000)
       expect(roomcast.stats()).toMatchObject({ closes: {}, limits: {} })
       line.close()
     },

@@ -1,11 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { describeGap } from '../../packages/roomcast/src/bridge.ts'
-import { boundLines } from '../../packages/roomcast/src/lines.ts'
+import { type BoundedLines, boundLines } from '../../packages/roomcast/src/lines.ts'
+import { describeGap } from '../../packages/roomcast/src/redis-store.ts'
 
 describe('bounded lines', () => {
   const written: string[] = []
-  const make = (): ReturnType<typeof boundLines> =>
-    boundLines((line) => written.push(line), { max: 2, windowMs: 1000, rest: (count) => `and ${count}` })
+  const make = (): BoundedLines =>
+    boundLines<string>((line) => written.push(line), {
+      max: 2,
+      windowMs: 1000,
+      rest: (count) => written.push(`and ${count}`),
+    })
   beforeEach(() => {
     written.length = 0
     vi.useFakeTimers()
@@ -43,5 +47,5 @@ test.each([
   [{ node: 'ab' }, 'gap in "lobby": messages of node ab lost'],
   [{}, 'gap in "lobby": messages of other servers may be lost'],
 ])('a gap of %j', (info, line) => {
-  expect(describeGap({ channel: 'lobby', ...info })).toBe(line)
+  expect(describeGap({ room: 'lobby', ...info })).toBe(line)
 })

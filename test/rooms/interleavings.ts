@@ -50,7 +50,7 @@ export async function interleave(
 ): Promise<string | undefined> {
   const database = createMemoryDatabase()
   const elsewhere = database.store()
-  elsewhere.start({ deliver: () => {}, mark: () => {}, command: () => 0 })
+  elsewhere.start({ deliver: () => {}, mark: () => {}, gap: () => {}, answer: () => ({}) })
   let count = 0
   const publish = async (): Promise<string> => {
     const draft: Draft = { id: `${++count}`, data: `${count}` }
@@ -117,7 +117,7 @@ class Steps {
           },
         })
       },
-      join: (room) => this.#chain('subscribed', () => inner.join(room)),
+      join: (room, rule) => this.#chain('subscribed', () => inner.join(room, rule)),
       ready: () => gate('ready', undefined),
       read: async (...args) => {
         await gate('read', undefined)
@@ -127,7 +127,7 @@ class Steps {
       enter: async (...args) => gate('in', await inner.enter(...args)),
     }
     this.store = new Proxy(inner, {
-      get: (target, name: keyof Store) => changes[name] ?? (target[name] as () => void).bind(target),
+      get: (target, name: keyof Store) => changes[name] ?? (target[name] as (() => void) | undefined)?.bind(target),
     })
   }
 

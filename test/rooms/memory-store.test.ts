@@ -4,22 +4,23 @@ import { type ClientInfo, createMemoryDatabase, createRooms, type HistoryRule } 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Database } from '../../packages/rooms/src/memory-database.ts'
+import { MemoryStore } from '../../packages/rooms/src/memory-store.ts'
 import { Person } from './person.ts'
 import { VirtualClock } from './sim/virtual-clock.ts'
 import { describeStore } from './store-suite.ts'
 
 describeStore('memory', async () => {
   const database = createMemoryDatabase()
-  return { a: database.store(), b: database.store() }
+  return { a: database.store(), b: database.store(), another: () => database.store() }
 })
 
 const RULE: HistoryRule = { size: 10, ttlMs: 1000, maxBytes: 1_000_000, metaTtlMs: 60_000 }
-const NOBODY = { deliver: () => {}, mark: () => {}, command: () => 0 }
+const NOBODY = { deliver: () => {}, mark: () => {}, gap: () => {}, answer: () => ({}) }
 
 function make(options: { maxBytes?: number; maxIdleRooms?: number } = {}) {
   const clock = new VirtualClock(1)
   const database = new Database({ clock, ...options })
-  const store = database.store()
+  const store = new MemoryStore(database)
   store.start(NOBODY)
   return { clock, database, store }
 }
@@ -43,7 +44,7 @@ describe('times', () => {
 
   test('while somebody is in it, a quiet room keeps epoch and number; from then on for their time', async () => {
     const { clock, store } = make()
-    store.join('r')
+    store.join('r', RULE)
     const { epoch } = await store.publish('r', { id: '1', data: 'x' }, RULE, undefined)
     await clock.advance(10_000_000)
     expect(await store.read('r', RULE, { limit: 0 })).toMatchObject({ epoch, offset: 1 })
@@ -79,19 +80,23 @@ describe('bounds', () => {
   test('100,000 rooms that clients invent leave little behind, and then nothing', async () => {
     const { clock, database, store } = make({ maxIdleRooms: 100 })
     const rooms = createRooms({
-      store: database.store(),
+      store: new MemoryStore(database),
       clock,
       options: () => ({ history: { size: 10, ttlMs: 1000 } }),
     })
-    const plain = createRooms({ store: database.store(), clock })
+    const plain = createRooms({ store: new MemoryStore(database), clock })
+    const present = createRooms({ store: new MemoryStore(database), clock, options: () => ({ presence: true }) })
+    const nodes = [rooms, plain, present]
     for (let i = 0; i < 1000; i++) {
       const person = new Person('c')
-      const entering = Array.from({ length: 100 }, (_, k) => person.enter(i % 2 ? rooms : plain, `r${i}.${k}`))
+      const entering = Array.from({ length: 100 }, (_, k) => person.enter(nodes[i % 3]!, `r${i}.${k}`))
       await Promise.all(entering)
       person.socket.close()
     }
-    expect(plain.stats()).toEqual({ rooms: 0, clients: 0, replayBytes: 0 })
-    expect(rooms.stats()).toEqual({ rooms: 0, clients: 0, replayBytes: 0 })
+    for (const node of nodes) {
+      expect(node.stats()).toEqual({ rooms: 0, clients: 0, members: 0, replayBytes: 0, dropped: 0 })
+    }
+    expect(database.presence.size).toBe(0)
     expect(database.joined.size).toBe(0)
     await clock.advance(10_000)
     expect(database.logs.size).toBe(100)
@@ -119,14 +124,16 @@ describe('a node that dies', () => {
   test('is gone from every answer within 20 s; its leaves are told once each, at most 200 a second', async () => {
     const clock = new VirtualClock(1)
     const database = new Database({ clock })
-    const [dying, living] = [0, 1].map(() => createRooms({ store: database.store(), clock, options: () => PRESENT }))
+    const [dying, living] = [0, 1].map(() =>
+      createRooms({ store: new MemoryStore(database), clock, options: () => PRESENT }),
+    )
     const watcher = new Person('watcher')
     await watcher.enter(living!, 'r')
     for (let i = 0; i < 500; i++) await new Person(`c${i}`).enter(dying!, 'r')
     expect((await living!.presence('r')).size).toBe(501)
     await clock.advance(6000)
     // It renews nothing any more, and nobody says goodbye.
-    const frozen = [...database.stores][0]!
+    const frozen = [...database.nodes][0] as MemoryStore
     frozen.lease = () => new Promise(() => {})
     await clock.advance(19_999)
     expect((await living!.presence('r')).size).toBe(1)
@@ -140,11 +147,13 @@ describe('a node that dies', () => {
   test('is back within 20 s: nobody is told anything; later: it joins again; emptied: it asserts, and nobody is told', async () => {
     const clock = new VirtualClock(1)
     const database = new Database({ clock })
-    const [frozen, living] = [0, 1].map(() => createRooms({ store: database.store(), clock, options: () => PRESENT }))
+    const [frozen, living] = [0, 1].map(() =>
+      createRooms({ store: new MemoryStore(database), clock, options: () => PRESENT }),
+    )
     const [watcher, person] = [new Person('watcher'), new Person('c')]
     await watcher.enter(living!, 'r')
     await person.enter(frozen!, 'r')
-    const store = [...database.stores][0]!
+    const store = [...database.nodes][0] as MemoryStore
     const lease = store.lease.bind(store)
     const told = (): string[] => watcher.heard.map((one) => one.is).slice(2)
     for (const [awayMs, expected] of [

@@ -1,9 +1,10 @@
 // What a protocol may ask of `enter` beside a position: several rooms in one step, info of one room alone, no news of who
 // comes and goes, a refusal at the last moment, and to be told itself when it is put out.
 
-import { createMemoryDatabase, createRooms, memoryStore, type Place, type Rooms } from '@roomcast/rooms'
+import { createMemoryDatabase, createRooms, memoryStore, type Place, type Rooms, type Store } from '@roomcast/rooms'
 import { describe, expect, test } from 'vitest'
 import { lines, Person, settled } from './person.ts'
+import { VirtualClock } from './sim/virtual-clock.ts'
 
 const OPTIONS = { history: { size: 10, ttlMs: 60_000 }, presence: true, joinLeave: true }
 
@@ -98,6 +99,42 @@ test('info of one room alone is shown there, and counts with the other', async (
   await one.publish('r', 'x', { info: { client: 'p', user: 'p', roomInfo: '"here"' } })
   await settled()
   expect(said).toEqual([{ client: 'p', user: 'p', info: undefined, roomInfo: '"here"' }])
+})
+
+describe('a store with other nodes', () => {
+  test('who comes into a room without history is in when the others are heard, or a second later', async () => {
+    const clock = new VirtualClock(1)
+    let ready: (() => void) | undefined
+    let status: Store['status'] = 'ready'
+    const store = memoryStore()
+    const connected: Store = new Proxy(store, {
+      get: (target, name: keyof Store) => {
+        if (name === 'status') return status
+        if (name === 'ready') return () => new Promise<void>((resolve) => void (ready = resolve))
+        return (target[name] as () => void).bind(target)
+      },
+    })
+    const all = createRooms({ store: connected, clock })
+    const [one, two, three] = ['1', '2', '3'].map((client) => new Person(client)) as [Person, Person, Person]
+    const entering = one.enter(all, 'r')
+    await settled()
+    expect(one.heard).toEqual([])
+    expect([all.isMember('r', one.socket), all.memberCount('r')]).toEqual([false, 0])
+    ready!()
+    expect(await entering).toBe('entered')
+    expect([all.isMember('r', one.socket), all.memberCount('r')]).toEqual([true, 1])
+    void two.enter(all, 'r')
+    await clock.advance(999)
+    expect(two.heard).toEqual([])
+    await clock.advance(1)
+    expect(two.replies).toHaveLength(1)
+    // While they are away nobody waits for them.
+    status = 'degraded'
+    void three.enter(all, 'r')
+    expect(three.replies).toHaveLength(1)
+    expect(all.findMember('r', (socket) => socket === three.socket)).toBe(three.socket)
+    expect(all.findMember('r', () => false)).toBeUndefined()
+  })
 })
 
 test('who does not want to hear of others does not', async () => {

@@ -57,5 +57,5 @@ test('a client that lost its connection gets exactly what it missed, and then wh
   expect(second[2]).toMatchObject({ is: 'said', offset: 5, data: 'five' })
   await server.close()
   await rooms.close()
-  expect(rooms.stats()).toEqual({ rooms: 0, clients: 0, replayBytes: 0 })
+  expect(rooms.stats()).toEqual({ rooms: 0, clients: 0, members: 0, replayBytes: 0, dropped: 0 })
 })

@@ -50,7 +50,7 @@ describe('without history', () => {
     expect([one.made, two.made]).toEqual([1, 1])
     for (const person of people) rooms.leave('r', person.socket)
     expect(calls).toEqual(['start', 'join', 'carry', 'leave'])
-    expect(rooms.stats()).toEqual({ rooms: 0, clients: 4, replayBytes: 0 })
+    expect(rooms.stats()).toEqual({ rooms: 0, clients: 4, members: 0, replayBytes: 0, dropped: 0 })
   })
 
   test('it crosses to other nodes, bytes and all, and the data is a copy', async () => {
@@ -187,7 +187,42 @@ describe('with history', () => {
     for (const since of [{ epoch, offset: 1 }, { epoch: 'other', offset: 4 }, { offset: 4 }, { epoch, offset: 7 }]) {
       await expect(rooms.history('r', { since })).rejects.toThrow('does not reach back')
     }
+    // Also where the position alone is asked for.
+    await expect(rooms.history('r', { since: { epoch, offset: 1 }, limit: 0 })).rejects.toThrow('does not reach back')
+    expect(await numbers({ since: { epoch, offset: 2 }, limit: 0 })).toEqual([])
+    await expect(rooms.history('r', { limit: -1 })).rejects.toThrow(RangeError)
     await expect(make({}).history('r')).rejects.toThrow(RangeError)
+  })
+})
+
+describe('a history that is removed by hand', () => {
+  test('is replayed to nobody, on no node; epoch and number go on, and so do live members', async () => {
+    const database = createMemoryDatabase()
+    const [a, b] = [make(REMEMBERS, database.store()), make(REMEMBERS, database.store())]
+    const live = new Person('live')
+    await live.enter(a, 'r')
+    const { epoch } = await a.publish('r', '1')
+    await a.publish('r', '2')
+    await b.removeHistory('r')
+    expect(await a.history('r')).toEqual({ epoch, offset: 2, publications: [] })
+    await expect(a.history('r', { since: { epoch, offset: 1 } })).rejects.toThrow('does not reach back')
+    const [late, current] = [new Person('late'), new Person('current')]
+    await late.enter(a, 'r', { epoch, offset: 1 })
+    await current.enter(a, 'r', { epoch, offset: 2 })
+    expect(late.replies).toMatchObject([{ recovered: false, offset: 2, missed: [] }])
+    expect(current.replies).toMatchObject([{ recovered: true, offset: 2 }])
+    await b.publish('r', '3')
+    await settled()
+    expect(live.data).toEqual(['1', '2', '3'])
+    expect(late.data).toEqual(['3'])
+    await late.enter(b, 'r', { epoch, offset: 2 })
+    expect(late.replies.at(-1)).toMatchObject({ recovered: true, offset: 3 })
+  })
+
+  test('without history there is nothing to remove, and nothing is asked of the store', async () => {
+    const { store, calls } = counting(memoryStore())
+    await make({}, store).removeHistory('r')
+    expect(calls).toEqual(['start'])
   })
 })
 
@@ -217,12 +252,32 @@ describe('coming in', () => {
     expect(() => rooms.publish('r', 1 as never)).toThrow(TypeError)
     expect(() => rooms.publish('r', 'x', { idempotencyKey: '' })).toThrow(RangeError)
     expect(() => rooms.enter('r', {} as never, { reply: () => '' })).toThrow(TypeError)
+    const person = new Person('c')
+    expect(() => rooms.enter('r', person, { reply: () => '', since: { offset: -1 } })).toThrow(RangeError)
+    expect(() => rooms.enter('r', person, { reply: () => '', since: { offset: Number.NaN } })).toThrow(RangeError)
+    expect(() => rooms.enter('r', person, { reply: () => '', since: { offset: '1' as never } })).toThrow(TypeError)
+    expect(() => rooms.disconnect('u', { code: 1006 })).toThrow(RangeError)
+    expect(() => rooms.disconnect('u', { code: 2999 })).toThrow(RangeError)
+    expect(() => rooms.disconnect('u', { reason: 'é'.repeat(62) })).toThrow(RangeError)
+    expect(() => rooms.disconnect('u', { blockMs: -1 })).toThrow(RangeError)
+    expect(() => rooms.unsubscribe('u', 'r', { code: '1' as never })).toThrow(TypeError)
+    expect(() => rooms.refresh('u', { expiresAt: Number.NaN })).toThrow(RangeError)
     expect(() => make({ history: { size: 1 } } as never).publish('r', 'x')).toThrow(TypeError)
     expect(() => make({ history: { size: 0, ttlMs: 1 } }).publish('r', 'x')).toThrow(RangeError)
     expect(() => make({ presense: true } as never).publish('r', 'x')).toThrow(TypeError)
     const store = memoryStore()
     createRooms({ store })
     expect(() => createRooms({ store })).toThrow('once')
+  })
+
+  test('who did not get the reply is not in', async () => {
+    const rooms = make({ ...REMEMBERS, ...PRESENT })
+    const person = new Person('c')
+    person.socket.answer = 'dropped'
+    expect(await person.enter(rooms, 'r')).toBe('closed')
+    await settled()
+    expect(rooms.stats().rooms).toBe(0)
+    expect((await rooms.presence('r')).size).toBe(0)
   })
 
   test('a reply that throws leaves nobody behind', async () => {
@@ -262,12 +317,72 @@ describe('presence', () => {
     ])
     expect(bob.heard.map(({ is }) => is)).toEqual(['reply', 'join'])
     expect((await a.presence('r')).size).toBe(1)
+    await bob.enter(b, 'r')
+    const carl = new Person('c3')
+    await carl.enter(b, 'r')
     await a.close()
-    expect((await b.presence('r')).size).toBe(0)
+    await settled()
+    expect((await b.presence('r')).size).toBe(1)
+    // A node that goes in good order takes nobody along in silence.
+    expect(carl.heard.at(-1)).toMatchObject({ is: 'leave', client: 'c1' })
+  })
+})
+
+describe('a node that is closed', () => {
+  test('also tells of those who left just before', async () => {
+    const database = createMemoryDatabase()
+    const inner = database.store()
+    const exited: string[] = []
+    const { exit } = inner
+    // Its answers come late.
+    inner.exit = async (room, client) => {
+      exited.push(client)
+      const removed = await exit.call(inner, room, client)
+      await settled()
+      return removed
+    }
+    const [a, b] = [make(PRESENT, inner), make(PRESENT, database.store())]
+    const [leaving, staying, watcher] = ['c1', 'c2', 'c3'].map((client) => new Person(client)) as [
+      Person,
+      Person,
+      Person,
+    ]
+    await leaving.enter(a, 'r')
+    await staying.enter(a, 'r')
+    await watcher.enter(b, 'r')
+    leaving.socket.close()
+    await a.close()
+    await settled()
+    const left = watcher.heard.flatMap((one) => (one.is === 'leave' ? one.client : []))
+    expect(left.sort()).toEqual(['c1', 'c2'])
+    // Who is in until the end is given up with all others.
+    expect(exited).toEqual(['c1'])
   })
 })
 
 describe('commands', () => {
+  test('of another node that make no sense harm nobody', async () => {
+    const database = createMemoryDatabase()
+    const rooms = make({}, database.store())
+    const other = database.store()
+    other.start({ deliver: () => {}, mark: () => {}, gap: () => {}, answer: () => ({}) })
+    const people = ['c1', 'c2'].map((client) => new Person(client, { user: 'eve' }))
+    for (const { socket } of people) {
+      socket.close = () => {
+        throw new RangeError('close code may not be sent')
+      }
+    }
+    for (const person of people) await person.enter(rooms, 'r')
+    const warnings: Error[] = []
+    const warn = (warning: Error): void => void warnings.push(warning)
+    process.on('warning', warn)
+    const { answers } = await other.ask({ do: 'disconnect', user: 'eve', code: 1, reason: '', blockMs: 0 })
+    await settled()
+    process.off('warning', warn)
+    expect(answers).toEqual([{ clients: 2 }, {}])
+    expect(warnings).toHaveLength(2)
+  })
+
   test('reach a user on every node, on the way in too', async () => {
     const database = createMemoryDatabase()
     const nodes = [0, 1].map(() => make(REMEMBERS, database.store()))
@@ -277,6 +392,7 @@ describe('commands', () => {
     await people[0]!.enter(nodes[0]!, 'r')
     expect(await nodes[1]!.subscribe('eve', 's')).toEqual({ clients: 1, nodes: 2, missing: 0 })
     expect(people[0]!.commands).toEqual([{ do: 'subscribe', user: 'eve', room: 's' }])
+    expect(await nodes[1]!.unsubscribe('eve', 'elsewhere')).toEqual({ clients: 0, nodes: 2, missing: 0 })
     const coming = people[1]!.enter(nodes[1]!, 'r')
     expect(await nodes[0]!.unsubscribe('eve', 'r', { code: 2000 })).toEqual({ clients: 2, nodes: 2, missing: 0 })
     await coming

@@ -42,8 +42,8 @@ const IN_THE_ENGINE: [string, ...Change[]][] = [
     'recovery is of everything',
     {
       file: 'window.ts',
-      from: 'if (first === undefined || first.publication.offset > since + 1) return undefined',
-      to: 'if (first === undefined) return undefined\n    if (first.publication.offset > since + 1) return this.#row',
+      from: 'if (first === undefined || first > since + 1) return undefined',
+      to: 'if (first === undefined) return undefined\n    since = Math.max(since, first - 1)',
     },
   ],
   [
@@ -57,9 +57,9 @@ const IN_THE_ENGINE: [string, ...Change[]][] = [
   [
     'the reply is made in the step in which its member goes live',
     {
-      file: 'local-rooms.ts',
-      from: 'if (owed) return',
-      to: 'if (owed) await this.#options.store.lease().catch(() => {})\n      if (owed) return',
+      file: 'entering.ts',
+      from: 'if (entering.every(isKnown)) return live()',
+      to: 'if (entering.every(isKnown)) {\n      await store.lease().catch(() => {})\n      return live()\n    }',
     },
   ],
   [

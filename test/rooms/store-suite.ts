@@ -1,7 +1,18 @@
 // The contract of the Store port as one suite, for any store: nothing here assumes when a delivery comes, every wait has a
 // deadline. What must not arrive is shown by a fence: a later record that does, after which the other is overdue.
 
-import type { BusRecord, Draft, HistoryRule, Publication, Store, StoreSink, Top } from '@roomcast/rooms'
+import type {
+  BusRecord,
+  Draft,
+  GapInfo,
+  HistoryRule,
+  NodeAnswer,
+  NodeRequest,
+  Publication,
+  Store,
+  StoreSink,
+  Top,
+} from '@roomcast/rooms'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { HOSTILE_NAMES } from '../support/broker-suite.ts'
 
@@ -9,6 +20,10 @@ import { HOSTILE_NAMES } from '../support/broker-suite.ts'
 export interface StorePair {
   a: Store
   b: Store
+  /** One more node, that comes later. */
+  another(): Store
+  /** Resolves when the two, started, know of each other. */
+  started?(): Promise<void>
   /** Ends what the stores themselves do not. */
   dispose?(): Promise<void>
 }
@@ -25,7 +40,8 @@ function draft(data: Draft['data'] = 'x'): Draft {
 class Recorder implements StoreSink {
   readonly records: { room: string; record: BusRecord }[] = []
   readonly marks: Top[] = []
-  readonly commands: unknown[] = []
+  readonly gaps: { room: string; info: GapInfo }[] = []
+  readonly requests: NodeRequest[] = []
   #wake: (() => void)[] = []
 
   deliver(room: string, record: BusRecord): void {
@@ -37,9 +53,15 @@ class Recorder implements StoreSink {
     this.marks.push(top)
   }
 
-  command(command: unknown): number {
-    this.commands.push(command)
-    return 1
+  gap(room: string, info: GapInfo): void {
+    this.gaps.push({ room, info })
+  }
+
+  /** Every node says something of its own. */
+  answer(request: NodeRequest): NodeAnswer {
+    this.requests.push(request)
+    for (const wake of this.#wake.splice(0)) wake()
+    return { clients: 1, rooms: [['\u{1F980}"\n', 2]], more: false }
   }
 
   publications(room: string): Publication[] {
@@ -76,6 +98,7 @@ export function describeStore(name: string, make: () => Promise<StorePair>): voi
       heardB = new Recorder()
       a.start(heardA)
       b.start(heardB)
+      await pair.started?.()
     })
 
     afterEach(async () => {
@@ -84,7 +107,7 @@ export function describeStore(name: string, make: () => Promise<StorePair>): voi
     })
 
     async function joined(store: Store, room: string): Promise<void> {
-      store.join(room)
+      store.join(room, RULE)
       await store.ready(room)
     }
 
@@ -227,9 +250,67 @@ export function describeStore(name: string, make: () => Promise<StorePair>): voi
       expect(await present('s')).toEqual([])
     })
 
-    test('commands reach every node', async () => {
-      expect(await a.command({ do: 'subscribe', user: 'u', room: 'r' })).toEqual({ clients: 2, nodes: 2, missing: 0 })
-      expect([heardA.commands, heardB.commands]).toEqual([1, 1].map(() => [{ do: 'subscribe', user: 'u', room: 'r' }]))
+    test('a history that is removed is gone; epoch, number, what came last, and keys stay', async () => {
+      const { epoch } = await a.publish('r', draft('a'), RULE, 'k')
+      await a.publish('r', draft('b'), RULE, undefined)
+      expect(await b.read('r', RULE, { limit: 1, newest: true })).toMatchObject({ first: 1, offset: 2 })
+      await b.removeHistory('r')
+      const lastId = `id${drafts}`
+      expect(await a.read('r', RULE, { limit: 9 })).toEqual({ epoch, offset: 2, first: 3, lastId, publications: [] })
+      expect(await a.publish('r', draft('a'), RULE, 'k')).toEqual({ epoch, offset: 1 })
+      await a.publish('r', draft('c'), RULE, undefined)
+      const page = await b.read('r', RULE, { limit: 9 })
+      expect(page).toMatchObject({ epoch, offset: 3, first: 3, publications: [{ data: 'c', previous: lastId }] })
+      await a.removeHistory('never was')
+    })
+
+    test('the oldest that is kept is told, whatever was asked for', async () => {
+      const rule = { ...RULE, size: 3 }
+      expect(await a.read('r', rule, { limit: 9 })).toMatchObject({ offset: 0, first: 1 })
+      for (let i = 1; i <= 5; i++) await a.publish('r', draft(), rule, undefined)
+      expect(await b.read('r', rule, { limit: 0 })).toMatchObject({ offset: 5, first: 3 })
+      expect(await b.read('r', rule, { limit: 9, after: 4 })).toMatchObject({ offset: 5, first: 3 })
+    })
+
+    test('a node that goes in good order: its leaves are told once each to the others', async () => {
+      await Promise.all([joined(a, 'r'), joined(b, 'r'), a.lease()])
+      for (const client of ['1', '2']) await a.enter('r', { client, user: 'u' })
+      await a.close()
+      await heardB.until('the leaves', () => heardB.records.length === 2)
+      const left = heardB.records.map(({ record }) => (record.kind === 'leave' ? record.info.client : record.kind))
+      expect(left.sort()).toEqual(['1', '2'])
+    })
+
+    test('every node is asked, and answers', async () => {
+      const request = { do: 'subscribe', user: 'u', room: '\u{1F980}' } as const
+      const answer = { clients: 1, rooms: [['\u{1F980}"\n', 2]], more: false }
+      expect(await a.ask(request)).toEqual({ answers: [answer, answer], missing: 0 })
+      expect([heardA.requests, heardB.requests]).toEqual([[request], [request]])
+      const list = { do: 'list', pattern: '*', limit: 5 } as const
+      expect(await b.ask(list)).toEqual({ answers: [answer, answer], missing: 0 })
+      expect(heardA.requests.at(-1)).toEqual(list)
+    })
+
+    test('who is blocked is told to a node that comes later, with the time that is left', async () => {
+      const block = { do: 'disconnect', code: 3503, reason: 'bye', blockMs: 60_000 } as const
+      await a.ask({ ...block, user: 'u' })
+      await a.ask({ ...block, user: 'v', blockMs: 0 })
+      await a.ask({ ...block, user: 'x' })
+      const late = pair.another()
+      const heard = new Recorder()
+      late.start(heard)
+      try {
+        await heard.until('two blocks', () => heard.requests.length >= 2)
+        const blocks = heard.requests.flatMap((one) => (one.do === 'disconnect' ? one : []))
+        expect(blocks.map(({ user }) => user).sort()).toEqual(['u', 'x'])
+        for (const { blockMs, ...rest } of blocks) {
+          expect(rest).toMatchObject({ code: 3503, reason: 'bye' })
+          expect(blockMs).toBeGreaterThan(0)
+          expect(blockMs).toBeLessThanOrEqual(60_000)
+        }
+      } finally {
+        await late.close()
+      }
     })
 
     test('started once; after close everything rejects or does nothing', async () => {
@@ -245,7 +326,7 @@ export function describeStore(name: string, make: () => Promise<StorePair>): voi
         await expect(call).rejects.toMatchObject({ name: 'StoreUnavailableError' })
       }
       expect(a.carry('r', { kind: 'join', info: { client: 'c', user: '' } })).toBe(false)
-      a.join('r')
+      a.join('r', RULE)
       a.leave('r')
     })
   })

@@ -24,7 +24,7 @@ const DIRECTIONS: readonly Direction[] = ['up', 'down']
 export class FaultProxy {
   readonly #server: Server
   readonly #links = new Set<Link>()
-  readonly #target: NetConnectOpts
+  #target: NetConnectOpts
   /** What connections that come while it holds are met with. */
   #newcomers: 'pass' | 'stall' | 'refuse' = 'pass'
   #delayMs = 0
@@ -102,6 +102,11 @@ export class FaultProxy {
   /** One side hears FIN while the other direction stays: `'up'` tells Redis that the node is done, `'down'` the node. */
   halfClose({ leg, direction }: Which & { direction: Direction }): void {
     for (const link of this.#some({ leg })) link.ways[direction].finish()
+  }
+
+  /** Connections that come go to another Redis. Those that are there stay. */
+  retarget(target: string | number): void {
+    this.#target = address(target)
   }
 
   /** The connections of a leg that are there go on with another Redis, which is told what the first one was told. Neither

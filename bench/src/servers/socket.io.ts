@@ -1,65 +1,12 @@
-// Socket.IO: its own rooms, WebSocket only.
+// Socket.IO, over Redis with its adapter for publish and subscribe.
 
-import http from 'node:http'
-import https from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { load } from '../peers.ts'
-import { churn } from './churn.ts'
-import { ECHO_ROOM, redisOfProcess, scenarioOfProcess, serve, TLS } from './serve.ts'
+import { type RedisClient, serveSocketIo } from './io.ts'
 
-interface IoSocket {
-  handshake: { query: { room?: string } }
-  join(room: string): void
-  leave(room: string): void
-  on(event: string, listener: (data: unknown) => void): void
-  emit(event: string, data: unknown): void
-}
-interface RedisClient {
-  duplicate(): RedisClient
-}
-interface Io {
-  adapter(adapter: unknown): void
-  on(event: 'connection', listener: (socket: IoSocket) => void): void
-  sockets: { sockets: Map<string, IoSocket> }
-  to(room: string): { emit(event: string, data: unknown): void }
-}
-interface IoModule {
-  Server: new (
-    server: http.Server,
-    options: { transports: ['websocket']; serveClient: boolean; perMessageDeflate: false | object },
-  ) => Io
+interface AdapterModule {
+  createAdapter(pub: RedisClient, sub: RedisClient): unknown
 }
 
-const { Server } = load<IoModule>('socket.io', 'socket.io')
-const { compression, tls } = scenarioOfProcess()
-const STATELESS = { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: 1024 }
-const server = tls ? https.createServer(TLS()) : http.createServer()
-const io = new Server(server, {
-  transports: ['websocket'],
-  serveClient: false,
-  perMessageDeflate: compression ? STATELESS : false,
-})
-
-const redis = redisOfProcess()
-if (redis) {
-  const { Redis } = load<{ Redis: new (url: string) => RedisClient }>('socket.io', 'ioredis')
-  const { createAdapter } = load<{ createAdapter(pub: RedisClient, sub: RedisClient): unknown }>(
-    'socket.io',
-    '@socket.io/redis-adapter',
-  )
-  const client = new Redis(redis)
-  io.adapter(createAdapter(client, client.duplicate()))
-}
-
-io.on('connection', (socket) => {
-  const room = socket.handshake.query.room ?? ''
-  if (room === ECHO_ROOM) {
-    socket.on('message', (data) => socket.emit('message', data))
-    return
-  }
-  socket.join(room)
-  socket.on('message', (data) => io.to(room).emit('message', data))
-})
-server.listen(0, '127.0.0.1', () => {
-  serve((server.address() as AddressInfo).port, { churn: () => churn([...io.sockets.sockets.values()]) })
-})
+serveSocketIo('socket.io', (client) =>
+  load<AdapterModule>('socket.io', '@socket.io/redis-adapter').createAdapter(client, client.duplicate()),
+)

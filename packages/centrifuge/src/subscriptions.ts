@@ -115,10 +115,12 @@ export function giveUp(session: Session, subscription: Subscription): void {
 }
 
 /** Answers why it did not come in. */
-function notEntered(session: Session, result: EnterResult, { expelledWith }: Subscription, id: number): void {
+function notEntered(session: Session, result: EnterResult, { room, expelledWith }: Subscription, id: number): void {
   if (result === 'member') session.error(id, ErrorCode.ALREADY_SUBSCRIBED)
-  else if (result === 'full') session.error(id, ErrorCode.LIMIT_EXCEEDED)
-  else if (result === 'bad_name' || result === 'too_large') session.error(id, ErrorCode.BAD_REQUEST)
+  else if (result === 'full') {
+    session.env.onRefused(session, ErrorCode.LIMIT_EXCEEDED, room)
+    session.error(id, ErrorCode.LIMIT_EXCEEDED)
+  } else if (result === 'bad_name' || result === 'too_large') session.error(id, ErrorCode.BAD_REQUEST)
   else if (result === 'blocked') session.close(DisconnectCode.FORCE_DISCONNECT)
   else if (result === 'refused') session.error(id, ErrorCode.UNRECOVERABLE_POSITION)
   // Put out on its way in: it stays out, or tries again, as the code says.

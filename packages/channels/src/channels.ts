@@ -38,14 +38,15 @@ export function createChannels<Meta = unknown, State = unknown>(options: Channel
  * and is gone with its last. A socket leaves everything by itself the moment it starts closing.
  * Every method throws a TypeError for an argument of the wrong type, and never for a string that names no channel. */
 export class Channels<Meta = unknown, State = unknown> {
-  readonly #registry: Registry<Meta, State> = new Registry((socket) => this.leaveAll(socket))
+  readonly #registry: Registry<Meta, State>
   readonly #broker: Broker | undefined
   readonly #maxChannelsPerSocket: number
   readonly #onGap: OnGap
   #listeners: readonly GapListener[] = []
   #closed: Promise<void> | undefined
 
-  constructor({ broker, maxChannelsPerSocket = 128, onGap = 'event' }: ChannelsOptions) {
+  constructor({ broker, maxChannelsPerSocket = 128, autoLeave = true, onGap = 'event' }: ChannelsOptions) {
+    this.#registry = new Registry(autoLeave ? (socket) => this.leaveAll(socket) : undefined)
     this.#broker = broker
     this.#maxChannelsPerSocket = maxChannelsPerSocket
     this.#onGap = onGap

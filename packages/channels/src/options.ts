@@ -11,6 +11,9 @@ export interface ChannelsOptions {
   broker?: Broker | undefined
   /** How many channels one socket may be in. Over it: `'full'`. Default 128. */
   maxChannelsPerSocket?: number | undefined
+  /** Does a socket leave everything by itself when it starts closing? Without, whoever made the channels calls `leave` or
+   * `leaveAll` from a closing listener of its own, and 200 bytes for each socket are saved. Default true. */
+  autoLeave?: boolean | undefined
   /** What is done when the bus lost messages. Default `'event'`. */
   onGap?: OnGap | undefined
 }
@@ -30,7 +33,7 @@ const BROKER_METHODS = ['start', 'join', 'leave', 'ready', 'publish', 'close'] a
 /** Checks the options of `createChannels`. */
 export function checkOptions(options: ChannelsOptions): void {
   if (typeof options !== 'object' || options === null) throw new TypeError('options must be an object')
-  const { broker, maxChannelsPerSocket = 1, onGap = 'event', ...unknown } = options
+  const { broker, maxChannelsPerSocket = 1, autoLeave = true, onGap = 'event', ...unknown } = options
   for (const name of Object.keys(unknown)) throw new TypeError(`unknown option: ${name}`)
   if (broker !== undefined) {
     for (const name of BROKER_METHODS) {
@@ -41,6 +44,7 @@ export function checkOptions(options: ChannelsOptions): void {
   if (!Number.isInteger(maxChannelsPerSocket) || maxChannelsPerSocket < 1) {
     throw new RangeError(`maxChannelsPerSocket must be a positive integer: ${maxChannelsPerSocket}`)
   }
+  if (typeof autoLeave !== 'boolean') throw new TypeError('autoLeave must be a boolean')
   if (typeof onGap === 'string' && onGap !== 'event' && onGap !== 'close') {
     throw new RangeError(`onGap must be 'event', 'close' or a function: ${onGap}`)
   }

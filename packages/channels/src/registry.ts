@@ -9,7 +9,7 @@ export interface Channel<Meta, State> {
   readonly members: Map<Socket<State>, Meta>
 }
 
-/** The socket's side. It exists while the socket is in a channel, and with it one closing listener. */
+/** The socket's side. It exists while the socket is in a channel, and with it its closing listener. */
 interface Membership<Meta, State> {
   /** In the order of joining. Most sockets are in few channels, and a Set of one is 150 bytes. */
   channels: Channel<Meta, State>[]
@@ -21,10 +21,11 @@ interface Membership<Meta, State> {
 export class Registry<Meta, State> {
   readonly #channels = new Map<string, Channel<Meta, State>>()
   readonly #memberships = new Map<Socket<State>, Membership<Meta, State>>()
-  readonly #onClosing: (socket: Socket<State>) => void
+  readonly #onClosing: ((socket: Socket<State>) => void) | undefined
 
-  /** @param onClosing called when a socket that is in a channel starts closing; it must end in `leaveAll`. */
-  constructor(onClosing: (socket: Socket<State>) => void) {
+  /** @param onClosing called when a socket that is in a channel starts closing; it must end in `leaveAll`. Without it
+   * somebody else sees to that. */
+  constructor(onClosing: ((socket: Socket<State>) => void) | undefined) {
     this.#onClosing = onClosing
   }
 
@@ -95,7 +96,9 @@ export class Registry<Meta, State> {
   #enter(socket: Socket<State>): Membership<Meta, State> | undefined {
     const membership: Membership<Meta, State> = { channels: [], release: undefined }
     this.#memberships.set(socket, membership)
-    membership.release = socket.onClosing(() => this.#onClosing(socket))
+    const onClosing = this.#onClosing
+    if (onClosing === undefined) return membership
+    membership.release = socket.onClosing(() => onClosing(socket))
     // The listener runs at once when the socket is not open any more: then it has left already.
     return this.#memberships.get(socket) === membership ? membership : undefined
   }

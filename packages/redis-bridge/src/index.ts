@@ -2,4 +2,5 @@
 
 export { createRedisBridge, type RedisBridge } from './bridge.ts'
 export type { BridgeOptions, RedisTarget } from './options.ts'
-export type { BridgeStats } from './stats.ts'
+export type { BridgeStats, StoreStats } from './stats.ts'
+export { createRedisStore, type RedisStore } from './store.ts'

@@ -6,11 +6,17 @@ import { BlockList, isIP } from 'node:net'
 
 /** The decisions over who may connect. */
 export interface Decision {
-  /** Everybody may connect, from everywhere, and join and say. Default false. */
+  /** Everybody may connect, from everywhere, join, say, and see what rooms know. Tokens that are sent are checked all the
+   * same. Default false. */
   insecure?: boolean | undefined
-  /** Clients without a token may connect. There are no tokens in this version yet: the same as `insecure`. Default
-   * false. */
+  /** Clients without a token may connect; what they may do in rooms, namespaces and hooks say. Default false. */
   allowAnonymousConnectWithoutToken?: boolean | undefined
+}
+
+/** All that decides over who may connect. */
+export interface Decided extends Decision {
+  hasAuthenticate?: boolean | undefined
+  hasTokenKey?: boolean | undefined
 }
 
 const LOOPBACK = new BlockList()
@@ -18,20 +24,21 @@ LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
 LOOPBACK.addAddress('::1', 'ipv6')
 
 /** Whether it was decided who may connect. */
-export function isDecided({ insecure, allowAnonymousConnectWithoutToken }: Decision): boolean {
-  return insecure === true || allowAnonymousConnectWithoutToken === true
+export function isDecided(decision: Decided): boolean {
+  const { insecure, allowAnonymousConnectWithoutToken, hasAuthenticate, hasTokenKey } = decision
+  return [insecure, allowAnonymousConnectWithoutToken, hasAuthenticate, hasTokenKey].includes(true)
 }
 
 /** Why the server must not listen on `host`; undefined: it may.
  * @param names how the one who is told writes the two decisions. */
 export function whyNot(
   host: string | undefined,
-  decision: Decision,
+  decision: Decided,
   names: { anonymous: string; insecure: string },
 ): string | undefined {
   if (isDecided(decision) || host === undefined || isLoopback(host)) return undefined
-  const ways = `a token key, authenticate, ${names.anonymous}, or ${names.insecure}`
-  return `host ${JSON.stringify(host)} is open to others: decide who may connect, by ${ways} (the first two are not in this version yet)`
+  const ways = `a token key (client.token), authenticate, ${names.anonymous}, or ${names.insecure}`
+  return `host ${JSON.stringify(host)} is open to others: decide who may connect, by ${ways}`
 }
 
 /** Whether an address to listen on is a loopback address, or `localhost`. Other names need a look-up, and may change. */

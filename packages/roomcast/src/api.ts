@@ -1,13 +1,12 @@
-// The HTTP API: saying something in a channel from outside (POST /channels/<name>), and how the server is doing
+// Saying something in a room from outside, the simple way (POST /channels/<name>), and how the server is doing
 // (/healthz, /readyz, /stats). Each request is refused at the first thing that is wrong with it, cheapest check first.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type Channels, isChannelName } from '@roomcast/channels'
-import type { Framed } from '@roomcast/core'
+import { isChannelName } from '@roomcast/channels'
+import type { Rooms } from '@roomcast/rooms'
 import { LRUCache } from 'lru-cache'
 import { readJson } from './body.ts'
-import type { Gate } from './gate.ts'
-import { type Meta, said } from './protocol.ts'
+import type { Publish } from './publish.ts'
 import { isRead, sendJson } from './reply.ts'
 import { fail } from './requests.ts'
 import { bearerCheck } from './token.ts'
@@ -18,20 +17,22 @@ export type Status = 'ready' | 'draining' | 'connecting' | 'degraded'
 
 /** What the API needs of the server around it. */
 export interface ApiOptions {
-  channels: Channels<Meta>
+  rooms: Pick<Rooms, 'memberCount'>
   token: string
   status: () => Status
+  /** May new clients be sent here? */
+  isReady: () => boolean
   stats: () => object
-  /** When something may be said. */
-  gate: Gate
+  /** Says something when it is its turn. */
+  publish: Publish
+  /** Why a room cannot be used by anybody, if so. */
+  faultOf: (room: string) => string | undefined
   /** The largest body, and the largest thing that may be said, in bytes of JSON. */
   maxDataBytes: number
   /** Aborts when the server is about to end: nothing is said any more. */
   ending: AbortSignal
-  /** Whether the channels have been closed. */
+  /** Whether the rooms have been closed. */
   isClosed: () => boolean
-  /** Did the bus, if there is one, take what was said last? */
-  tookLast: () => boolean
 }
 
 /** Answers one request, or returns false when the path is not the API's. */
@@ -58,7 +59,7 @@ export function isForAnyHost(path: string): boolean {
 
 /** Makes the API. */
 export function createApi(options: ApiOptions): Route {
-  const { channels, gate, token, status, stats, maxDataBytes: maxBytes, ending: signal, isClosed, tookLast } = options
+  const { rooms, token, status, isReady, stats, maxDataBytes: maxBytes, ending: signal, isClosed } = options
   const isAuthorized = bearerCheck(token)
   const answers = new LRUCache<string, Promise<Outcome>>(REPEATS)
 
@@ -71,6 +72,8 @@ export function createApi(options: ApiOptions): Route {
     if (!isAuthorized(req.headers.authorization)) return fail(401, 'unauthorized', { 'WWW-Authenticate': 'Bearer' })
     const channel = channelName(encodedName)
     if (channel === undefined) return fail(400, 'bad_name')
+    const fault = options.faultOf(channel)
+    if (fault !== undefined) return fail(fault === 'unknown_room' ? 404 : 400, fault)
     if (!isJsonType(req.headers['content-type'])) return fail(415, 'unsupported_media_type')
     const key = req.headers['idempotency-key']?.toString()
     if (key !== undefined && (key === '' || key.length > MAX_KEY_LENGTH)) return fail(400, 'bad_idempotency_key')
@@ -81,13 +84,13 @@ export function createApi(options: ApiOptions): Route {
     if (body === 'gone') return
     if (body === 'stopped') return unavailable('draining')
     if ('error' in body) return fail(body.status, body.error)
-    const frame = said(channel, body.value, maxBytes)
-    if (frame === 'too_large') return fail(413, frame)
+    const data = JSON.stringify(body.value)
+    if (Buffer.byteLength(data) > maxBytes) return fail(413, 'too_large')
     // From here to the end of this function nothing waits but for the answer: of two requests with one key, the second
     // finds that of the first.
     const repeat = JSON.stringify([channel, key])
     const known = key === undefined ? undefined : answers.get(repeat)
-    const promise = known ?? publish(channel, frame)
+    const promise = known ?? publish(channel, data)
     if (key !== undefined && known === undefined) answers.set(repeat, promise)
     let answer: Outcome
     try {
@@ -101,14 +104,17 @@ export function createApi(options: ApiOptions): Route {
   }
 
   /** Says it when it is its turn. */
-  async function publish(channel: string, frame: Framed): Promise<Outcome> {
-    let answer: Answer | 'bus_full' | undefined
-    const speak = (): void => {
-      if (silence() !== undefined) return
-      const delivered = channels.broadcast(channel, frame)
-      answer = tookLast() ? { delivered } : 'bus_full'
+  async function publish(channel: string, data: string): Promise<Outcome> {
+    let delivered: number | undefined
+    const isToSay = (): boolean => {
+      if (silence() !== undefined) return false
+      delivered = rooms.memberCount(channel)
+      return true
     }
-    return (await gate.say(channel, frame.bytes.length, speak)) === 'busy' ? 'busy' : answer
+    const outcome = await options.publish(channel, data, {}, { isToSay })
+    if (outcome === 'busy') return outcome
+    if (delivered === undefined) return undefined
+    return outcome === 'lost' ? 'bus_full' : { delivered }
   }
 
   return (req, res, path) => {
@@ -117,8 +123,7 @@ export function createApi(options: ApiOptions): Route {
     } else if (path === '/healthz') {
       if (isRead(req, res)) sendJson(res, 200, { status: 'alive' })
     } else if (path === '/readyz') {
-      const now = status()
-      if (isRead(req, res)) sendJson(res, now === 'ready' ? 200 : 503, { status: now })
+      if (isRead(req, res)) sendJson(res, isReady() ? 200 : 503, { status: status() })
     } else if (path === '/stats') {
       if (isRead(req, res)) sendJson(res, 200, stats())
     } else {

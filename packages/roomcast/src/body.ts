@@ -6,29 +6,49 @@ import { flawOf } from './value.ts'
 
 /** What a body came to: its value, or the status and error to answer. `'gone'`: nobody is there to be answered.
  * `'stopped'`: the signal came first. */
-export type Body = { value: unknown } | { status: number; error: string } | 'gone' | 'stopped'
+export type Body = { value: unknown } | NoBody
 
-const TOO_LARGE: Body = { status: 413, error: 'too_large' }
+/** Why there is none. */
+export type NoBody = { status: number; error: string } | 'gone' | 'stopped'
+
+const TOO_LARGE: NoBody = { status: 413, error: 'too_large' }
+
+/** How much of a body is taken, and for how long. */
+export interface BodyLimit {
+  maxBytes: number
+  /** Aborts when there is no use in waiting for the rest. */
+  signal: AbortSignal
+}
 
 /** Reads a body as JSON. Never rejects, and keeps nothing of a body over the limit.
- * @param res the answer to the request, for the 100 before it.
- * @param limit.signal aborts when there is no use in waiting for the rest. */
-export async function readJson(
+ * @param res the answer to the request, for the 100 before it. */
+export async function readJson(req: IncomingMessage, res: ServerResponse, limit: BodyLimit): Promise<Body> {
+  const read = await readText(req, res, limit)
+  return typeof read === 'object' && 'text' in read ? parse(read.text) : read
+}
+
+/** Reads a body as text, with the same outcomes. */
+export async function readText(
   req: IncomingMessage,
   res: ServerResponse,
-  { maxBytes, signal }: { maxBytes: number; signal: AbortSignal },
-): Promise<Body> {
+  { maxBytes, signal }: BodyLimit,
+): Promise<{ text: string } | NoBody> {
   if (Number(req.headers['content-length']) > maxBytes) return TOO_LARGE
   if (req.httpVersion === '1.1' && /(?:^|\W)100-continue(?:$|\W)/i.test(req.headers.expect ?? '')) res.writeContinue()
   const read = await collect(req, maxBytes, signal)
-  return Array.isArray(read) ? parse(Buffer.concat(read)) : read
+  if (!Array.isArray(read)) return read
+  try {
+    return { text: new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(read)) }
+  } catch {
+    return { status: 400, error: 'invalid_json' }
+  }
 }
 
-function collect(req: IncomingMessage, maxBytes: number, signal: AbortSignal): Promise<Buffer[] | Body> {
+function collect(req: IncomingMessage, maxBytes: number, signal: AbortSignal): Promise<Buffer[] | NoBody> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
     let length = 0
-    const settle = (body: Buffer[] | Body): void => {
+    const settle = (body: Buffer[] | NoBody): void => {
       req.off('data', onData).off('end', onEnd).off('close', onClose)
       signal.removeEventListener('abort', onAbort)
       resolve(body)
@@ -47,9 +67,9 @@ function collect(req: IncomingMessage, maxBytes: number, signal: AbortSignal): P
   })
 }
 
-function parse(bytes: Buffer): Body {
+function parse(text: string): Body {
   try {
-    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    const value: unknown = JSON.parse(text)
     const error = flawOf(value)
     return error === undefined ? { value } : { status: 400, error }
   } catch {

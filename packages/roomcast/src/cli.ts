@@ -3,41 +3,71 @@
 // file of the package that knows there is a process around it.
 
 import { readFileSync } from 'node:fs'
-import { openBridge } from './bridge.ts'
+import type { EngineSettings } from './config/engine.ts'
 import { HELP } from './help.ts'
-import type { RoomcastOptions } from './options.ts'
-import { complain, print, surviveLostReaders } from './output.ts'
+import { type RoomcastOptions, settle } from './options.ts'
+import { complain, note, print, surviveLostReaders } from './output.ts'
+import { openStore } from './redis-store.ts'
 import { createRoomcast, type Roomcast } from './roomcast.ts'
-import { type RedisSettings, readSettings } from './settings.ts'
+import { type ProgramSettings, readSettings, type Settings } from './settings.ts'
+import { VERSION } from './version.ts'
+import { LOG_DEFAULTS } from './watch/log-settings.ts'
+import type { ProgramLog } from './watch/program-log.ts'
+import { signToken } from './who/sign-token.ts'
 
 /** Exit codes of a second signal: 128 + its number, as a shell reports a process that a signal ended. */
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const
 
-async function run(options: RoomcastOptions, redis: RedisSettings | undefined): Promise<void> {
-  const bridge = redis && (await openBridge(redis, complain))
-  const roomcast = create(bridge === undefined ? options : { ...options, broker: bridge.broker })
-  if (roomcast === undefined) return bridge?.broker.close()
-  if (bridge !== undefined) {
-    bridge.watch(roomcast.channels)
-    process.on('exit', () => bridge.flush())
+/** A Redis without which the program is not to start is waited for so long. */
+const REDIS_PATIENCE_MS = 10_000
+
+const DEFAULTS: ProgramSettings = { log: LOG_DEFAULTS, requireRedis: false }
+
+interface Start {
+  options: RoomcastOptions
+  engine?: EngineSettings
+  program?: ProgramSettings
+  warnings: readonly string[]
+}
+
+async function run({ options, engine, program = DEFAULTS, warnings }: Start): Promise<void> {
+  // pino takes a while to load, which --help need not wait for.
+  const { createLog } = await import('./watch/program-log.ts')
+  const log = createLog(program.log, note)
+  for (const warning of warnings) log.warn({ event: 'setting' }, warning)
+  const telling = engine && (await openStore(engine, log))
+  const store = telling && { store: telling.store }
+  const roomcast = attempt(() => createRoomcast({ ...options, ...store, logger: log }))
+  if (roomcast === undefined) return telling?.store.close()
+  if (telling !== undefined) {
+    telling.watch(roomcast.rooms)
+    process.on('exit', () => telling.flush())
   }
-  endOnSignals(roomcast)
+  endOnSignals(roomcast, log)
+  if (program.requireRedis && !(await telling!.reached(REDIS_PATIENCE_MS))) {
+    log.error({ event: 'no_redis' }, 'no start without Redis (--require-redis)')
+    process.exitCode = 1
+    return roomcast.close()
+  }
   try {
     const { port } = await roomcast.listen()
-    const lines = [`roomcast: open ${address(options.host, port)}`]
-    if (options.token === undefined) lines.push(`roomcast: token of the HTTP API: ${roomcast.token}`)
-    print(`${lines.join('\n')}\n`)
+    // In one piece, for those who read until the first line is there.
+    process.stdout.cork()
+    const said = createLog({ ...program.log, level: 'info' }, print)
+    said.info({ event: 'listening', port }, `open ${address(options, port)}`)
+    if (options.token === undefined) said.info({ event: 'token' }, `token of the HTTP API: ${roomcast.token}`)
+    process.stdout.uncork()
   } catch (error) {
     await roomcast.close()
-    complain(explain(error as NodeJS.ErrnoException))
+    log.error({ event: 'not_listening' }, explain(error as NodeJS.ErrnoException))
     process.exitCode = 1
   }
 }
 
-/** Makes the server; a value that only it can judge is told in one line as well. */
-function create(options: RoomcastOptions): Roomcast | undefined {
+/** Does it; a value that only it can judge is told in one line as well. */
+function attempt<T>(act: () => T): T | undefined {
   try {
-    return createRoomcast(options)
+    return act()
   } catch (error) {
     if (!(error instanceof TypeError || error instanceof RangeError)) throw error
     refuse(error.message)
@@ -45,25 +75,39 @@ function create(options: RoomcastOptions): Roomcast | undefined {
   }
 }
 
+/** Checks everything that a start would, and starts nothing. */
+function check({ file, options, warnings }: Extract<Settings, { kind: 'check-config' }>): void {
+  for (const warning of warnings) complain(warning)
+  if (attempt(() => settle(options)) !== undefined) print(`${file}: ok\n`)
+}
+
+async function genToken({ options, user, room, ttlSeconds }: Extract<Settings, { kind: 'gen-token' }>): Promise<void> {
+  const { hmacSecretKey: secret, audience, issuer } = options.tokens ?? {}
+  if (secret === undefined) {
+    return refuse('gen-token needs client.token.hmac_secret_key: in --config, as a variable or as a flag')
+  }
+  print(`${await signToken({ secret, user, room, ttlSeconds, audience, issuer })}\n`)
+}
+
 function refuse(message: string): void {
   complain(`${message.replaceAll(/\s+/g, ' ')} (see roomcast --help)`)
   process.exitCode = 2
 }
 
-function endOnSignals(roomcast: Roomcast): void {
+function endOnSignals(roomcast: Roomcast, log: ProgramLog): void {
   let isEnding = false
   for (const [signal, code] of Object.entries(SIGNALS)) {
     process.on(signal, () => {
       if (isEnding) process.exit(code)
       isEnding = true
-      complain(`${signal}: draining; once more to exit at once`)
+      log.warn({ event: 'draining', signal }, `${signal}: draining; once more to exit at once`)
       roomcast
         .drain()
         .then(() => roomcast.close())
         .then(
           () => process.exit(0),
           (error: unknown) => {
-            complain(`${error instanceof Error ? error.stack : error}`)
+            log.error({ event: 'failed' }, `${error instanceof Error ? error.stack : error}`)
             process.exit(1)
           },
         )
@@ -72,10 +116,10 @@ function endOnSignals(roomcast: Roomcast): void {
 }
 
 /** Where to open the server in a browser on this machine. */
-function address(host: string | undefined, port: number): string {
+function address({ host, tls }: RoomcastOptions, port: number): string {
   const everywhere = host === undefined || host === '0.0.0.0' || host === '::'
   const name = everywhere ? 'localhost' : host.includes(':') ? `[${host}]` : host
-  return `http://${name}:${port}/`
+  return `http${tls === undefined ? '' : 's'}://${name}:${port}/`
 }
 
 function explain(error: NodeJS.ErrnoException & { port?: number; hostname?: string }): string {
@@ -87,17 +131,12 @@ function explain(error: NodeJS.ErrnoException & { port?: number; hostname?: stri
   return `cannot listen: ${message}`
 }
 
-function version(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
-  return (manifest as { version: string }).version
-}
-
 surviveLostReaders()
-const settings = readSettings(process.argv.slice(2), process.env)
+const settings = readSettings(process.argv.slice(2), process.env, (path) => readFileSync(path, 'utf8'))
 if (settings.kind === 'help') print(HELP)
-else if (settings.kind === 'version') print(`${version()}\n`)
+else if (settings.kind === 'version') print(`${VERSION}\n`)
 else if (settings.kind === 'wrong') refuse(settings.message)
-else {
-  for (const warning of settings.warnings) complain(warning)
-  await run(settings.options, settings.redis)
-}
+else if (settings.kind === 'check-config') check(settings)
+else if (settings.kind === 'gen-token') await genToken(settings)
+else if (settings.kind === 'run') await run(settings)
+else await (await import('./remote/run.ts')).runRemote(settings)

@@ -11,7 +11,6 @@
 // What other servers said passes here, too. Its speakers are held to a rate by their own server and cannot be made to
 // wait: it goes before what is said here, which gives way.
 
-import type { Channels } from '@roomcast/channels'
 import type { Socket } from '@roomcast/core'
 import { Pace, type Rate } from './pace.ts'
 
@@ -28,9 +27,16 @@ const LOOK_MS = 5
 /** How often channels that owe nothing are forgotten. */
 const SWEEP_MS = 1000
 
+/** Who is in which room. */
+interface Members {
+  /** The first member that passes a test. */
+  find(room: string, test: (socket: Socket) => boolean): Socket | undefined
+  has(room: string, socket: Socket): boolean
+}
+
 export interface GateOptions {
-  /** Who is in the channels. */
-  channels: Pick<Channels, 'members' | 'isMember'>
+  /** Who is in the rooms, on this server. */
+  members: Members
   /** What core allows to wait for one socket, in bytes. */
   maxBufferedBytes: number
   /** How long a channel that hardly moves waits for those who are behind. */
@@ -58,6 +64,8 @@ interface Line {
   /** What is to be said here, in order. */
   readonly entries: Set<Entry>
   readonly pace: Pace
+  /** What those will say next whose turn it is. */
+  grantedBytes: number
   /** Somebody was behind at the last look, and the last one who was. */
   isBehind: boolean
   last: Socket | undefined
@@ -111,6 +119,20 @@ export class Gate {
       })
       forget = speaker?.onClosing(() => entry.settle(false)) ?? forget
     })
+  }
+
+  /** The same for a speaker that speaks a little later, when the promise goes on: what it may say counts until the event
+   * loop's turn is over. */
+  turn(channel: string, bytes: number, speaker?: Speaker): Promise<boolean> | undefined | 'busy' {
+    const grant = (): void => {
+      const line = this.#lines.get(channel)
+      if (line === undefined) return
+      line.grantedBytes += bytes
+      setImmediate(() => {
+        line.grantedBytes -= bytes
+      })
+    }
+    return this.say(channel, bytes, grant, speaker)
   }
 
   /** Calls `deliver`, for what another server said: at once, or when the members of the channel have room; or when too
@@ -170,6 +192,7 @@ export class Gate {
         arrived: new Set(),
         entries: new Set(),
         pace: new Pace(),
+        grantedBytes: 0,
         isBehind: false,
         last: undefined,
         behindMs: 0,
@@ -192,18 +215,17 @@ export class Gate {
 
   /** Whether the members have room for so much; then they will have it. */
   #isFree(channel: string, line: Line, bytes: number, now: number): boolean {
-    line.last = this.#findBehind(channel, line.last, bytes, now)
+    line.last = this.#findBehind(channel, line.last, line.grantedBytes + bytes, now)
     line.isBehind = line.last !== undefined
     if (!line.isBehind) line.saidBytes += bytes
     return !line.isBehind
   }
 
   #findBehind(channel: string, last: Socket | undefined, bytes: number, now: number): Socket | undefined {
-    const { channels } = this.#options
+    const { members } = this.#options
     // Most likely it is the same as before.
-    if (last && this.#isBehind(last, bytes, now) && channels.isMember(channel, last)) return last
-    for (const [socket] of channels.members(channel)) if (this.#isBehind(socket, bytes, now)) return socket
-    return undefined
+    if (last && this.#isBehind(last, bytes, now) && members.has(channel, last)) return last
+    return members.find(channel, (socket) => this.#isBehind(socket, bytes, now))
   }
 
   #isBehind(socket: Socket, bytes: number, now: number): boolean {
@@ -250,13 +272,14 @@ export class Gate {
     const [next] = line.arrived.size > 0 ? line.arrived : line.entries
     if (next === undefined || !line.isBehind) return resetWindow(line)
     line.behindMs += elapsedMs
-    const { channels, memberPatienceMs } = this.#options
+    const { members, memberPatienceMs } = this.#options
     if (line.behindMs < memberPatienceMs) return
     if (line.saidBytes < (MIN_BYTES_PER_SECOND * memberPatienceMs) / 1000) {
       const now = this.#now()
-      for (const [socket] of channels.members(channel)) {
+      members.find(channel, (socket) => {
         if (this.#isBehind(socket, next.bytes, now)) this.#left.set(socket, now + LEFT_BEHIND_MS)
-      }
+        return false
+      })
     }
     resetWindow(line)
   }

@@ -31,8 +31,32 @@ export interface Limits {
   /** How long a channel waits for members that take hardly anything. Then they are not waited for any more, and closed
    * with 4008 when too much waits for them. Default 2,000: some retransmissions on a line that loses packets. */
   memberPatienceMs: number
+  /** What waits to be taken by one socket, behind what the kernel is taking. Over it: close 4008. Default 1 MiB: five
+   * seconds of a line of 2 Mbit/s. */
+  maxBufferedBytes: number
+  /** Rooms of one client. Over it: the error `full`, or 106. Default 128. */
+  maxRoomsPerClient: number
   /** WebSockets at a time. Over it: 503. Default: no limit, yours to size. */
   maxConnections: number
+  /** WebSockets of one user at a time, on this server. Over it: close 3504. Default: no limit, as many tabs and devices are
+   * one user. */
+  maxConnectionsPerUser: number
+  /** WebSockets of one address at a time. Over it: 429. Default: no limit, as behind a proxy all have its address. */
+  maxConnectionsPerAddress: number
+  /** The server pings SDK clients so often. Default 25,000. */
+  pingIntervalMs: number
+  /** And their answer may take so long. Over it: close 3012. Default 8,000. */
+  pongTimeoutMs: number
+  /** An SDK's connection may be without its first command for so long. Over it: close 3502. Default 10,000: as long as core
+   * waits for a handshake. */
+  staleCloseDelayMs: number
+  /** A connection outlives its token by so long. Then: close 3005. Default 25,000: a new token takes a request to the app. */
+  expiredCloseDelayMs: number
+  /** The same for a subscription. Then: unsubscribed with 2501. */
+  expiredSubCloseDelayMs: number
+  /** `drain` first only says that this server is not ready any more, and goes on for so long: whoever sends clients here
+   * needs a moment to see it. Default 0: nobody may look at all. */
+  drainDelayMs: number
   /** How long `drain` waits before it cuts what is left. Default 10,000: clients that live answer at once. */
   drainMs: number
 }
@@ -67,7 +91,47 @@ export const LIMITS: Readonly<Record<keyof Limits, LimitRange>> = {
     least: 1,
     most: 60_000,
   },
+  maxBufferedBytes: {
+    what: 'bytes that wait for one client, before it is closed as too slow',
+    default: 2 ** 20,
+    least: 1024,
+    most: 2 ** 30,
+  },
+  maxRoomsPerClient: { what: 'rooms of one client', default: 128, least: 1, most: 10 ** 6 },
   maxConnections: { what: 'most WebSockets at a time', default: NONE, least: 1, most: 10 ** 7 },
+  maxConnectionsPerUser: { what: 'most WebSockets of one user at a time', default: NONE, least: 1, most: 10 ** 7 },
+  maxConnectionsPerAddress: {
+    what: 'most WebSockets of one address at a time',
+    default: NONE,
+    least: 1,
+    most: 10 ** 7,
+  },
+  pingIntervalMs: { what: 'how often SDK clients are pinged, in ms', default: 25_000, least: 1, most: 3_600_000 },
+  pongTimeoutMs: { what: 'how long their answer may take, in ms', default: 8000, least: 1, most: 3_600_000 },
+  staleCloseDelayMs: {
+    what: 'how long an SDK connection may be silent at first, in ms',
+    default: 10_000,
+    least: 1,
+    most: 3_600_000,
+  },
+  expiredCloseDelayMs: {
+    what: 'how long a connection outlives its token, in ms',
+    default: 25_000,
+    least: 1,
+    most: 3_600_000,
+  },
+  expiredSubCloseDelayMs: {
+    what: 'how long a subscription outlives its token, in ms',
+    default: 25_000,
+    least: 1,
+    most: 3_600_000,
+  },
+  drainDelayMs: {
+    what: 'how long to go on at the end after /readyz said so, in ms',
+    default: 0,
+    least: 0,
+    most: 10 * 60_000,
+  },
   drainMs: { what: 'how long to wait for clients at the end, in ms', default: 10_000, least: 1, most: 10 * 60_000 },
 }
 

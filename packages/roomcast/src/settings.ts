@@ -1,66 +1,122 @@
-// What the command line and the environment say, as options of the server: a flag wins over its variable, and the first
-// wrong value is told in one line. Pure: cli.ts hands in both and prints what comes out.
+// What the command line, the environment and the configuration file say, as options of the server: a flag wins over a
+// variable, a variable over the file, and the first wrong value is told in one line. cli.ts hands in all three and prints
+// what comes out.
 
 import { parseArgs } from 'node:util'
 import { whyNot } from './access.ts'
-import { DEFAULT_PREFIX } from './help.ts'
-import { flagOf, LIMIT_NAMES, LIMITS } from './limits.ts'
+import { readDuration } from './config/duration.ts'
+import { type EngineSettings, engineOf } from './config/engine.ts'
+import { type ConfigFile, readConfig } from './config/file.ts'
+import { FLAG_KEYS, SWITCHES } from './config/flags.ts'
+import type { Key } from './config/keys.ts'
+import { quote, WrongSetting, wrong } from './config/wrong.ts'
 import type { RoomcastOptions } from './options.ts'
-import { isToken } from './token.ts'
+import { REMOTE_COMMANDS, type RemoteCommand, readRemote } from './remote/arguments.ts'
+import { LOG_DEFAULTS, type LogSettings } from './watch/log-settings.ts'
+import { hasTokenKey } from './who/tokens.ts'
 
 /** What the program is to do. */
 export type Settings =
   | { kind: 'help' }
   | { kind: 'version' }
   | { kind: 'wrong'; message: string }
-  | { kind: 'run'; options: RoomcastOptions; redis?: RedisSettings; warnings: readonly string[] }
+  | (Run & { kind: 'check-config'; file: string })
+  | {
+      kind: 'gen-token'
+      options: RoomcastOptions
+      user: string
+      room: string | undefined
+      ttlSeconds: number | undefined
+    }
+  | RemoteCommand
+  | (Run & { kind: 'run' })
 
-/** Which Redis joins this server with others, and under which name. */
-export interface RedisSettings {
-  url: string
-  prefix: string
+/** What a server is started with. */
+interface Run {
+  options: RoomcastOptions
+  /** Absent: this server stands alone. */
+  engine?: EngineSettings
+  /** Absent: nothing of it was said. */
+  program?: ProgramSettings
+  warnings: readonly string[]
 }
 
-const SWITCHES = ['insecure', 'allow-anonymous-connect-without-token'] as const
-const TEXTS = ['port', 'host', 'token', 'origin', 'redis-url', 'prefix'] as const
-const LIMIT_FLAGS = new Map(LIMIT_NAMES.map((name) => [flagOf(name), name]))
-const FLAGS: readonly string[] = [...SWITCHES, ...TEXTS, ...LIMIT_FLAGS.keys()]
-
-/** Variables with a name of their own; those of the others begin with ROOMCAST_. */
-const VARIABLES: Readonly<Record<string, string[]>> = { port: ['ROOMCAST_PORT', 'PORT'], 'redis-url': ['REDIS_URL'] }
-
-/** What flags and variables come to, each checked. */
-interface Values extends RoomcastOptions {
-  redisUrl?: string
-  prefix?: string
+/** What concerns the program, and not the server in it. */
+export interface ProgramSettings {
+  readonly log: LogSettings
+  /** It ends when Redis cannot be had at the start. */
+  readonly requireRedis: boolean
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-class WrongSetting extends Error {}
+/** Reads a file as text. */
+export type ReadFile = (path: string) => string
+
+const COMMANDS = ['check-config', 'gen-token']
 
 /** Reads the settings.
  * @param args the arguments after the program's name.
  * @param env the environment. */
-export function readSettings(args: readonly string[], env: Environment): Settings {
+export function readSettings(args: readonly string[], env: Environment, readFile: ReadFile): Settings {
   try {
-    const flags = readFlags(args)
-    if (flags.help) return { kind: 'help' }
-    if (flags.version) return { kind: 'version' }
-    const warnings: string[] = []
-    const { redisUrl: url, prefix = DEFAULT_PREFIX, ...options } = readValues(flags.given, env, warnings)
-    const why = whyNot(options.host, options, {
-      anonymous: '--allow-anonymous-connect-without-token (allow_anonymous_connect_without_token)',
-      insecure: '--insecure',
-    })
-    if (why !== undefined) throw new WrongSetting(why)
-    return { kind: 'run', options, ...(url !== undefined && { redis: { url, prefix } }), warnings }
+    const [command = '', ...rest] = args
+    if (command === 'check-config') return checkConfig(rest, readFile)
+    if (REMOTE_COMMANDS.includes(command)) {
+      return readRemote(command, rest, (given) => settle(given, env, readFile).options)
+    }
+    return COMMANDS.includes(command) ? genToken(rest, env, readFile) : run(args, env, readFile)
   } catch (error) {
     if (error instanceof WrongSetting) return { kind: 'wrong', message: error.message }
     if (!(error instanceof TypeError && 'code' in error && `${error.code}`.startsWith('ERR_PARSE_ARGS'))) throw error
     // parseArgs explains itself in several sentences; the first one says what is wrong.
     return { kind: 'wrong', message: error.message.split(/\.\s|\n/, 1)[0] ?? '' }
   }
+}
+
+function run(args: readonly string[], env: Environment, readFile: ReadFile): Settings {
+  const flags = readFlags(args)
+  if (flags.help) return { kind: 'help' }
+  if (flags.version) return { kind: 'version' }
+  const settings = settle(flags.given, env, readFile)
+  const { options } = settings
+  const decision = { ...options, hasTokenKey: hasTokenKey(options.tokens) }
+  const why = whyNot(options.host, decision, {
+    anonymous: '--allow-anonymous-connect-without-token (allow_anonymous_connect_without_token)',
+    insecure: '--insecure',
+  })
+  if (why !== undefined) throw new WrongSetting(why)
+  return { kind: 'run', ...settings }
+}
+
+function checkConfig(args: readonly string[], readFile: ReadFile): Settings {
+  const { positionals } = parseArgs({ args: [...args], options: {}, strict: true, allowPositionals: true })
+  const [file, ...others] = positionals
+  if (file === undefined || others.length > 0) throw new WrongSetting('check-config takes the name of one file')
+  return { kind: 'check-config', file, ...settle(new Map([['config', file]]), {}, readFile) }
+}
+
+function genToken(args: readonly string[], env: Environment, readFile: ReadFile): Settings {
+  const options = {
+    user: { type: 'string', short: 'u' },
+    channel: { type: 'string' },
+    ttl: { type: 'string' },
+    config: { type: 'string' },
+    'client.token.hmac_secret_key': { type: 'string' },
+  } as const
+  const { values } = parseArgs({ args: [...args], options, strict: true, allowPositionals: false })
+  const { user = '', channel: room, ttl = '168h', ...rest } = values
+  const given = new Map(Object.entries(rest).map(([flag, value]) => [flag, `${value}`]))
+  const settings = settle(given, env, readFile)
+  return { kind: 'gen-token', options: settings.options, user, room, ttlSeconds: ttlOf(ttl) }
+}
+
+/** `none`: it does not expire. */
+function ttlOf(text: string): number | undefined {
+  if (text === 'none') return undefined
+  const ms = readDuration(/^\d+$/.test(text) ? `${text}s` : text)
+  if (ms === undefined || ms < 1000) throw wrong('--ttl', 'a duration such as "168h", or "none"', text)
+  return Math.floor(ms / 1000)
 }
 
 interface Flags {
@@ -71,11 +127,9 @@ interface Flags {
 }
 
 function readFlags(args: readonly string[]): Flags {
-  const all = (flags: readonly string[], type: 'string' | 'boolean') =>
-    Object.fromEntries(flags.map((flag) => [flag, { type }]))
   const options = {
-    ...all(SWITCHES, 'boolean'),
-    ...all([...TEXTS, ...LIMIT_FLAGS.keys()], 'string'),
+    ...Object.fromEntries([...FLAG_KEYS.keys(), 'config'].map((flag) => [flag, { type: 'string' as const }])),
+    ...Object.fromEntries(SWITCHES.map((flag) => [flag, { type: 'boolean' as const }])),
     origin: { type: 'string', multiple: true },
     help: { type: 'boolean', short: 'h' },
     version: { type: 'boolean', short: 'v' },
@@ -86,25 +140,64 @@ function readFlags(args: readonly string[]): Flags {
   return { given, help: help === true, version: version === true }
 }
 
-function readValues(given: ReadonlyMap<string, string>, env: Environment, warnings: string[]): Values {
-  const values: Values = {}
-  for (const flag of FLAGS) {
-    const text = given.get(flag)
-    if (text !== undefined) Object.assign(values, readValue(flag, text, `--${flag}`))
-    else Object.assign(values, readVariable(flag, env, warnings))
+/** Everything together, each checked. */
+function settle(given: ReadonlyMap<string, string>, env: Environment, readFile: ReadFile): Run {
+  const warnings: string[] = []
+  const { ROOMCAST_CONFIG } = env
+  const path = given.get('config') ?? ROOMCAST_CONFIG
+  const file: ConfigFile | undefined = path ? readConfig(textOf(path, readFile), path) : undefined
+  const values = new Map(file?.values)
+  const byFlag = new Map<string, unknown>()
+  for (const [name, key] of FLAG_KEYS) {
+    const text = given.get(name)
+    if (text !== undefined) put(byFlag, key, text, `--${name}`)
   }
-  return values
+  // A variable whose flag was given is not looked at.
+  for (const [name, key] of FLAG_KEYS) {
+    if (!byFlag.has(key.option)) readVariable(name, key, env, values, warnings)
+  }
+  for (const [option, value] of byFlag) values.set(option, value)
+  const { namespaces } = file ?? {}
+  const engine = engineOf(values)
+  const program = programOf(values, engine)
+  return {
+    options: { ...optionsOf(values), ...(namespaces !== undefined && { namespaces }) },
+    ...(engine !== undefined && { engine }),
+    ...(program !== undefined && { program }),
+    warnings: [...(file?.warnings ?? []), ...warnings],
+  }
 }
 
-function readVariable(flag: string, env: Environment, warnings: string[]): Values {
-  for (const variable of VARIABLES[flag] ?? [`ROOMCAST_${flag.replaceAll('-', '_').toUpperCase()}`]) {
+function textOf(path: string, readFile: ReadFile): string {
+  try {
+    return readFile(path)
+  } catch (error) {
+    throw new WrongSetting(`${quote(path)} cannot be read: ${(error as Error).message.replaceAll(/\s+/g, ' ')}`)
+  }
+}
+
+function put(values: Map<string, unknown>, { read, option }: Key, text: string, source: string): void {
+  const value = read(text, source)
+  if (value !== undefined) values.set(option, value)
+}
+
+/** Variables with a name of their own; those of the others begin with ROOMCAST_. */
+const VARIABLES: Readonly<Record<string, string[]>> = { port: ['ROOMCAST_PORT', 'PORT'], 'redis-url': ['REDIS_URL'] }
+
+function readVariable(
+  name: string,
+  key: Key,
+  env: Environment,
+  values: Map<string, unknown>,
+  warnings: string[],
+): void {
+  for (const variable of VARIABLES[name] ?? [`ROOMCAST_${name.replaceAll(/[-.]/g, '_').toUpperCase()}`]) {
     const text = env[variable]
     // An empty variable is how many tools write "not set"; an empty flag is a mistake.
     if (!text) continue
-    if (flag !== 'port' || !isServiceLink(text)) return readValue(flag, text, variable)
+    if (name !== 'port' || !isServiceLink(text)) return put(values, key, text, variable)
     warnings.push(`${variable} is ignored: ${quote(text)} is what Kubernetes or Docker tells of a service of that name`)
   }
-  return {}
 }
 
 /** Kubernetes and Docker tell every container of every service: one that is called `roomcast` appears as
@@ -113,89 +206,49 @@ function isServiceLink(text: string): boolean {
   return /^(?:tcp|udp|sctp):\/\//i.test(text)
 }
 
-function readValue(flag: string, text: string, source: string): Values {
-  const number = (least: number, most: number): number => {
-    const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
-    if (value >= least && value <= most) return value
-    throw wrong(source, `a whole number from ${least} to ${most}`, text)
+function programOf(
+  values: ReadonlyMap<string, unknown>,
+  engine: EngineSettings | undefined,
+): ProgramSettings | undefined {
+  if (![...values.keys()].some((option) => option.startsWith('program.'))) return undefined
+  const get = (name: string): unknown => values.get(`program.${name}`)
+  const requireRedis = get('requireRedis') === true
+  if (requireRedis && engine === undefined)
+    throw new WrongSetting('--require-redis needs a Redis: --redis-url or engine.redis')
+  const { level, format } = LOG_DEFAULTS
+  return { requireRedis, log: { level: get('logLevel') ?? level, format: get('logFormat') ?? format } as LogSettings }
+}
+
+/** Values by option, as an object: `tokens.issuer` is in the object `tokens`. */
+function optionsOf(values: ReadonlyMap<string, unknown>): RoomcastOptions {
+  const options: Record<string, unknown> = {}
+  for (const [option, value] of values) {
+    const [section = '', name] = option.split('.')
+    if (['engine', 'common', 'program'].includes(section)) continue
+    if (name === undefined) options[section] = value
+    else options[section] = { ...(options[section] as object), [name]: value }
   }
-  const isOn = (): boolean => {
-    if (/^(?:true|1)$/i.test(text)) return true
-    if (/^(?:false|0)$/i.test(text)) return false
-    throw wrong(source, 'true or false', text)
+  const { tls, ...others } = options
+  return { ...others, tls: tlsOf(tls) } as RoomcastOptions
+}
+
+/** TLS as the file and the flags give it. */
+interface Tls {
+  enabled?: boolean
+  cert?: string
+  key?: string
+  ca?: string
+  certFlag?: string
+  keyFlag?: string
+}
+
+function tlsOf(tls: unknown): RoomcastOptions['tls'] {
+  const { enabled, ca, certFlag, keyFlag, ...file } = (tls ?? {}) as Tls
+  // Who gives a certificate by its flag wants it.
+  if (enabled !== true && certFlag === undefined && keyFlag === undefined) return undefined
+  const { cert = file.cert, key = file.key } = { cert: certFlag, key: keyFlag }
+  if (cert === undefined || key === undefined) {
+    throw new WrongSetting('http_server.tls needs cert_pem and key_pem (--tls-cert, --tls-key)')
   }
-  const limit = LIMIT_FLAGS.get(flag)
-  if (limit !== undefined) return { [limit]: number(LIMITS[limit].least, LIMITS[limit].most) }
-  switch (flag as (typeof SWITCHES)[number] | (typeof TEXTS)[number]) {
-    case 'insecure':
-      return { insecure: isOn() }
-    case 'allow-anonymous-connect-without-token':
-      return { allowAnonymousConnectWithoutToken: isOn() }
-    case 'port':
-      return { port: number(0, 65_535) }
-    case 'host':
-      if (!/^[\w.:%-]+$/.test(text)) throw wrong(source, 'a host name or an IP address', text)
-      return { host: text }
-    case 'token':
-      if (!isToken(text)) throw new WrongSetting(`${source} must be visible ASCII characters without spaces`)
-      return { token: text }
-    case 'origin':
-      return { origin: readOrigin(text.split(','), source) }
-    case 'redis-url':
-      // Not quoted: it may hold a password.
-      if (!isRedisUrl(text)) {
-        throw new WrongSetting(`${source} must be redis:// or rediss:// with a host, or the path of a Unix socket`)
-      }
-      return { redisUrl: text }
-    case 'prefix':
-      if (!/^[\w.-]{1,64}$/.test(text)) throw wrong(source, '1 to 64 characters of A-Z a-z 0-9 _ . -', text)
-      return { prefix: text }
-  }
-}
-
-function readOrigin(entries: readonly string[], source: string): 'same' | 'any' | string[] {
-  const list = entries.map((entry) => entry.trim())
-  if (list.every((entry) => entry === 'any')) return 'any'
-  if (list.every((entry) => entry === 'same')) return 'same'
-  return list.map((entry) => {
-    const origin = originOf(entry)
-    if (origin === undefined) throw wrong(source, 'same, any, null, or origins such as https://chat.example', entry)
-    return origin
-  })
-}
-
-// A scheme, a host without wildcards, perhaps a port. RFC 6454 §6.2.
-const ORIGIN = /^([a-z][a-z\d+.-]*):\/\/((?:[-\w.~\u{80}-\u{10ffff}]+|\[[\da-f:.]+\])(?::\d{1,5})?)\/?$/iu
-
-/** An origin as browsers send it: of a site, of an app (`capacitor://localhost`), or `null` (sandboxed frames, files). */
-function originOf(entry: string): string | undefined {
-  if (entry === 'null') return entry
-  const [, scheme = '', authority = ''] = ORIGIN.exec(entry) ?? []
-  // A page whose socket is at wss:// has an origin with https://.
-  if (authority === '' || /^wss?$/i.test(scheme) || !URL.canParse(entry)) return undefined
-  const { protocol, origin } = new URL(entry)
-  return /^https?:$/.test(protocol) ? origin : `${protocol}//${authority.toLowerCase()}`
-}
-
-/** ioredis takes nearly anything for an address, and `REDISS://` for one without TLS. */
-function isRedisUrl(text: string): boolean {
-  if (/^\/[^/]/.test(text)) return true
-  if (!/^rediss?:\/\//.test(text) || !URL.canParse(text)) return false
-  const { hostname, pathname, username, password } = new URL(text)
-  try {
-    decodeURIComponent(username + password)
-  } catch {
-    return false
-  }
-  return hostname !== '' && /^(\/\d*)?$/.test(pathname)
-}
-
-/** A setting that cannot be used. */
-function wrong(source: string, expected: string, value: string): WrongSetting {
-  return new WrongSetting(`${source} must be ${expected}, not ${quote(value)}`)
-}
-
-/** Quoted, so that a line break in it stays one line, and not longer than a line. */
-function quote(value: string): string {
-  return JSON.stringify(value.slice(0, 100))
+  return { cert, key, ca }
 }

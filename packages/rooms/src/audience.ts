@@ -1,14 +1,14 @@
 // The live members of all rooms on this node, by codec: one frame for each codec, written to its members by channels.
 
 import { type Channels, createChannels } from '@roomcast/channels'
-import type { Framed } from '@roomcast/core'
-import type { Membership } from './clients.ts'
+import type { Framed, Socket } from '@roomcast/core'
 import type { Codec } from './member.ts'
+import type { Membership } from './room.ts'
 
 /** How many rooms a socket may be in is decided before. */
 const NO_LIMIT = Number.MAX_SAFE_INTEGER
 
-/** Who hears what is said in a room. */
+/** Who hears what is said in a room. Whoever starts closing must be taken out. */
 export class Audience {
   readonly #channels = new Map<Codec, Channels<Membership>>()
 
@@ -16,7 +16,7 @@ export class Audience {
     const { codec, socket } = membership.client.member
     let channels = this.#channels.get(codec)
     if (channels === undefined) {
-      channels = createChannels<Membership>({ maxChannelsPerSocket: NO_LIMIT })
+      channels = createChannels<Membership>({ maxChannelsPerSocket: NO_LIMIT, autoLeave: false })
       this.#channels.set(codec, channels)
     }
     channels.join(room, socket, membership)
@@ -44,6 +44,27 @@ export class Audience {
         if (hearsJoinLeave) socket.write((frame ??= make(codec)))
       }
     }
+  }
+
+  /** The first socket of a room's live members that passes a test. */
+  find(room: string, test: (socket: Socket) => boolean): Socket | undefined {
+    for (const channels of this.#channels.values()) {
+      for (const [socket] of channels.members(room)) if (test(socket)) return socket
+    }
+    return undefined
+  }
+
+  /** How many live members a room has. */
+  count(room: string): number {
+    let count = 0
+    for (const channels of this.#channels.values()) count += channels.memberCount(room)
+    return count
+  }
+
+  /** Is it a live member? */
+  has(room: string, socket: Socket): boolean {
+    for (const channels of this.#channels.values()) if (channels.isMember(room, socket)) return true
+    return false
   }
 
   /** The live members of a room, as they are now. */

@@ -2,6 +2,7 @@
 
 export type { Clock } from './clock.ts'
 export { StoreUnavailableError, UnrecoverablePositionError } from './errors.ts'
+export type { GapEvent, GapListener } from './gap.ts'
 export type {
   Codec,
   Entered,
@@ -13,9 +14,13 @@ export type {
   ReplyToAll,
   Since,
 } from './member.ts'
-export type { MemoryDatabase, MemoryOptions } from './memory-database.ts'
-export { createMemoryDatabase, memoryStore } from './memory-database.ts'
+export type { MemoryOptions } from './memory-database.ts'
+export type { MemoryDatabase } from './memory-store.ts'
+export { createMemoryDatabase, memoryStore } from './memory-store.ts'
 export type { PublishOptions, RoomOptions, RoomsOptions } from './options.ts'
 export type * from './port.ts'
-export type { DisconnectOptions, HistoryPage, HistoryQuery, Rooms, UnsubscribeOptions } from './rooms.ts'
+export type { DisconnectOptions, HistoryPage, HistoryQuery, ListQuery, UnsubscribeOptions } from './queries.ts'
+export type { CommandResult, RoomList } from './requests.ts'
+export type { Rooms } from './rooms.ts'
 export { createRooms } from './rooms.ts'
+export type { RoomsStats } from './stats.ts'

@@ -1,38 +1,28 @@
 // The rooms of this node that have somebody in them, or on the way in: how members come and go, and what reaches them. Where
 // a room with history stands is track.ts, who is live in it audience.ts, who is connected clients.ts.
 
-import { inspect } from 'node:util'
-import type { Framed, Socket } from '@roomcast/core'
-import { Audience } from './audience.ts'
-import { type Client, Clients, infoOf, type Membership, membershipIn } from './clients.ts'
+import type { Framed, Socket, WriteResult } from '@roomcast/core'
+import type { Audience } from './audience.ts'
+import { Blocks } from './blocks.ts'
+import { Clients } from './clients.ts'
 import type { Clock } from './clock.ts'
-import type { Codec, Entered, EnterResult, Member, Place, ReplyToAll, Since } from './member.ts'
-import { byteLength, MAX_INFO_BYTES, type RoomRule } from './options.ts'
-import type { BusRecord, ClientInfo, Command, Entry, Store } from './port.ts'
+import { byteLength, own } from './data.ts'
+import { type Entering, waits, whenOwed } from './entering.ts'
+import { guarded } from './guarded.ts'
+import { Kept } from './kept.ts'
+import type { Codec, Entered, EnterResult, Member, Place, ReplyToAll } from './member.ts'
+import { MAX_INFO_BYTES, type RoomRule } from './options.ts'
+import type { BusRecord, ClientInfo, Entry, GapInfo, NodeAnswer, NodeRequest, NodeStatus, Store } from './port.ts'
 import { PresenceKeeper } from './presence.ts'
-import { NOTHING_OWED, type Owed } from './replay.ts'
+import { NOTHING_OWED } from './replay.ts'
+import { answer } from './requests.ts'
+import { type Client, Membership, type Room } from './room.ts'
+import type { RoomsStats } from './stats.ts'
 import { Track } from './track.ts'
-import { Kept, WindowBudget } from './window.ts'
+import { WindowBudget } from './window.ts'
 
 /** An unsubscribe from this code on is one after which clients come back by themselves. */
 const INSUFFICIENT_STATE = 2500
-
-/** A room with somebody in it, or on the way in. */
-interface Room {
-  readonly name: string
-  readonly rule: RoomRule
-  /** Of a room with history. */
-  readonly track: Track | undefined
-  count: number
-}
-
-/** Somebody on the way into a room, and what it is owed there. */
-interface Entering {
-  readonly room: Room
-  readonly membership: Membership
-  readonly since: Since | undefined
-  owed: Owed
-}
 
 /** What the rooms of a node are made with. */
 export interface LocalRoomsOptions {
@@ -43,36 +33,64 @@ export interface LocalRoomsOptions {
   maxRoomsPerClient: number
   maxReplayBytes: number
   enterTimeoutMs: number
+  /** Who is live in which room. */
+  audience: Audience
+  nodeId: string
+  about: Readonly<Record<string, string>>
+  /** Members of a room without history missed something. */
+  onGap: (room: string, info: GapInfo) => void
 }
 
 /** The rooms of this node. It checks no arguments. */
 export class LocalRooms {
   readonly #options: LocalRoomsOptions
   readonly #rooms = new Map<string, Room>()
-  readonly #audience = new Audience()
+  readonly #audience: Audience
   readonly #clients: Clients
+  readonly #blocks: Blocks
   readonly #presence: PresenceKeeper
   readonly #budget: WindowBudget
+  readonly #startedAt: number
+  /** How many memberships there are. */
+  #members = 0
+  /** Records that the store could not hand on. */
+  #dropped = 0
   #closed = false
 
   constructor(options: LocalRoomsOptions) {
     this.#options = options
     const { store, clock, maxReplayBytes } = options
+    this.#audience = options.audience
+    this.#startedAt = clock.now()
+    this.#blocks = new Blocks(clock)
     this.#budget = new WindowBudget(maxReplayBytes)
-    this.#clients = new Clients(clock, (client) => this.#leaveAll(client))
+    this.#clients = new Clients((client) => this.#leaveAll(client))
     this.#presence = new PresenceKeeper(store, clock, {
       entries: () => this.#entries(),
-      tell: (kind, room, info) => this.#tell(kind, room, info),
+      tell: (kind, name, info) => guarded('options', () => this.#tell(kind, { name, rule: this.ruleOf(name) }, info)),
     })
     store.start({
       deliver: (room, record) => this.#deliver(room, record),
       mark: (room, position) => this.#rooms.get(room)?.track?.mark(position),
-      command: (command) => this.#obey(command),
+      gap: (room, info) => this.#gap(room, info),
+      answer: (request) => this.answer(request),
     })
   }
 
-  stats(): { rooms: number; clients: number; replayBytes: number } {
-    return { rooms: this.#rooms.size, clients: this.#clients.size, replayBytes: this.#budget.bytes }
+  stats(): RoomsStats {
+    const { bytes: replayBytes } = this.#budget
+    const dropped = this.#dropped
+    return { rooms: this.#rooms.size, clients: this.#clients.size, members: this.#members, replayBytes, dropped }
+  }
+
+  /** The rooms with members, and how many each has. */
+  *list(): Generator<readonly [room: string, members: number]> {
+    for (const { name, count } of this.#rooms.values()) yield [name, count]
+  }
+
+  /** Hands a record to the other nodes. */
+  carry(room: string, record: BusRecord): void {
+    if (!this.#options.store.carry(room, record)) this.#dropped++
   }
 
   ruleOf(room: string): RoomRule {
@@ -80,7 +98,7 @@ export class LocalRooms {
   }
 
   connect(member: Member): 'connected' | 'blocked' | 'closed' {
-    if (this.#clients.isBlocked(member.user)) return 'blocked'
+    if (this.#blocks.has(member.user)) return 'blocked'
     return !this.#closed && this.#clients.connect(member) !== undefined ? 'connected' : 'closed'
   }
 
@@ -94,14 +112,17 @@ export class LocalRooms {
       if (typeof admitted === 'string') return this.#giveUp(entering, admitted)
       entering.push(admitted)
     }
+    const live = (): EnterResult => this.#goLive(entering, client, reply)
+    const { store, clock } = this.#options
     // Nothing to wait for: in the step of the call.
-    const waits = entering.some(({ room, membership }) => room.track !== undefined || membership.present)
-    return waits ? this.#enter(entering, member, reply) : this.#goLive(entering, member, reply)
+    if (!waits(entering, store)) return live()
+    const result = await whenOwed(entering, { presence: this.#presence, store, clock }, live)
+    return result === 'entered' ? result : this.#giveUp(entering, result)
   }
 
   leave(room: string, socket: Socket): boolean {
     const client = this.#clients.get(socket)
-    const membership = client && membershipIn(client, room)
+    const membership = client?.in(room)
     if (membership === undefined) return false
     this.#leave(membership)
     return true
@@ -112,68 +133,68 @@ export class LocalRooms {
     this.#audience.send(room, (codec) => codec.push(room, kept.body(codec)))
   }
 
-  close(): void {
-    this.#presence.close()
+  /** Answers for this node. */
+  answer(request: NodeRequest): NodeAnswer {
+    if (request.do === 'disconnect') this.#blocks.add(request)
+    return answer(
+      {
+        clients: this.#clients,
+        status: () => this.#status(),
+        list: () => this.list(),
+        unsubscribe: (membership, code, reason) => this.#putOut(membership, code, reason),
+      },
+      request,
+    )
+  }
+
+  /** Resolves when everybody's leaving is on its way. */
+  close(): Promise<void> {
     this.#closed = true
+    const told = this.#presence.close()
     for (const client of [...this.#clients.all()]) this.#leaveAll(client)
+    return told
   }
 
   #admit(client: Client, name: string, place: Place): Entering | EnterResult {
-    const { info } = client.member
-    const { since, roomInfo, hearsJoinLeave = true } = place
-    if (membershipIn(client, name) !== undefined) return 'member'
-    if (client.memberships.length >= this.#options.maxRoomsPerClient) return 'full'
+    if (client.in(name) !== undefined) return 'member'
+    if ([...client.memberships()].length >= this.#options.maxRoomsPerClient) return 'full'
     const rule = this.ruleOf(name)
-    const { presence: present } = rule
-    if (present && byteLength(info ?? '') + byteLength(roomInfo ?? '') > MAX_INFO_BYTES) return 'too_large'
+    const isShown = rule.presence || rule.joinLeave
+    const { since, roomInfo = '' } = place
+    const infoBytes = byteLength(client.member.info ?? '') + byteLength(roomInfo)
+    if (isShown && infoBytes > MAX_INFO_BYTES) return 'too_large'
     const room = this.#rooms.get(name) ?? this.#open(name, rule)
     room.count++
-    const membership: Membership = { client, room: name, state: 'entering', present, roomInfo, hearsJoinLeave }
-    // A list made so has no room to spare: `push` makes it for 17.
-    client.memberships = client.memberships.concat(membership)
-    return { room, membership, since, owed: NOTHING_OWED }
-  }
-
-  async #enter(entering: readonly Entering[], member: Member, reply: ReplyToAll): Promise<EnterResult> {
-    const present = entering.map(({ membership }) =>
-      membership.present ? this.#presence.enter(membership.room, infoOf(membership)) : undefined,
-    )
-    for (;;) {
-      const confirmed = await Promise.all(entering.map(({ room, since }) => room.track?.confirm(since) ?? true))
-      await Promise.all(present)
-      if (entering.some(({ membership }) => membership.state === 'gone')) return this.#giveUp(entering, 'closed')
-      if (confirmed.includes(false)) return this.#giveUp(entering, 'unavailable')
-      const owed = entering.every((one) => {
-        const owing = one.room.track === undefined ? NOTHING_OWED : one.room.track.owed(one.since)
-        if (owing !== undefined) one.owed = owing
-        return owing !== undefined
-      })
-      if (owed) return this.#goLive(entering, member, reply)
-    }
+    this.#members++
+    const membership = new Membership(client, room, place)
+    client.add(membership)
+    return { membership, since, owed: NOTHING_OWED }
   }
 
   /** One step: the reply, then whatever is delivered from now on. */
-  #goLive(entering: readonly Entering[], { codec, socket }: Member, reply: ReplyToAll): EnterResult {
+  #goLive(entering: readonly Entering[], { member }: Client, reply: ReplyToAll): EnterResult {
     const entered = new Map<string, Entered>()
     for (const { membership, owed } of entering) {
       const { missed, ...position } = owed
-      entered.set(membership.room, { ...position, publications: missed.map((kept) => kept.body(codec)) })
+      entered.set(membership.room.name, { ...position, publications: missed.bodies(member.codec) })
     }
+    let written: WriteResult
     try {
       const frame = reply(entered)
       if (frame === undefined) return this.#giveUp(entering, 'refused')
-      socket.write(frame)
+      written = member.socket.write(frame)
     } catch (error) {
       this.#giveUp(entering, 'refused')
       throw error
     }
-    for (const { room, membership } of entering) {
-      // The write may have closed it.
-      if (membership.state !== 'entering') return 'closed'
+    // Who did not get the reply does not know that it is in. And the write may have closed it.
+    if (written === 'dropped') this.#giveUp(entering, 'closed')
+    if (entering.some(({ membership }) => membership.state !== 'entering')) return this.#giveUp(entering, 'closed')
+    for (const { membership } of entering) {
       membership.state = 'live'
-      this.#audience.join(room.name, membership)
+      this.#audience.join(membership.room.name, membership)
     }
-    for (const { room, membership } of entering) this.#tell('join', room.name, infoOf(membership))
+    for (const { membership } of entering) this.#tell('join', membership.room, membership.info)
     return 'entered'
   }
 
@@ -183,30 +204,31 @@ export class LocalRooms {
   }
 
   #leave(membership: Membership, notice?: Framed): void {
-    const { client, room: name, state, present } = membership
+    const { client, room, state } = membership
     if (state === 'gone') return
     const live = state === 'live'
     membership.state = 'gone'
-    client.memberships = client.memberships.filter((other) => other !== membership)
+    client.remove(membership)
     if (live) {
-      this.#audience.leave(name, membership)
+      this.#audience.leave(room.name, membership)
       if (notice !== undefined) client.member.socket.write(notice)
     }
-    if (present) this.#presence.exit(name, infoOf(membership), live)
-    else if (live) this.#tell('leave', name, infoOf(membership))
-    const room = this.#rooms.get(name)!
+    if (room.rule.presence) this.#presence.exit(room.name, membership.info, live)
+    else if (live) this.#tell('leave', room, membership.info)
+    this.#members--
     if (--room.count > 0) return
-    this.#rooms.delete(name)
+    this.#rooms.delete(room.name)
     room.track?.close()
-    this.#options.store.leave(name)
+    this.#options.store.leave(room.name)
   }
 
-  #leaveAll({ memberships }: Client): void {
-    for (const membership of memberships) this.#leave(membership)
+  #leaveAll(client: Client): void {
+    for (const membership of client.memberships()) this.#leave(membership)
   }
 
-  #open(name: string, rule: RoomRule): Room {
-    this.#options.store.join(name)
+  #open(named: string, rule: RoomRule): Room {
+    const name = own(named)
+    this.#options.store.join(name, rule.history)
     const owner = { deliver: (kept: Kept) => this.push(name, kept), expel: () => this.#expel(name) }
     const { history } = rule
     const { store, clock, enterTimeoutMs } = this.#options
@@ -228,18 +250,19 @@ export class LocalRooms {
     }
   }
 
+  /** Somebody is to be out, and told: by its protocol itself, where it wants to, else by a notice. */
   #putOut(membership: Membership, code: number, reason: string, made?: Framed): void {
     const { room, client } = membership
     const { codec, expelled } = client.member
-    if (expelled === undefined) return this.#leave(membership, made ?? codec.unsubscribed(room, code, reason))
+    if (expelled === undefined) return this.#leave(membership, made ?? codec.unsubscribed(room.name, code, reason))
     this.#leave(membership)
-    tellExpelled(client.member, room, code, reason)
+    guarded('expelled', () => client.member.expelled!(room.name, code, reason))
   }
 
-  #tell(kind: 'join' | 'leave', room: string, info: ClientInfo): void {
-    if (!this.ruleOf(room).joinLeave) return
-    this.#audience.sendJoinLeave(room, (codec) => codec[kind](room, info))
-    this.#options.store.carry(room, { kind, info })
+  #tell(kind: 'join' | 'leave', { name, rule }: Pick<Room, 'name' | 'rule'>, info: ClientInfo): void {
+    if (!rule.joinLeave) return
+    this.#audience.sendJoinLeave(name, (codec) => codec[kind](name, info))
+    this.carry(name, { kind, info })
   }
 
   #deliver(name: string, record: BusRecord): void {
@@ -253,46 +276,23 @@ export class LocalRooms {
 
   #entries(): Entry[] {
     const entries: Entry[] = []
-    for (const { memberships } of this.#clients.all()) {
-      for (const membership of memberships) if (membership.present) entries.push([membership.room, infoOf(membership)])
+    for (const client of this.#clients.all()) {
+      for (const { room, info } of client.memberships()) if (room.rule.presence) entries.push([room.name, info])
     }
     return entries
   }
 
-  /** Carries out a command on the clients of this node. */
-  #obey(command: Command): number {
-    if (command.do === 'disconnect' && command.blockMs > 0) this.#clients.block(command.user, command.blockMs)
-    const clients = this.#clients.of(command.user)
-    return clients.filter((client) => this.#obeys(client, command)).length
+  #gap(name: string, info: GapInfo): void {
+    const room = this.#rooms.get(name)
+    if (room === undefined) return
+    // A room with history repairs it, or its members are told.
+    if (room.track !== undefined) room.track.doubt()
+    else this.#options.onGap(name, info)
   }
 
-  #obeys(client: Client, command: Command): boolean {
-    const { member } = client
-    if (command.do === 'disconnect') {
-      member.socket.close(command.code, command.reason)
-    } else if (command.do === 'unsubscribe') {
-      const membership = membershipIn(client, command.room)
-      if (membership === undefined) {
-        // Its protocol may be asking whether it may come in.
-        tellExpelled(member, command.room, command.code, command.reason)
-        return false
-      }
-      this.#putOut(membership, command.code, command.reason)
-    } else {
-      try {
-        member.commanded?.(command)
-      } catch (error) {
-        process.emitWarning(`commanded failed: ${inspect(error)}`, 'RoomcastWarning')
-      }
-    }
-    return true
-  }
-}
-
-function tellExpelled(member: Member, room: string, code: number, reason: string): void {
-  try {
-    member.expelled?.(room, code, reason)
-  } catch (error) {
-    process.emitWarning(`expelled failed: ${inspect(error)}`, 'RoomcastWarning')
+  #status(): NodeStatus {
+    const { nodeId: id, about, clock } = this.#options
+    const { rooms, clients, members } = this.stats()
+    return { id, uptimeMs: clock.now() - this.#startedAt, clients, users: this.#clients.users, rooms, members, about }
   }
 }

@@ -70,8 +70,8 @@ export interface EnterOptions<Body = unknown> extends Place {
 export type ReplyToAll<Body = unknown> = (entered: ReadonlyMap<string, Entered<Body>>) => Payload | Framed | undefined
 
 /** What an `enter` came to. `'member'`: it is in, or on its way in, already. `'closed'`: its socket is not open, or it
- * left meanwhile. `'refused'`: by `reply`. `'full'`: it is in as many rooms as it may be. `'too_large'`: its info, for a room with presence.
- * `'blocked'`: its user is. `'unavailable'`: the store could not be asked. */
+ * left meanwhile. `'refused'`: by `reply`. `'full'`: it is in as many rooms as it may be. `'too_large'`: its info, for a room
+ * whose members are shown. `'blocked'`: its user is. `'unavailable'`: the store could not be asked. */
 export type EnterResult =
   | 'entered'
   | 'member'

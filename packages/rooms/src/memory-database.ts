@@ -1,11 +1,12 @@
-// The store inside one process: exact, and bounded in every direction. One database can serve several `createRooms`, which
-// then stand for nodes (tests, examples); it loses nothing, so it never gives a mark. Also the smallest example of a store.
+// What the memory store keeps: exact, and bounded in every direction. One database can serve several `createRooms`, which
+// then stand for nodes (tests, examples). A node's access to it is memory-store.ts.
 
+import { Blocks } from './blocks.ts'
 import { type Clock, processClock } from './clock.ts'
-import { StoreUnavailableError } from './errors.ts'
+import { own } from './data.ts'
 import { MemoryLog } from './memory-log.ts'
 import { MemoryPresence } from './memory-presence.ts'
-import type { BusRecord, Command, HistoryRule, Page, Position, Range, Store, StoreSink } from './port.ts'
+import type { BusRecord, HistoryRule, NodeAnswer, NodeRequest, Position } from './port.ts'
 import { RecentKeys } from './recent-keys.ts'
 
 /** Options of `memoryStore` and `createMemoryDatabase`. */
@@ -20,9 +21,10 @@ export interface MemoryOptions {
   readonly newId?: (() => string) | undefined
 }
 
-/** Stores that see each other: one for each `createRooms`. */
-export interface MemoryDatabase {
-  store(): Store
+/** What a database tells one of its nodes. */
+export interface MemoryNode {
+  deliver(room: string, record: BusRecord): void
+  answer(request: NodeRequest): NodeAnswer
 }
 
 const DEFAULT_MAX_BYTES = 256 * 1024 * 1024
@@ -32,33 +34,17 @@ const KEY_TTL_MS = 300_000
 /** So many idempotency keys are remembered. */
 const MAX_KEYS = 100_000
 
-/** Makes the store of one process.
- * @throws TypeError for an option of the wrong type, RangeError for a wrong value. */
-export function memoryStore(options: MemoryOptions = {}): Store {
-  return createMemoryDatabase(options).store()
-}
-
-/** Makes a database for several `createRooms` of one process.
- * @throws as `memoryStore`. */
-export function createMemoryDatabase(options: MemoryOptions = {}): MemoryDatabase {
-  for (const name of ['maxBytes', 'maxIdleRooms'] as const) {
-    const value = options[name] ?? 1
-    if (typeof value !== 'number') throw new TypeError(`${name} must be a number`)
-    if (!Number.isSafeInteger(value) || value < 1) throw new RangeError(`${name} must be a positive integer: ${value}`)
-  }
-  return new Database(options)
-}
-
 /** What all stores of a database share. */
-export class Database implements MemoryDatabase {
+export class Database {
   readonly clock: Clock
   readonly presence: MemoryPresence
-  readonly stores: Set<MemoryStore> = new Set()
-  /** By room, the stores that joined it. */
-  readonly joined: Map<string, Set<MemoryStore>> = new Map()
+  readonly nodes: Set<MemoryNode> = new Set()
+  /** By room, the nodes that joined it. */
+  readonly joined: Map<string, Set<MemoryNode>> = new Map()
   /** In the order of use: rooms that nobody uses are forgotten from the front. */
   readonly logs: Map<string, MemoryLog> = new Map()
   readonly keys: RecentKeys<Position>
+  readonly blocks: Blocks
   readonly #maxBytes: number
   readonly #maxIdleRooms: number
   readonly #newId: () => string
@@ -71,11 +57,8 @@ export class Database implements MemoryDatabase {
     this.#maxIdleRooms = maxIdleRooms ?? DEFAULT_MAX_IDLE_ROOMS
     this.#newId = newId
     this.presence = new MemoryPresence(clock, (room, info) => this.deliver(room, { kind: 'leave', info }))
+    this.blocks = new Blocks(clock)
     this.keys = new RecentKeys(clock, KEY_TTL_MS, MAX_KEYS)
-  }
-
-  store(): MemoryStore {
-    return new MemoryStore(this)
   }
 
   /** The bytes of all histories. */
@@ -94,7 +77,7 @@ export class Database implements MemoryDatabase {
     log ??= new MemoryLog(this.#newId(), now, rule)
     // It is the one used last.
     this.logs.delete(room)
-    this.logs.set(room, log)
+    this.logs.set(own(room), log)
     const before = log.bytes
     const result = act(log, now)
     this.#bytes += log.bytes - before
@@ -103,12 +86,20 @@ export class Database implements MemoryDatabase {
     return result
   }
 
-  /** Hands a record to every store that joined the room, but one. */
-  deliver(room: string, record: BusRecord, except?: MemoryStore): void {
-    for (const store of this.joined.get(room) ?? []) {
+  /** Hands a record to every node that joined the room, but one. */
+  deliver(room: string, record: BusRecord, except?: MemoryNode): void {
+    for (const node of this.joined.get(room) ?? []) {
       // Microtasks run in the order they were queued: that keeps the order of the numbers.
-      if (store !== except) queueMicrotask(() => store.deliver(room, record))
+      if (node !== except) queueMicrotask(() => node.deliver(room, record))
     }
+  }
+
+  /** Removes what is kept of a room; its epoch and number stay. */
+  clear(room: string): void {
+    const log = this.logs.get(room)
+    if (log === undefined) return
+    this.#bytes -= log.bytes
+    log.clear()
   }
 
   /** Forgets a room: what follows has another epoch. */
@@ -152,141 +143,8 @@ export class Database implements MemoryDatabase {
       log.touch(now)
       this.#bytes += log.bytes - before
       if (this.#isForgotten(room, log, now)) this.#drop(room, log)
-      else if (log.publications.length === 0 && !this.joined.has(room)) idle.push([room, log])
+      else if (log.row.length === 0 && !this.joined.has(room)) idle.push([room, log])
     }
     for (const [room, log] of idle.slice(0, Math.max(0, idle.length - this.#maxIdleRooms))) this.#drop(room, log)
-  }
-}
-
-/** One node's access to a database. */
-export class MemoryStore implements Store {
-  readonly #database: Database
-  readonly #joined = new Set<string>()
-  #sink: StoreSink | undefined
-  #status: 'new' | 'started' | 'closed' = 'new'
-
-  constructor(database: Database) {
-    this.#database = database
-  }
-
-  start(sink: StoreSink): void {
-    if (this.#status !== 'new') throw new Error('a store can be started once')
-    this.#status = 'started'
-    this.#sink = sink
-    this.#database.stores.add(this)
-  }
-
-  join(room: string): void {
-    if (this.#status !== 'started') return
-    this.#joined.add(room)
-    const stores = this.#database.joined.get(room)
-    if (stores === undefined) this.#database.joined.set(room, new Set([this]))
-    else stores.add(this)
-  }
-
-  leave(room: string): void {
-    this.#joined.delete(room)
-    const stores = this.#database.joined.get(room)
-    stores?.delete(this)
-    if (stores?.size !== 0) return
-    this.#database.joined.delete(room)
-    const log = this.#database.logs.get(room)
-    // Epoch and number live for their time from now on.
-    if (log !== undefined) log.left(this.#database.clock.now())
-  }
-
-  ready(): Promise<void> {
-    return Promise.resolve()
-  }
-
-  carry(room: string, record: BusRecord): boolean {
-    if (this.#status !== 'started') return false
-    this.#database.deliver(room, record, this)
-    return true
-  }
-
-  publish(...[room, draft, rule, key]: Parameters<Store['publish']>): Promise<Position> {
-    return this.#do((database) => {
-      const first = key === undefined ? undefined : database.keys.get(`${room}\n${key}`)
-      if (first !== undefined) return first
-      const publication = database.use(room, rule, (log, now) => log.append(draft, rule, now))
-      database.deliver(room, { kind: 'publication', publication })
-      const { epoch, offset } = publication
-      if (key !== undefined) database.keys.add(`${room}\n${key}`, { epoch, offset })
-      return { epoch, offset }
-    })
-  }
-
-  claim(room: string, key: string): Promise<boolean> {
-    return this.#do(({ keys }) => {
-      const isNew = keys.get(`${room}\n${key}`) === undefined
-      if (isNew) keys.add(`${room}\n${key}`, { epoch: '', offset: 0 })
-      return isNew
-    })
-  }
-
-  read(room: string, rule: HistoryRule, range: Range): Promise<Page> {
-    return this.#do((database) => database.use(room, rule, (log, now) => log.read(range, now)))
-  }
-
-  fork(room: string, epoch: string): Promise<void> {
-    return this.#do((database) => {
-      if (database.logs.get(room)?.epoch === epoch) database.forget(room)
-    })
-  }
-
-  enter(...[room, info]: Parameters<Store['enter']>): Promise<boolean> {
-    return this.#do(({ presence }) => presence.enter(this, room, info))
-  }
-
-  exit(room: string, client: string): Promise<boolean> {
-    return this.#do(({ presence }) => presence.exit(this, room, client))
-  }
-
-  assert(...[entries]: Parameters<Store['assert']>): ReturnType<Store['assert']> {
-    return this.#do(({ presence }) => presence.assert(this, entries))
-  }
-
-  lease(): ReturnType<Store['lease']> {
-    return this.#do(({ presence }) => presence.renew(this))
-  }
-
-  presence(room: string): ReturnType<Store['presence']> {
-    return this.#do(({ presence }) => presence.of(room))
-  }
-
-  presenceStats(room: string): ReturnType<Store['presenceStats']> {
-    return this.#do(({ presence }) => {
-      const all = presence.of(room)
-      return { clients: all.length, users: new Set(all.map(({ user }) => user)).size }
-    })
-  }
-
-  command(command: Command): ReturnType<Store['command']> {
-    return this.#do(async ({ stores }) => {
-      await Promise.resolve()
-      const counts = [...stores].map((store) => store.#sink!.command(command))
-      return { clients: counts.reduce((sum, count) => sum + count, 0), nodes: counts.length, missing: 0 }
-    })
-  }
-
-  close(): Promise<void> {
-    if (this.#status === 'started') {
-      for (const room of [...this.#joined]) this.leave(room)
-      this.#database.stores.delete(this)
-      this.#database.presence.release(this)
-    }
-    this.#status = 'closed'
-    return Promise.resolve()
-  }
-
-  /** A record that was on its way: for rooms that were left meanwhile it comes too late. */
-  deliver(room: string, record: BusRecord): void {
-    if (this.#joined.has(room)) this.#sink?.deliver(room, record)
-  }
-
-  #do<T>(act: (database: Database) => T | Promise<T>): Promise<T> {
-    if (this.#status !== 'started') return Promise.reject(new StoreUnavailableError('the store is closed'))
-    return Promise.resolve(act(this.#database))
   }
 }

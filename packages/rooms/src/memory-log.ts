@@ -1,7 +1,7 @@
 // What the memory store remembers of one room: epoch, number, and the newest publications within the room's rule.
 
 import type { Draft, HistoryRule, Page, Publication, Range } from './port.ts'
-import { publicationBytes } from './window.ts'
+import { Row } from './row.ts'
 
 /** One room's history. */
 export class MemoryLog {
@@ -9,9 +9,8 @@ export class MemoryLog {
   readonly #metaTtlMs: number
   offset = 0
   lastId = ''
-  bytes = 0
-  /** In the order of their numbers, the last of them `offset`. */
-  publications: Publication[] = []
+  /** The last of them is `offset`. */
+  row: Row = new Row()
   /** When the history is gone, and when epoch and number are, unless somebody is in the room. */
   emptyAt: number
   forgottenAt: number
@@ -23,18 +22,17 @@ export class MemoryLog {
     this.forgottenAt = now + rule.metaTtlMs
   }
 
+  get bytes(): number {
+    return this.row.bytes
+  }
+
   append(draft: Draft, rule: HistoryRule, now: number): Publication {
     this.touch(now)
-    const { id, data, info, tags } = draft
-    const { epoch, lastId: previous } = this
-    // Written out: what a spread makes takes half as much again.
-    const publication: Publication = { id, data, info, tags, epoch, offset: ++this.offset, previous }
-    this.lastId = id
-    this.publications.push(publication)
-    this.bytes += publicationBytes(publication)
-    while (this.publications.length > rule.size || this.bytes > rule.maxBytes) {
-      this.bytes -= publicationBytes(this.publications.shift()!)
-    }
+    const { epoch, row, lastId: previous } = this
+    const publication: Publication = { ...draft, epoch, offset: ++this.offset, previous }
+    this.lastId = draft.id
+    row.push(publication)
+    while (row.length > rule.size || row.bytes > rule.maxBytes) row.shift()
     this.emptyAt = now + rule.ttlMs
     this.forgottenAt = this.emptyAt + rule.metaTtlMs
     return publication
@@ -42,12 +40,12 @@ export class MemoryLog {
 
   read({ after = 0, before = Number.POSITIVE_INFINITY, limit, newest = false }: Range, now: number): Page {
     this.touch(now)
-    const first = this.publications[0]?.offset ?? this.offset + 1
+    const first = this.row.first ?? this.offset + 1
     const from = Math.max(after + 1 - first, 0)
-    const to = Math.max(Math.min(before - first, this.publications.length), from)
+    const to = Math.max(Math.min(before - first, this.row.length), from)
     const [start, end] = newest ? [Math.max(from, to - limit), to] : [from, Math.min(to, from + limit)]
     const { epoch, offset, lastId } = this
-    return { epoch, offset, lastId, publications: this.publications.slice(start, end) }
+    return { epoch, offset, lastId, first, publications: this.row.slice(start, end) }
   }
 
   /** Drops the history when its time is over. */
@@ -61,7 +59,6 @@ export class MemoryLog {
   }
 
   clear(): void {
-    this.publications = []
-    this.bytes = 0
+    this.row = new Row()
   }
 }

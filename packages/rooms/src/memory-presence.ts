@@ -23,13 +23,19 @@ export class MemoryPresence {
   readonly #clock: Clock
   readonly #left: (room: string, info: ClientInfo) => void
   readonly #leases = new Map<object, NodeLease>()
-  readonly #rooms = new Map<string, Map<string, { node: object; info: ClientInfo }>>()
+  /** By node and room: who is there, by client. A client's id is its node's alone. */
+  readonly #nodes = new Map<object, Map<string, Map<string, ClientInfo>>>()
   #cancelSweep: (() => void) | undefined
 
   /** @param left tells every node of somebody whose node is gone. */
   constructor(clock: Clock, left: (room: string, info: ClientInfo) => void) {
     this.#clock = clock
     this.#left = left
+  }
+
+  /** How many nodes have anybody anywhere. */
+  get size(): number {
+    return this.#nodes.size
   }
 
   renew(node: object): Lease {
@@ -42,28 +48,35 @@ export class MemoryPresence {
 
   enter(node: object, room: string, info: ClientInfo): boolean {
     if (!this.#leases.has(node)) this.#leases.set(node, { renewedAt: this.#clock.now(), state: 'unknown' })
-    const entries = this.#rooms.get(room) ?? new Map()
+    let rooms = this.#nodes.get(node)
+    if (rooms === undefined) {
+      rooms = new Map()
+      this.#nodes.set(node, rooms)
+    }
+    let entries = rooms.get(room)
+    if (entries === undefined) {
+      entries = new Map()
+      rooms.set(room, entries)
+    }
     const isNew = !entries.has(info.client)
-    entries.set(info.client, { node, info })
-    this.#rooms.set(room, entries)
+    entries.set(info.client, info)
     return isNew
   }
 
   exit(node: object, room: string, client: string): boolean {
-    const entries = this.#rooms.get(room)
-    if (entries?.get(client)?.node !== node) return false
-    entries.delete(client)
-    if (entries.size === 0) this.#rooms.delete(room)
+    const rooms = this.#nodes.get(node)
+    const entries = rooms?.get(room)
+    if (entries === undefined || !entries.delete(client)) return false
+    if (entries.size === 0) rooms!.delete(room)
+    if (rooms!.size === 0) this.#nodes.delete(node)
     return true
   }
 
   assert(node: object, wanted: readonly Entry[]): { added: Entry[]; removed: Entry[] } {
     const keys = new Set(wanted.map(([room, { client }]) => `${room}\n${client}`))
     const removed: Entry[] = []
-    for (const [room, entries] of this.#rooms) {
-      for (const [client, entry] of entries) {
-        if (entry.node === node && !keys.has(`${room}\n${client}`)) removed.push([room, entry.info])
-      }
+    for (const [room, entries] of this.#nodes.get(node) ?? []) {
+      for (const [client, info] of entries) if (!keys.has(`${room}\n${client}`)) removed.push([room, info])
     }
     for (const [room, { client }] of removed) this.exit(node, room, client)
     return { added: wanted.filter(([room, info]) => this.enter(node, room, info)), removed }
@@ -71,9 +84,12 @@ export class MemoryPresence {
 
   of(room: string): ClientInfo[] {
     const alive = this.#clock.now() - LEASE_MS
-    return [...(this.#rooms.get(room)?.values() ?? [])]
-      .filter(({ node }) => (this.#leases.get(node)?.renewedAt ?? Number.NEGATIVE_INFINITY) > alive)
-      .map(({ info }) => info)
+    const all: ClientInfo[] = []
+    for (const [node, rooms] of this.#nodes) {
+      if ((this.#leases.get(node)?.renewedAt ?? Number.NEGATIVE_INFINITY) > alive)
+        all.push(...(rooms.get(room)?.values() ?? []))
+    }
+    return all
   }
 
   /** A node goes in good order: its entries and their leaves at once. */
@@ -85,7 +101,7 @@ export class MemoryPresence {
   /** Everything is forgotten, and nobody is told. */
   clear(): void {
     this.#leases.clear()
-    this.#rooms.clear()
+    this.#nodes.clear()
   }
 
   /** Removes some entries of dead nodes, and goes on until none is left. */
@@ -99,14 +115,18 @@ export class MemoryPresence {
       lease.state = 'swept'
       if (silentMs > REMEMBER_SWEPT_MS) this.#leases.delete(node)
     }
-    if (dead.size === 0) return
     let more = false
-    for (const [room, entries] of [...this.#rooms]) {
-      const gone = [...entries.values()].filter(({ node }) => dead.has(node))
-      more ||= gone.length > SWEEP_BATCH
-      for (const { node, info } of gone.slice(0, SWEEP_BATCH)) {
-        this.exit(node, room, info.client)
-        this.#left(room, info)
+    /** How many leaves of a room are told by now. */
+    const told = new Map<string, number>()
+    for (const node of dead) {
+      for (const [room, entries] of this.#nodes.get(node) ?? []) {
+        const some = [...entries.values()].slice(0, SWEEP_BATCH - (told.get(room) ?? 0))
+        told.set(room, (told.get(room) ?? 0) + some.length)
+        more ||= some.length < entries.size
+        for (const info of some) {
+          this.exit(node, room, info.client)
+          this.#left(room, info)
+        }
       }
     }
     if (more) this.#cancelSweep = this.#clock.after(SWEEP_INTERVAL_MS, () => this.#sweep())

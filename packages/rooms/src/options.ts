@@ -3,7 +3,8 @@
 
 import { isChannelName } from '@roomcast/channels'
 import type { Clock } from './clock.ts'
-import type { Member } from './member.ts'
+import { byteLength } from './data.ts'
+import type { Member, Since } from './member.ts'
 import type { ClientInfo, Data, HistoryRule, Store } from './port.ts'
 
 /** What a room is. Everything is off unless it is asked for. */
@@ -30,6 +31,8 @@ export interface RoomsOptions {
   readonly maxReplayBytes?: number | undefined
   /** So long an `enter` waits for the store. Default 10,000. */
   readonly enterTimeoutMs?: number | undefined
+  /** What this node says of itself in `nodes()`, beside its figures: a name, a version. */
+  readonly about?: Readonly<Record<string, string>> | undefined
   /** Default: the process's own. */
   readonly clock?: Clock | undefined
   /** Makes what no other node makes. Default: random. */
@@ -52,21 +55,37 @@ export interface RoomRule {
   readonly joinLeave: boolean
 }
 
-/** The most that a client's info may take in a room with presence. */
+/** The most that a client's info may take in a room in which others are shown it. */
 export const MAX_INFO_BYTES = 2048
 
 const DEFAULT_MAX_BYTES = 4 * 1024 * 1024
 const DEFAULT_META_TTL_MS = 3_600_000
 const MAX_KEY_LENGTH = 256
 
+/** Of a close frame's 125. */
+const MAX_REASON_BYTES = 123
+
 export function checkRoomsOptions(options: RoomsOptions): void {
-  const { store, options: of, maxRoomsPerClient, maxReplayBytes, enterTimeoutMs, clock, newId, ...unknown } = options
+  const {
+    store,
+    options: of,
+    maxRoomsPerClient,
+    maxReplayBytes,
+    enterTimeoutMs,
+    about,
+    clock,
+    newId,
+    ...unknown
+  } = options
   for (const name of Object.keys(unknown)) throw new TypeError(`unknown option: ${name}`)
   if (typeof store?.publish !== 'function' || typeof store.start !== 'function')
     throw new TypeError('store must be a store')
   if (of !== undefined && typeof of !== 'function') throw new TypeError('options must be a function')
   if (newId !== undefined && typeof newId !== 'function') throw new TypeError('newId must be a function')
   if (clock !== undefined && typeof clock.after !== 'function') throw new TypeError('clock must be a clock')
+  if (about !== undefined && !Object.values(about).every((value) => typeof value === 'string')) {
+    throw new TypeError('about must be strings by name')
+  }
   checkCount('maxRoomsPerClient', maxRoomsPerClient)
   checkCount('maxReplayBytes', maxReplayBytes)
   checkCount('enterTimeoutMs', enterTimeoutMs)
@@ -93,7 +112,7 @@ export function ruleOf(options: RoomOptions = {}): RoomRule {
   return { history: { size, ttlMs, maxBytes, metaTtlMs: historyMetaTtlMs ?? DEFAULT_META_TTL_MS }, presence, joinLeave }
 }
 
-function checkCount(name: string, value: number | undefined): void {
+export function checkCount(name: string, value: number | undefined): void {
   if (value === undefined) return
   if (typeof value !== 'number') throw new TypeError(`${name} must be a number`)
   if (!Number.isSafeInteger(value) || value < 1) throw new RangeError(`${name} must be a positive integer: ${value}`)
@@ -142,16 +161,27 @@ export function checkPublish(data: Data, { info, tags, idempotencyKey, ...unknow
   }
 }
 
-/** Bytes are the caller's to reuse: what is kept is a copy. */
-export function copyOf(data: Data): Data {
-  return typeof data === 'string' ? data : Uint8Array.from(data)
+/** Checks a position that a client was at. One that it made up is not a mistake: it is not recovered. */
+export function checkSince(since: Since | undefined): void {
+  if (since === undefined) return
+  if (typeof since?.offset !== 'number') throw new TypeError('since must have an offset')
+  if (!Number.isInteger(since.offset) || since.offset < 0) {
+    throw new RangeError(`since.offset must be an integer, 0 or above: ${since.offset}`)
+  }
+  if (since.epoch !== undefined) checkString('since.epoch', since.epoch)
 }
 
-export function copyOfInfo({ client, user, info, roomInfo }: ClientInfo): ClientInfo {
-  const copy = { client, user, info: info === undefined ? undefined : copyOf(info) }
-  return roomInfo === undefined ? copy : { ...copy, roomInfo: copyOf(roomInfo) }
+/** Checks what a socket is closed with: on other nodes it would be too late. */
+export function checkClose(code: number, reason: string): void {
+  checkInteger('code', code)
+  checkString('reason', reason)
+  // RFC 6455 §7.4: those of the table that may be sent, and applications' own.
+  const isSendable = (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999)
+  if (!isSendable) throw new RangeError(`close code may not be sent: ${code}`)
+  if (byteLength(reason) > MAX_REASON_BYTES) throw new RangeError(`reason must have at most ${MAX_REASON_BYTES} bytes`)
 }
 
-export function byteLength(data: Data): number {
-  return typeof data === 'string' ? Buffer.byteLength(data) : data.byteLength
+export function checkInteger(name: string, value: number): void {
+  if (typeof value !== 'number') throw new TypeError(`${name} must be a number`)
+  if (!Number.isInteger(value) || value < 0) throw new RangeError(`${name} must be an integer, 0 or above: ${value}`)
 }

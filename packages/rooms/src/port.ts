@@ -16,7 +16,7 @@ export interface ClientInfo {
   readonly client: string
   /** Whose connection it is; `''`: nobody's in particular. */
   readonly user: string
-  /** What others are shown beside it; at most 2 KiB in a room with presence. */
+  /** What others are shown beside it; at most 2 KiB in a room with presence or joins and leaves. */
   readonly info?: Data | undefined
   /** What others are shown beside it in this room alone; counts with `info`. */
   readonly roomInfo?: Data | undefined
@@ -73,6 +73,9 @@ export interface Range {
 
 /** What a read came to. */
 export interface Page extends Top {
+  /** The number of the oldest publication that is kept, whatever range was asked for; `offset + 1`: none is. What is below
+   * it is replayed to nobody any more, also where a node still has it. */
+  readonly first: number
   /** In the order of their numbers. What was trimmed is not among them. */
   readonly publications: readonly Publication[]
 }
@@ -84,14 +87,53 @@ export type Command =
   | { readonly do: 'subscribe'; user: string; room: string }
   | { readonly do: 'refresh'; user: string; expiresAt: number | undefined }
 
-/** What a command came to. */
-export interface CommandResult {
-  /** How many clients it reached. */
+/** What every node is asked: to carry out a command, how it is, or who is in which room. */
+export type NodeRequest =
+  | Command
+  | { readonly do: 'status' }
+  /** `pattern`: a name in which `*` stands for any characters and `?` for one. */
+  | { readonly do: 'list'; readonly pattern: string; readonly limit: number }
+
+/** How a node is. */
+export interface NodeStatus {
+  /** Random, made anew at each start. */
+  readonly id: string
+  readonly uptimeMs: number
+  /** How many clients are connected to it, of how many users. */
   readonly clients: number
-  /** How many nodes answered. */
-  readonly nodes: number
-  /** How many nodes are there and did not answer in time. */
+  readonly users: number
+  /** In how many rooms it has members, and how many members that makes. */
+  readonly rooms: number
+  readonly members: number
+  /** What it was told to say of itself. */
+  readonly about: Readonly<Record<string, string>>
+}
+
+/** What a node answers. Plain data, as JSON can carry it. A request that it does not know: nothing of it. */
+export interface NodeAnswer {
+  /** How many clients a command reached. */
+  readonly clients?: number | undefined
+  readonly status?: NodeStatus | undefined
+  /** Names of rooms and how many members each has on that node: at most as many rooms as were asked for. */
+  readonly rooms?: readonly (readonly [room: string, members: number])[] | undefined
+  /** There are more. */
+  readonly more?: boolean | undefined
+}
+
+/** What a request came to. */
+export interface Answers {
+  /** One of each node that answered in time. */
+  readonly answers: readonly NodeAnswer[]
+  /** How many nodes are there and did not. */
   readonly missing: number
+}
+
+/** What is known of a loss between nodes. */
+export interface GapInfo {
+  /** The node whose records were lost; absent when unknown. */
+  readonly node?: string | undefined
+  /** How many were lost; absent when unknown. */
+  readonly missed?: number | undefined
 }
 
 /** How this node's lease stood when it was renewed. `'swept'`: it had run out, and others removed this node's entries and
@@ -110,19 +152,26 @@ export interface Store {
    * @throws Error when it was started before. */
   start(sink: StoreSink): void
 
-  /** The first local member of a room came: its records are wanted from now on. */
-  join(room: string): void
+  /** The first local member of a room came: its records are wanted from now on.
+   * @param rule absent for a room without history. While a room with history is joined by any node, its epoch and its
+   * number are kept. */
+  join(room: string, rule: HistoryRule | undefined): void
   /** The last local member went. */
   leave(room: string): void
+  /** Can it reach the other nodes? Absent: it always can, and hears everything at once. */
+  readonly status?: 'connecting' | 'ready' | 'degraded' | 'closed'
   /** Resolves when every record of the room from then on reaches this node, or its loss becomes known by a number or by a
    * mark. */
   ready(room: string): Promise<void>
-  /** Hands a record to the other nodes, never back to this one, at most once, without being kept. False: it is lost. */
+  /** Hands a record to the other nodes, never back to this one, at most once, in the order of the calls, without being kept.
+   * False: it is lost, and the other nodes are told of a gap. What is lost on the way is told there, too. */
   carry(room: string, record: BusRecord): boolean
 
   /** Numbers a publication, keeps it and hands it to every node that joined the room, this one too, in one step.
    * @param key a repeat of it within 5 minutes resolves with the first position, and reaches nobody. */
   publish(room: string, draft: Draft, rule: HistoryRule, key: string | undefined): Promise<Position>
+  /** Removes what is kept of a room. Its epoch, its number and the id of its last publication stay, and keys do. */
+  removeHistory(room: string): Promise<void>
   /** Is a key new in a room? For rooms without history, whose publications are carried and not kept. */
   claim(room: string, key: string): Promise<boolean>
   /** Where the room stands, and what it remembers of a range. Makes an epoch where there is none. */
@@ -143,10 +192,12 @@ export interface Store {
   presence(room: string): Promise<readonly ClientInfo[]>
   presenceStats(room: string): Promise<{ clients: number; users: number }>
 
-  /** Has a command carried out on every node, this one too; resolves within 2 s. */
-  command(command: Command): Promise<CommandResult>
+  /** Asks every node, this one too; resolves within 2 s with what was answered by then. A `disconnect` with `blockMs` is
+   * kept until that is over, 100,000 of them: a node that starts, or could not be reached for a while, is given it later, as
+   * a request with the `blockMs` that is left, and its answer goes nowhere. */
+  ask(request: NodeRequest): Promise<Answers>
 
-  /** Gives up this node's entries and lets go of everything. Again: the same. */
+  /** Gives up this node's entries, whose leaves the other nodes are told, and lets go of everything. Again: the same. */
   close(): Promise<void>
 }
 
@@ -156,6 +207,8 @@ export interface StoreSink {
   deliver(room: string, record: BusRecord): void
   /** The room stands there: what has a number up to this one was published, also if it never came. */
   mark(room: string, top: Top): void
-  /** Carries out a command on this node; returns how many clients it reached. */
-  command(command: Command): number
+  /** Records of a joined room were lost on their way to this node, or may have been. A room with history is read then. */
+  gap(room: string, info: GapInfo): void
+  /** Answers for this node. Does not throw. */
+  answer(request: NodeRequest): NodeAnswer
 }

@@ -32,6 +32,8 @@ export class PresenceKeeper {
   #closed = false
   /** Removals that failed, and may have been carried out: their leaves are still to be told. */
   #unsure = new Map<string, Entry>()
+  /** Settles with the removal that was asked for last; with it all others have. */
+  #removed: Promise<void> = Promise.resolve()
 
   constructor(store: Store, clock: Clock, owner: PresenceOwner) {
     this.#store = store
@@ -49,10 +51,11 @@ export class PresenceKeeper {
 
   /** Removes somebody. @param told whether its leave is told, once it is removed. */
   exit(room: string, info: ClientInfo, told: boolean): void {
+    if (this.#closed) return
     this.#count--
-    this.#store.exit(room, info.client).then(
+    this.#removed = this.#store.exit(room, info.client).then(
       (removed) => {
-        if (removed && told && !this.#closed) this.#owner.tell('leave', room, info)
+        if (removed && told) this.#owner.tell('leave', room, info)
       },
       () => {
         this.#failed()
@@ -61,9 +64,12 @@ export class PresenceKeeper {
     )
   }
 
-  close(): void {
+  /** From now on nobody is removed one by one: the store gives up all entries of this node when it is closed. Resolves
+   * when the leaves of those who went before are told. */
+  close(): Promise<void> {
     this.#closed = true
     this.#cancel?.()
+    return this.#removed
   }
 
   #failed(): void {

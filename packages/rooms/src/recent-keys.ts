@@ -2,6 +2,7 @@
 // front. (lru-cache allocates everything for its maximum at once: 7 MB for a hundred thousand keys that may never come.)
 
 import type { Clock } from './clock.ts'
+import { own } from './data.ts'
 
 /** A map that forgets. */
 export class RecentKeys<V> {
@@ -29,7 +30,7 @@ export class RecentKeys<V> {
   add(key: string, value: V): void {
     const now = this.#clock.now()
     this.#entries.delete(key)
-    this.#entries.set(key, { value, until: now + this.#ttlMs })
+    this.#entries.set(own(key), { value, until: now + this.#ttlMs })
     for (const [oldest, { until }] of this.#entries) {
       if (until > now && this.#entries.size <= this.#max) return
       this.#entries.delete(oldest)

@@ -3,63 +3,40 @@
 
 import { isChannelName } from '@roomcast/channels'
 import type { Socket } from '@roomcast/core'
+import { Audience } from './audience.ts'
 import { processClock } from './clock.ts'
+import { copyOf, copyOfInfo, copyOfTags } from './data.ts'
+import { draftIds } from './draft-ids.ts'
 import { UnrecoverablePositionError } from './errors.ts'
+import { type GapListener, GapListeners } from './gap.ts'
+import { Kept } from './kept.ts'
 import { LocalRooms } from './local-rooms.ts'
-import type { EnterOptions, EnterResult, Member, Place, ReplyToAll, Since } from './member.ts'
+import type { EnterOptions, EnterResult, Member, Place, ReplyToAll } from './member.ts'
 import {
+  checkClose,
+  checkCount,
+  checkInteger,
   checkMember,
   checkPublish,
   checkRoom,
   checkRoomsOptions,
+  checkSince,
   checkString,
-  copyOf,
-  copyOfInfo,
   type PublishOptions,
   type RoomsOptions,
   ruleOf,
 } from './options.ts'
-import type { ClientInfo, CommandResult, Data, Position, Publication, Store } from './port.ts'
-import { Kept } from './window.ts'
+import type { ClientInfo, Command, Data, NodeStatus, Position, Store } from './port.ts'
+import type { DisconnectOptions, HistoryPage, HistoryQuery, ListQuery, UnsubscribeOptions } from './queries.ts'
+import { type CommandResult, commandResult, type RoomList, roomList } from './requests.ts'
+import type { RoomsStats } from './stats.ts'
 
 const DEFAULT_MAX_REPLAY_BYTES = 64 * 1024 * 1024
 const DEFAULT_HISTORY_LIMIT = 100
+const DEFAULT_LIST_LIMIT = 10_000
 const UNSUBSCRIBED = 2000
 const FORCE_DISCONNECT = 3503
 const NOWHERE: Position = { epoch: '', offset: 0 }
-
-/** Options of `history`. */
-export interface HistoryQuery {
-  /** What follows it; with `reverse`, what comes before it. Default: from the oldest (newest) that is kept. */
-  readonly since?: Since | undefined
-  /** Default 100; 0: the position alone. */
-  readonly limit?: number | undefined
-  /** The newest first. */
-  readonly reverse?: boolean | undefined
-}
-
-/** Options of `disconnect`. */
-export interface DisconnectOptions {
-  /** The close code. Default 3503. */
-  readonly code?: number | undefined
-  /** Default 'force disconnect'. */
-  readonly reason?: string | undefined
-  /** The user's new connections are refused for so long. Default 0. */
-  readonly blockMs?: number | undefined
-}
-
-/** Options of `unsubscribe`. */
-export interface UnsubscribeOptions {
-  /** Default 2000. From 2500 on, clients come back by themselves. */
-  readonly code?: number | undefined
-  /** Default 'server unsubscribe'. */
-  readonly reason?: string | undefined
-}
-
-/** What `history` resolves with: where the room stands, and the publications, oldest first unless it was reversed. */
-export interface HistoryPage extends Position {
-  readonly publications: readonly Publication[]
-}
 
 /** Makes the rooms of this node.
  * @throws TypeError for an unknown option or one of the wrong type, RangeError for a wrong value; what the store's `start`
@@ -72,17 +49,23 @@ export function createRooms(options: RoomsOptions): Rooms {
 /** Rooms that remember, and know who is there. Made by `createRooms`. */
 export class Rooms {
   readonly #store: Store
+  readonly #audience = new Audience()
   readonly #local: LocalRooms
-  readonly #nodeId: string
-  #published = 0
+  readonly #gaps = new GapListeners()
+  readonly #nextId: () => string
   #closed: Promise<void> | undefined
 
   constructor(options: RoomsOptions) {
     const { store, options: optionsOf = () => undefined, clock = processClock } = options
     this.#store = store
-    this.#nodeId = (options.newId ?? (() => crypto.randomUUID()))()
+    const { newId = () => crypto.randomUUID() } = options
+    this.#nextId = draftIds(newId)
     this.#local = new LocalRooms({
       store,
+      audience: this.#audience,
+      nodeId: newId(),
+      about: { ...options.about },
+      onGap: (room, info) => this.#gaps.tell(room, info),
       clock,
       ruleOf: (room) => ruleOf(optionsOf(room)),
       maxRoomsPerClient: options.maxRoomsPerClient ?? 128,
@@ -91,8 +74,8 @@ export class Rooms {
     })
   }
 
-  /** How many rooms have members on this node, how many clients are connected, and what replays take. */
-  stats(): { rooms: number; clients: number; replayBytes: number } {
+  /** Figures of this node. */
+  stats(): RoomsStats {
     return this.#local.stats()
   }
 
@@ -105,17 +88,13 @@ export class Rooms {
     checkPublish(data, options)
     const { info, tags, idempotencyKey: key } = options
     const { history } = this.#local.ruleOf(room)
-    const draft = {
-      id: history ? `${this.#nodeId}.${++this.#published}` : '',
-      data: copyOf(data),
-      info: info && copyOfInfo(info),
-      tags: tags && { ...tags },
-    }
+    const id = history ? this.#nextId() : ''
+    const draft = { id, data: copyOf(data), info: info && copyOfInfo(info), tags: tags && copyOfTags(tags) }
     if (history !== undefined) return this.#store.publish(room, draft, history, key)
     const say = (): Position => {
       const publication = { ...draft, ...NOWHERE, previous: '' }
       this.#local.push(room, new Kept(publication))
-      this.#store.carry(room, { kind: 'publication', publication })
+      this.#local.carry(room, { kind: 'publication', publication })
       return NOWHERE
     }
     if (key === undefined) return Promise.resolve(say())
@@ -130,18 +109,26 @@ export class Rooms {
     { since, limit = DEFAULT_HISTORY_LIMIT, reverse = false }: HistoryQuery = {},
   ): Promise<HistoryPage> {
     checkRoom(room)
+    checkSince(since)
+    checkInteger('limit', limit)
     const { history } = this.#local.ruleOf(room)
     if (history === undefined) throw new RangeError(`no history in ${JSON.stringify(room)}`)
     const bound = reverse ? { before: since?.offset } : { after: since?.offset }
     const page = await this.#store.read(room, history, { ...bound, limit, newest: reverse })
-    const { epoch, offset, publications } = page
+    const { epoch, offset, first, publications } = page
     if (since !== undefined) {
       const known = since.epoch ? since.epoch === epoch : since.offset === 0
-      const first = publications[0]?.offset
-      const whole = reverse || limit === 0 || since.offset === offset || first === since.offset + 1
+      const whole = reverse || (since.offset <= offset && since.offset + 1 >= first)
       if (!known || !whole) throw new UnrecoverablePositionError(room)
     }
     return { epoch, offset, publications: reverse ? publications.toReversed() : publications }
+  }
+
+  /** Removes what is kept of a room. Its epoch and its number stay: who comes back and missed something is told that it
+   * cannot be had. Does nothing in a room without history. Rejects with a `StoreUnavailableError`. */
+  async removeHistory(room: string): Promise<void> {
+    checkRoom(room)
+    if (this.#local.ruleOf(room).history !== undefined) await this.#store.removeHistory(room)
   }
 
   /** Makes a client known before it is in any room, so that commands to its user reach it. `enter` does it too. */
@@ -150,11 +137,12 @@ export class Rooms {
     return this.#local.connect(member)
   }
 
-  /** Puts a client into a room. Without history (and presence) it is in when the call returns.
+  /** Puts a client into a room. Without history and presence, on one node alone, it is in when the call returns.
    * @throws TypeError for arguments of the wrong type; Rejects with what `options(room)` and `reply` throw. */
   enter<Body>(room: string, member: Member<Body>, options: EnterOptions<Body>): Promise<EnterResult> {
     checkString('room', room)
     checkMember(member)
+    checkSince(options?.since)
     if (typeof options?.reply !== 'function') throw new TypeError('reply must be a function')
     if (!isChannelName(room)) return Promise.resolve('bad_name')
     const { reply, ...place } = options
@@ -164,7 +152,7 @@ export class Rooms {
 
   /** Puts a client into several rooms in one step, with one reply, or into none: then it tells why, for the first that
    * could not be entered. `places` may be empty.
-   * @throws TypeError for arguments of the wrong type. Rejects with what `options(room)` and `reply` throw. */
+   * @throws TypeError, RangeError for wrong arguments. Rejects with what `options(room)` and `reply` throw. */
   enterAll<Body>(
     places: ReadonlyMap<string, Place>,
     member: Member<Body>,
@@ -172,10 +160,11 @@ export class Rooms {
   ): Promise<EnterResult> {
     checkMember(member)
     if (typeof reply !== 'function') throw new TypeError('reply must be a function')
-    for (const room of places.keys()) {
+    for (const [room, { since }] of places) {
       checkString('room', room)
-      if (!isChannelName(room)) return Promise.resolve('bad_name')
+      checkSince(since)
     }
+    if (![...places.keys()].every(isChannelName)) return Promise.resolve('bad_name')
     return this.#local.enter(new Map(places), member, reply as ReplyToAll)
   }
 
@@ -183,6 +172,21 @@ export class Rooms {
   leave(room: string, socket: Socket): boolean {
     checkString('room', room)
     return this.#local.leave(room, socket)
+  }
+
+  /** Is a socket in a room of this node? On its way in does not count. */
+  isMember(room: string, socket: Socket): boolean {
+    return this.#audience.has(room, socket)
+  }
+
+  /** How many are in a room on this node. */
+  memberCount(room: string): number {
+    return this.#audience.count(room)
+  }
+
+  /** The first socket in a room on this node that passes a test. */
+  findMember(room: string, test: (socket: Socket) => boolean): Socket | undefined {
+    return this.#audience.find(room, test)
   }
 
   /** Who is in a room, on all nodes, by client id. */
@@ -198,11 +202,13 @@ export class Rooms {
   }
 
   /** Closes a user's connections, on every node.
-   * @throws TypeError for arguments of the wrong type. */
+   * @throws TypeError, RangeError for arguments of the wrong type or value. */
   disconnect(user: string, options: DisconnectOptions = {}): Promise<CommandResult> {
     checkString('user', user)
     const { code = FORCE_DISCONNECT, reason = 'force disconnect', blockMs = 0 } = options
-    return this.#store.command({ do: 'disconnect', user, code, reason, blockMs })
+    checkClose(code, reason)
+    checkInteger('blockMs', blockMs)
+    return this.#command({ do: 'disconnect', user, code, reason, blockMs })
   }
 
   /** Takes a user's clients out of a room, on every node. From code 2500 on they come back by themselves. */
@@ -210,28 +216,67 @@ export class Rooms {
     checkString('user', user)
     checkRoom(room)
     const { code = UNSUBSCRIBED, reason = 'server unsubscribe' } = options
-    return this.#store.command({ do: 'unsubscribe', user, room, code, reason })
+    checkInteger('code', code)
+    checkString('reason', reason)
+    return this.#command({ do: 'unsubscribe', user, room, code, reason })
   }
 
   /** Has a user's clients put into a room, on every node, each by its protocol (`commanded`). */
   subscribe(user: string, room: string): Promise<CommandResult> {
     checkString('user', user)
     checkRoom(room)
-    return this.#store.command({ do: 'subscribe', user, room })
+    return this.#command({ do: 'subscribe', user, room })
   }
 
   /** Prolongs a user's connections, on every node, each by its protocol (`commanded`). */
   refresh(user: string, { expiresAt }: { expiresAt?: number | undefined } = {}): Promise<CommandResult> {
     checkString('user', user)
-    return this.#store.command({ do: 'refresh', user, expiresAt })
+    if (expiresAt !== undefined) checkInteger('expiresAt', expiresAt)
+    return this.#command({ do: 'refresh', user, expiresAt })
+  }
+
+  /** Rooms with members and how many each has, on all nodes or on this one alone.
+   * @throws TypeError, RangeError for arguments of the wrong type or value. */
+  async list({ pattern = '*', limit = DEFAULT_LIST_LIMIT, scope = 'all' }: ListQuery = {}): Promise<RoomList> {
+    checkString('pattern', pattern)
+    checkCount('limit', limit)
+    if (scope !== 'all' && scope !== 'local') throw new RangeError(`no such scope: ${scope}`)
+    const request = { do: 'list', pattern, limit } as const
+    const local = scope === 'local'
+    return roomList(
+      local ? { answers: [this.#local.answer(request)], missing: 0 } : await this.#store.ask(request),
+      limit,
+    )
+  }
+
+  /** How every node is. */
+  async nodes(): Promise<{ nodes: readonly NodeStatus[]; missing: number }> {
+    const { answers, missing } = await this.#store.ask({ do: 'status' })
+    return { nodes: answers.flatMap(({ status }) => status ?? []), missing }
+  }
+
+  /** Calls `listener` whenever members of a room without history missed something that another node said. What it throws
+   * becomes a process warning. */
+  on(event: 'gap', listener: GapListener): this {
+    this.#gaps.add(event, listener)
+    return this
+  }
+
+  /** Takes a listener back; if it was given several times, the latest. */
+  off(event: 'gap', listener: GapListener): this {
+    this.#gaps.remove(event, listener)
+    return this
   }
 
   /** Forgets all memberships (the sockets stay open) and releases the store. Again: the same promise. */
   close(): Promise<void> {
     if (this.#closed === undefined) {
-      this.#local.close()
-      this.#closed = this.#store.close()
+      this.#closed = this.#local.close().then(() => this.#store.close())
     }
     return this.#closed
+  }
+
+  async #command(command: Command): Promise<CommandResult> {
+    return commandResult(await this.#store.ask(command))
   }
 }

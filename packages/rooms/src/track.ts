@@ -3,12 +3,14 @@
 // live member of a room has got exactly what the room has: the room's position is theirs.
 
 import type { Clock } from './clock.ts'
+import { Deadline } from './deadline.ts'
 import { forkUntilHeard } from './fork.ts'
+import { Kept } from './kept.ts'
 import type { Since } from './member.ts'
 import type { HistoryRule, Page, Publication, Store, Top } from './port.ts'
 import { type Owed, owed } from './replay.ts'
 import { Waiters } from './waiters.ts'
-import { Kept, MAX_REPLAY, Window, type WindowBudget } from './window.ts'
+import { MAX_REPLAY, type Missed, Window, type WindowBudget } from './window.ts'
 
 /** So many publications wait for a missing one; what comes on top is read again later. */
 const MAX_HELD = 256
@@ -42,6 +44,7 @@ export class Track {
   readonly #options: TrackOptions
   readonly #window: Window
   readonly #waiters: Waiters
+  readonly #hole: Deadline
   #epoch = ''
   #offset = 0
   /** The id of the publication there; the next one names it. */
@@ -56,15 +59,14 @@ export class Track {
   #forking: Promise<void> | undefined
   #closed = false
   #held: Publication[] = []
-  #lastAt = 0
   #retryMs = MIN_RETRY_MS
   #cancelRetry: (() => void) | undefined
-  #cancelHole: (() => void) | undefined
 
   constructor(options: TrackOptions) {
     this.#options = options
     this.#window = new Window(options.budget, options.rule)
     this.#waiters = new Waiters(options.clock, options.enterTimeoutMs)
+    this.#hole = new Deadline(options.clock, MAX_HOLE_MS, () => this.#giveUp())
   }
 
   /** Resolves when a member with that `since` can be answered by `owed`; false when the store could not be asked. What a
@@ -116,17 +118,21 @@ export class Track {
     this.#pump()
   }
 
+  /** Something may have been lost: only a read can tell. */
+  doubt(): void {
+    this.#askAgain = true
+    this.#pump()
+  }
+
   close(): void {
     this.#closed = true
     this.#cancelRetry?.()
-    this.#cancelHole?.()
+    this.#hole.watch(undefined)
     this.#window.clear()
     this.#waiters.answer(false)
   }
 
-  #missed(since: number): readonly Kept[] | undefined {
-    const { rule, clock } = this.#options
-    if (since < this.#offset && clock.now() - this.#lastAt > rule.ttlMs) this.#window.clear()
+  #missed(since: number): Missed | undefined {
     return this.#window.after(since, this.#offset)
   }
 
@@ -137,7 +143,7 @@ export class Track {
 
   /** A number that was delivered comes again: the same publication is dropped, another one is a fork. */
   #repeated(publication: Publication): void {
-    const known = publication.offset === this.#offset ? this.#lastId : this.#window.at(publication.offset)?.id
+    const known = publication.offset === this.#offset ? this.#lastId : this.#window.idOf(publication.offset)
     if (known !== undefined && known !== publication.id) this.#forked()
   }
 
@@ -149,9 +155,9 @@ export class Track {
     this.#offset = publication.offset
     this.#lastId = publication.id
     this.#top = Math.max(this.#top, this.#offset)
-    this.#lastAt = this.#options.clock.now()
-    this.#window.append(kept)
     this.#options.owner.deliver(kept)
+    // With it the bodies that were just made. By now the last member may be gone.
+    if (!this.#closed) this.#window.append(kept)
   }
 
   /** Delivers what waited and is next by now; what is behind goes. */
@@ -170,7 +176,8 @@ export class Track {
   #pump(): void {
     if (this.#closed) return
     const hole = this.#synced && (this.#top > this.#offset || this.#askAgain)
-    this.#watchHole(hole)
+    // While numbers come, the hole is another one each time.
+    this.#hole.watch(hole ? this.#offset + 1 : undefined)
     if (this.#reading || this.#cancelRetry !== undefined) return
     if (this.#waiters.size === 0 && !hole) return
     this.#reading = true
@@ -218,6 +225,7 @@ export class Track {
       const other = page.offset === this.#offset && page.lastId !== this.#lastId
       if (page.offset < floor || other) return this.#forked()
       this.#window.prepend(page.publications, this.#offset)
+      this.#window.dropBefore(page.first)
       for (const publication of page.publications) {
         if (publication.offset <= this.#offset) this.#repeated(publication)
         else if (publication.offset === this.#offset + 1) this.#advance(publication)
@@ -241,7 +249,6 @@ export class Track {
     this.#offset = offset
     this.#lastId = lastId
     this.#synced = true
-    this.#lastAt = this.#options.clock.now()
     this.#window.clear()
     this.#window.prepend(publications, offset)
     this.#top = offset
@@ -282,19 +289,11 @@ export class Track {
     this.#retryMs = Math.min(2 * this.#retryMs, MAX_RETRY_MS)
   }
 
-  /** Members wait for a hole to be filled, but not for long. */
-  #watchHole(hole: boolean): void {
-    if (!hole) {
-      this.#cancelHole?.()
-      this.#cancelHole = undefined
-    } else if (this.#cancelHole === undefined) {
-      this.#cancelHole = this.#options.clock.after(MAX_HOLE_MS, () => {
-        this.#cancelHole = undefined
-        this.#synced = false
-        this.#askAgain = true
-        this.#options.owner.expel()
-        this.#pump()
-      })
-    }
+  /** Members waited for a hole to be filled, and cannot wait for longer. */
+  #giveUp(): void {
+    this.#synced = false
+    this.#askAgain = true
+    this.#options.owner.expel()
+    this.#pump()
   }
 }

@@ -1,55 +1,16 @@
 // The newest publications of a room, as this node delivered them: an unbroken row that ends where the room stands. Whoever
 // missed some is answered from here, so that bodies are made once however many come back.
 
+import type { Kept } from './kept.ts'
 import type { Codec } from './member.ts'
-import type { ClientInfo, HistoryRule, Publication } from './port.ts'
+import type { HistoryRule, Publication } from './port.ts'
+import { Row } from './row.ts'
 
 /** At most so many publications are replayed to a member. */
 export const MAX_REPLAY = 300
 
 /** At most so many bytes of publications are replayed to a member. */
-export const MAX_REPLAY_BYTES = 1_048_576
-
-/** What keeping a publication takes beside its data: objects, a body's header, its place in a list. */
-const OVERHEAD_BYTES = 200
-
-/** What a publication counts in every limit of bytes. */
-export function publicationBytes({ data, info, tags }: Publication): number {
-  let bytes = OVERHEAD_BYTES + data.length
-  if (info !== undefined) bytes += infoBytes(info)
-  if (tags !== undefined) for (const name of Object.keys(tags)) bytes += name.length + tags[name]!.length
-  return bytes
-}
-
-function infoBytes({ client, user, info, roomInfo }: ClientInfo): number {
-  return client.length + user.length + (info?.length ?? 0) + (roomInfo?.length ?? 0)
-}
-
-/** A publication with its bodies, each made when it is first needed. */
-export class Kept {
-  readonly publication: Publication
-  readonly bytes: number
-  #codec: Codec | undefined
-  #body: unknown
-  #others: Map<Codec, unknown> | undefined
-
-  constructor(publication: Publication) {
-    this.publication = publication
-    this.bytes = publicationBytes(publication)
-  }
-
-  body(codec: Codec): unknown {
-    if (this.#codec === codec) return this.#body
-    if (this.#codec === undefined) {
-      this.#body = codec.body(this.publication)
-      this.#codec = codec
-      return this.#body
-    }
-    this.#others ??= new Map()
-    if (!this.#others.has(codec)) this.#others.set(codec, codec.body(this.publication))
-    return this.#others.get(codec)
-  }
-}
+const MAX_REPLAY_BYTES = 1_048_576
 
 /** The bytes of all windows of a node. Over the limit, the windows that were used least recently are emptied. */
 export class WindowBudget {
@@ -77,13 +38,24 @@ export class WindowBudget {
   }
 }
 
+/** What a member missed: all of it, within the limits of a replay. */
+export interface Missed {
+  readonly count: number
+  /** The bodies, oldest first; those that are not there yet are made. */
+  bodies(codec: Codec): unknown[]
+}
+
+/** Nothing. */
+export const NOTHING_MISSED: Missed = { count: 0, bodies: () => [] }
+
 /** The row itself: at most 300 publications and 1 MiB, and no more than the room remembers. */
 export class Window {
   readonly #budget: WindowBudget
   readonly #maxCount: number
   readonly #maxBytes: number
-  #row: Kept[] = []
-  #bytes = 0
+  #row = new Row()
+  /** By codec: the bodies, in the places of their publications, so far as they were made. */
+  #bodies = new Map<Codec, unknown[]>()
 
   /** @param rule what the room remembers: no more of it is kept here. */
   constructor(budget: WindowBudget, { size, maxBytes }: HistoryRule) {
@@ -92,48 +64,81 @@ export class Window {
     this.#maxBytes = Math.min(maxBytes, MAX_REPLAY_BYTES)
   }
 
-  /** Adds the next publication. */
-  append(kept: Kept): void {
-    this.#row.push(kept)
-    this.#bytes += kept.bytes
+  /** Adds the next publication, and the bodies that were made of it. */
+  append({ publication, bodies }: Kept): void {
+    this.#row.push(publication)
+    const last = this.#row.length - 1
+    for (const [codec, body] of bodies) this.#bodiesOf(codec)[last] = body
     this.#trim()
   }
 
   /** Adds what came before the row, or begins it. `before` ends where the row begins, or overlaps it.
    * @param offset where the room stands: the row must end there. */
   prepend(before: readonly Publication[], offset: number): void {
-    const first = this.#row[0]?.publication.offset ?? offset + 1
+    const first = this.#row.first ?? offset + 1
     const older = before.filter((publication) => publication.offset < first)
     if (older.length === 0 || older.at(-1)!.offset !== first - 1) return
-    const kept = older.map((publication) => new Kept(publication))
-    this.#row = [...kept, ...this.#row]
-    for (const { bytes } of kept) this.#bytes += bytes
+    const row = new Row()
+    for (const publication of [...older, ...this.#row.slice()]) row.push(publication)
+    this.#row = row
+    for (const bodies of this.#bodies.values()) bodies.unshift(...older.map(() => undefined))
     this.#trim()
   }
 
-  /** Everything after a number, oldest first; undefined when the row does not reach back so far.
-   * @param offset where the room stands. */
-  after(since: number, offset: number): readonly Kept[] | undefined {
-    if (since >= offset) return []
-    const first = this.#row[0]
-    if (first === undefined || first.publication.offset > since + 1) return undefined
-    return this.#row.slice(since + 1 - first.publication.offset)
+  /** What is below a number is not kept any more. */
+  dropBefore(first: number): void {
+    while (this.#row.length > 0 && this.#row.first! < first) this.#shift()
+    this.#trim()
   }
 
-  /** The publication of that number, if it is here. */
-  at(offset: number): Publication | undefined {
-    const first = this.#row[0]
-    return first === undefined ? undefined : this.#row[offset - first.publication.offset]?.publication
+  /** Everything after a number; undefined when the row does not reach back so far.
+   * @param offset where the room stands. */
+  after(since: number, offset: number): Missed | undefined {
+    if (since >= offset) return NOTHING_MISSED
+    const { first } = this.#row
+    if (first === undefined || first > since + 1) return undefined
+    if (first + this.#row.length - 1 !== offset) return undefined
+    const from = since + 1 - first
+    return { count: this.#row.length - from, bodies: (codec) => this.#bodiesFrom(from, codec) }
+  }
+
+  /** The id of the publication of that number, if it is here. */
+  idOf(offset: number): string | undefined {
+    return this.#row.idOf(offset)
   }
 
   clear(): void {
-    this.#row = []
-    this.#bytes = 0
+    this.#row = new Row()
+    this.#bodies = new Map()
     this.#budget.count(this, 0)
   }
 
+  #bodiesFrom(from: number, codec: Codec): unknown[] {
+    const bodies = this.#bodiesOf(codec)
+    for (let i = from; i < this.#row.length; i++) bodies[i] ??= codec.body(this.#row.at(i))
+    return bodies.slice(from)
+  }
+
+  #bodiesOf(codec: Codec): unknown[] {
+    let bodies = this.#bodies.get(codec)
+    if (bodies === undefined) {
+      bodies = []
+      this.#bodies.set(codec, bodies)
+    }
+    while (bodies.length < this.#row.length) bodies.push(undefined)
+    return bodies
+  }
+
+  #shift(): void {
+    this.#row.shift()
+    for (const [codec, bodies] of this.#bodies) {
+      bodies.shift()
+      if (bodies.length === 0) this.#bodies.delete(codec)
+    }
+  }
+
   #trim(): void {
-    while (this.#row.length > this.#maxCount || this.#bytes > this.#maxBytes) this.#bytes -= this.#row.shift()!.bytes
-    this.#budget.count(this, this.#bytes)
+    while (this.#row.length > this.#maxCount || this.#row.bytes > this.#maxBytes) this.#shift()
+    this.#budget.count(this, this.#row.bytes)
   }
 }

@@ -52,6 +52,23 @@ export class VirtualClock implements Clock {
     this.#now = end
   }
 
+  /** As `advance`, and promises settle between two events. */
+  async pass(ms: number): Promise<void> {
+    const end = this.#now + ms
+    while (this.#heap.length > 0 && this.#heap[0]!.at <= end) {
+      const event = this.#pop()
+      if (event.run === undefined) continue
+      this.#now = Math.max(this.#now, event.at)
+      event.run()
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    this.#now = end
+  }
+
+  pick(n: number): number {
+    return Math.floor(this.random() * n)
+  }
+
   /** The process stands still: time passes, and nothing runs. */
   stall(ms: number): void {
     this.#now += ms

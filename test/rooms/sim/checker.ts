@@ -24,13 +24,23 @@ export interface Stay {
   told: Map<string, 'join' | 'leave'>
 }
 
+/** Where the store put something, and what was before it there. */
+interface Placed extends Said {
+  room: string
+  before: string | undefined
+}
+
 /** A record of everything. */
 export class Checker {
   readonly faults: string[] = []
   /** Does nothing fail, and is nothing lost? */
   readonly calm: boolean
+  /** Is a number of an epoch given once, however the store loses its memory? */
+  numbersOnce = false
+  /** Has the store lost keys, so that what is repeated is published again, in another epoch? */
+  forgets = false
   /** By data: where the store put it, and what was before it there. */
-  readonly #placed = new Map<string, Said & { room: string; before: string | undefined }>()
+  readonly #placed = new Map<string, Placed[]>()
   /** By room, epoch and number: what is there, as the store has it now. */
   readonly #log = new Map<string, string>()
   readonly #asked = new Map<string, string>()
@@ -52,16 +62,18 @@ export class Checker {
   placed(room: string, said: Said): void {
     const { data, epoch, offset } = said
     if (this.#asked.get(data) !== room) this.#fault(`${data} was placed, and nobody asked for it`)
-    if (this.#placed.has(data)) this.#fault(`${data} was placed twice`)
+    const others = this.#placed.get(data) ?? []
+    if (others.length > 0 && !(this.forgets && others.every((other) => other.epoch !== epoch)))
+      this.#fault(`${data} was placed twice`)
     const before = this.#log.get(`${room} ${epoch} ${offset - 1}`)
-    this.#placed.set(data, { ...said, room, before })
+    this.#placed.set(data, [...others, { ...said, room, before }])
+    if (this.numbersOnce && this.#log.has(`${room} ${epoch} ${offset}`))
+      this.#fault(`${epoch}/${offset} was given twice`)
     this.#log.set(`${room} ${epoch} ${offset}`, data)
   }
 
   acknowledged(data: string, { epoch, offset }: Seen): void {
-    const placed = this.#placed.get(data)
-    if (placed?.epoch !== epoch || placed.offset !== offset)
-      this.#fault(`${data} was acknowledged at ${epoch}/${offset}`)
+    if (this.#placedAt(data, epoch)?.offset !== offset) this.#fault(`${data} was acknowledged at ${epoch}/${offset}`)
   }
 
   /** A member heard something. Returns false when its stay is over. */
@@ -132,9 +144,9 @@ export class Checker {
 
   #shown(stay: Stay, { data, epoch, offset }: Said, name: string): void {
     this.deliveries++
-    const placed = this.#placed.get(data)
+    const placed = this.#placedAt(data, epoch)
     if (placed?.room !== stay.room) return this.#fault(`phantom ${data} for ${name}`)
-    if (placed.epoch !== epoch || placed.offset !== offset) this.#fault(`${data} for ${name} under a wrong number`)
+    if (placed.offset !== offset) this.#fault(`${data} for ${name} under a wrong number`)
     const { at } = stay
     if (at === undefined) return this.#fault(`${data} for ${name} before the reply`)
     if (at.epoch !== epoch || offset !== at.offset + 1) {
@@ -143,6 +155,10 @@ export class Checker {
       this.#fault(`${name} saw ${at.last} before ${data}, and the store has ${placed.before}`)
     }
     stay.at = { epoch, offset, last: data }
+  }
+
+  #placedAt(data: string, epoch: string): Placed | undefined {
+    return this.#placed.get(data)?.find((placed) => placed.epoch === epoch)
   }
 
   #fault(what: string): void {

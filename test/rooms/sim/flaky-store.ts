@@ -3,6 +3,9 @@
 
 import { type BusRecord, type HistoryRule, type Store, type StoreSink, StoreUnavailableError } from '@roomcast/rooms'
 import type { Database } from '../../../packages/rooms/src/memory-database.ts'
+import type { MemoryLog } from '../../../packages/rooms/src/memory-log.ts'
+import { MemoryStore } from '../../../packages/rooms/src/memory-store.ts'
+import type { Said } from '../codecs.ts'
 import type { Checker } from './checker.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 
@@ -46,7 +49,7 @@ export class FlakyStore implements Store {
     ruleOf: (room: string) => HistoryRule,
     broken: Broken,
   ) {
-    this.#inner = database.store()
+    this.#inner = new MemoryStore(database)
     this.#database = database
     this.#clock = clock
     this.#checker = checker
@@ -59,15 +62,16 @@ export class FlakyStore implements Store {
     this.#inner.start({
       deliver: (room, record) => this.#bus((to) => to.deliver(room, record)),
       mark: () => {},
-      command: (command) => sink.command(command),
+      gap: () => {},
+      answer: (request) => sink.answer(request),
     })
     if (!this.#broken.noMarks) this.#mark()
   }
 
-  join(room: string): void {
+  join(...[room, rule]: Parameters<Store['join']>): void {
     this.#subscribe(() => {
       this.#joined.add(room)
-      this.#inner.join(room)
+      this.#inner.join(room, rule)
     })
   }
 
@@ -90,16 +94,20 @@ export class FlakyStore implements Store {
 
   publish(...[room, draft, rule, key]: Parameters<Store['publish']>): ReturnType<Store['publish']> {
     return this.#call(() => {
-      const before = this.#database.logs.get(room)?.publications.at(-1)
+      const before = this.#database.logs.get(room)?.lastId
       const published = this.#inner.publish(room, draft, rule, this.#broken.noKeys ? undefined : key)
-      const last = this.#database.logs.get(room)?.publications.at(-1)
-      if (last !== before && last !== undefined) this.#checker.placed(room, { ...last, data: String(last.data) })
+      const log = this.#database.logs.get(room)
+      if (log !== undefined && log.lastId !== before) this.#checker.placed(room, lastOf(log))
       return published
     })
   }
 
   read(...args: Parameters<Store['read']>): ReturnType<Store['read']> {
     return this.#call(() => this.#inner.read(...args))
+  }
+
+  removeHistory(...args: Parameters<Store['removeHistory']>): ReturnType<Store['removeHistory']> {
+    return this.#call(() => this.#inner.removeHistory(...args))
   }
 
   fork(...args: Parameters<Store['fork']>): ReturnType<Store['fork']> {
@@ -134,8 +142,8 @@ export class FlakyStore implements Store {
     return this.#inner.presenceStats(room)
   }
 
-  command(...args: Parameters<Store['command']>): ReturnType<Store['command']> {
-    return this.#call(() => this.#inner.command(...args))
+  ask(...args: Parameters<Store['ask']>): ReturnType<Store['ask']> {
+    return this.#call(() => this.#inner.ask(...args))
   }
 
   close(): Promise<void> {
@@ -205,4 +213,10 @@ export class FlakyStore implements Store {
       this.#mark()
     })
   }
+}
+
+/** What was published last, as the store keeps it. */
+function lastOf({ row }: MemoryLog): Said {
+  const { epoch, offset, data } = row.at(row.length - 1)
+  return { epoch, offset, data: String(data) }
 }

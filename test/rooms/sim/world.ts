@@ -5,6 +5,7 @@ import type { createRooms, HistoryRule, Member, RoomOptions, Rooms } from '@room
 import { Database } from '../../../packages/rooms/src/memory-database.ts'
 import { FakeSocket } from '../../support/fake-socket.ts'
 import { bareCodec, linesCodec, type TestCodec } from '../codecs.ts'
+import { goBack } from '../go-back.ts'
 import { Checker, type Seen, type Stay } from './checker.ts'
 import { type Broken, FlakyStore } from './flaky-store.ts'
 import { VirtualClock } from './virtual-clock.ts'
@@ -266,12 +267,10 @@ class World {
    * left to notice, the store itself finds out some time later. */
   #goBack(room: string): void {
     const log = this.database.logs.get(room)
-    if (log === undefined || log.publications.length < 2 || this.#shut.has(room)) return
+    if (log === undefined || log.row.length < 2 || this.#shut.has(room)) return
     // What somebody brings along who is on the way in cannot be compared.
     if (this.clients.some(({ stays }) => stays.has(room) && stays.get(room)!.at === undefined)) return
-    const lost = log.publications.pop()!
-    log.offset--
-    log.lastId = lost.previous
+    const lost = goBack(log)
     this.#shut.add(room)
     const told = this.#told.length
     this.clock.after(10_000, () => {

@@ -2,7 +2,7 @@
 
 import type { Buffer } from 'node:buffer'
 import type { Counter, Gathering } from './counters.ts'
-import { encodeMessages, HEADER_BYTES, MAX_AGE, writeAge } from './envelope.ts'
+import { type Carried, encodeMessages, HEADER_BYTES, MAX_AGE, writeAge } from './envelope.ts'
 
 /** What is gathered for one channel while it cannot be written is not one huge envelope. */
 const MAX_MESSAGES = 1000
@@ -38,7 +38,7 @@ export class Batch implements Gathering {
   #settled: (Settled | undefined)[] | undefined
   /** Its place among all batches of a queue. */
   readonly order: number
-  /** Connections that ended with this as the first that was not answered. */
+  /** Ways out that ended while this alone was not answered. */
   strikes = 0
 
   constructor(counter: Counter, first: number, beforeAt: number, order: number) {
@@ -80,11 +80,11 @@ export class Batch implements Gathering {
   }
 
   /** The envelope, as it is to be written now; from here on it takes nothing more. */
-  encode(now: number): Buffer {
+  encode(now: number, carries: Carried): Buffer {
     const age = this.first === 1 ? MAX_AGE : now - this.#beforeAt
     if (this.#envelope === undefined) {
       const { node } = this.counter.numbering
-      this.#envelope = encodeMessages(node, this.first, age, this.#frames, this.#bytes)
+      this.#envelope = encodeMessages(node, this.first, age, this.#frames, this.#bytes, carries)
       this.#frames = []
     } else {
       writeAge(this.#envelope, age)
@@ -105,7 +105,6 @@ export class Batch implements Gathering {
       const frame = this.#envelope === undefined ? this.#frames[i]! : this.#envelope.subarray(at, at + length)
       at += length
       one.add(frame, this.#publishedAt[i]!, this.#settled?.[i])
-      one.strikes = 1
       return one
     })
   }

@@ -4,8 +4,9 @@
 import type { Broker, BrokerSink, BrokerStatus } from '@roomcast/channels'
 import { Framed } from '@roomcast/core'
 import { hexOf } from './counters.ts'
-import { decode, type Envelope, isNotice, Kind, unpinned } from './envelope.ts'
+import { decode, type Envelope, isNotice, Kind, kindOf, nodeOf, unpinned } from './envelope.ts'
 import type { Line } from './line.ts'
+import type { Lines } from './lines.ts'
 import { Listener } from './listener.ts'
 import { Positions } from './positions.ts'
 import { Sender, type SenderOptions } from './sender.ts'
@@ -38,6 +39,15 @@ export interface BusNodeStats {
 export interface BusNodeOptions extends SenderOptions {
   lingerMs: number
   maxPositions?: number | undefined
+  guest?: Guest | undefined
+}
+
+/** Who shares a node's lines and subscriptions: envelopes of kinds that the node does not know are his. */
+interface Guest {
+  /** An envelope came: of a channel, or, with `''`, on one of the node's own routes. False: it is not valid. */
+  message(kind: number, channel: string, bytes: Buffer): boolean
+  /** In a partition everything is subscribed to, for the first time or again. */
+  listening(partition: number): void
 }
 
 /** A broker over a bus. */
@@ -77,8 +87,24 @@ export class BusNode implements Broker {
     this.#homeHex = hexOf(home)
     const gap = (channel: string): void => this.#gap(channel, {})
     this.#listeners = sender.lanes.map((lane) => {
-      return new Listener({ clock, routes, lane, sender, home, homeHex: this.#homeHex, lingerMs, gap })
+      const listening = (): void => options.guest?.listening(lane.partition)
+      return new Listener({ clock, routes, lane, sender, home, homeHex: this.#homeHex, lingerMs, gap, listening })
     })
+  }
+
+  /** The lines, for others who use them beside this node. */
+  get lines(): Lines {
+    return this.#sender.lines
+  }
+
+  /** The id that this node's own routes are called by, in hex. */
+  get home(): string {
+    return this.#homeHex
+  }
+
+  /** Whether a channel has members here. */
+  isWanted(channel: string): boolean {
+    return this.#subscriptionsOf(channel).interestIn(channel)?.wanted ?? false
   }
 
   get status(): BrokerStatus {
@@ -145,14 +171,21 @@ export class BusNode implements Broker {
 
   #onMessage(line: Line, route: string, bytes: Buffer): void {
     if (this.#closing !== undefined) return
-    const envelope = decode(bytes)
+    const { guest, carries = Kind.MESSAGES } = this.#options
     const { channel, partition } = this.#options.transport.routes.parse(route)
+    const kind = guest && kindOf(bytes)
+    if (kind !== undefined && kind > Kind.RECORDS) {
+      if (this.#sender.isOwn(nodeOf(bytes))) line.heard()
+      if (!guest!.message(kind, channel, bytes)) this.#invalid++
+      return
+    }
+    const envelope = decode(bytes, carries)
     const listener = this.#listeners[partition]
     if (envelope === undefined || listener === undefined || (channel === '') !== isNotice(envelope)) {
       this.#invalid++
       return
     }
-    if (envelope.kind === Kind.MESSAGES) this.#received += envelope.frames.length
+    if (envelope.kind === carries) this.#received += envelope.frames.length
     if (this.#sender.isOwn(envelope.node)) {
       this.#echoes += envelope.frames.length
       line.heard()

@@ -6,9 +6,13 @@
 
 import { Buffer } from 'node:buffer'
 
-/** What an envelope is for. */
-export const Kind = { MESSAGES: 0, TAIL_MARK: 1, PROBE: 2, ASK: 3 } as const
+/** What an envelope is for. Records are messages that no member gets as they are: each is the payload of a frame. What a
+ * store tells beside them has kinds of its own, above these. */
+export const Kind = { MESSAGES: 0, TAIL_MARK: 1, PROBE: 2, ASK: 3, RECORDS: 4 } as const
 export type Kind = (typeof Kind)[keyof typeof Kind]
+
+/** What the messages of a node are. Who carries the one takes no other. */
+export type Carried = typeof Kind.MESSAGES | typeof Kind.RECORDS
 
 export const HEADER_BYTES = 24
 
@@ -33,7 +37,7 @@ export interface Envelope {
 }
 
 /** Writes a header at the beginning of `to`. @param node 8 bytes. @param age in ms, rounded up and capped here. */
-function writeHeader(to: Buffer, kind: Kind, node: Uint8Array, number: number, age: number): void {
+export function writeHeader(to: Buffer, kind: number, node: Uint8Array, number: number, age: number): void {
   to.writeUInt32BE(MAGIC_AND_VERSION * 256 + kind, 0)
   to.set(node, 4)
   to.writeUInt32BE(Math.floor(number / TWO_32), 12)
@@ -53,9 +57,10 @@ export function encodeMessages(
   age: number,
   frames: readonly Buffer[],
   bytes: number,
+  carries: Carried = Kind.MESSAGES,
 ): Buffer {
   const envelope = Buffer.allocUnsafe(HEADER_BYTES + bytes)
-  writeHeader(envelope, Kind.MESSAGES, node, number, age)
+  writeHeader(envelope, carries, node, number, age)
   let at = HEADER_BYTES
   for (const frame of frames) {
     envelope.set(frame, at)
@@ -71,24 +76,39 @@ export function encodeNotice(kind: Kind, node: Uint8Array, number: number, age: 
   return envelope
 }
 
-/** Reads an envelope, or says undefined: it is none, of another version, or not whole. */
-export function decode(bytes: Buffer): Envelope | undefined {
+/** The kind of an envelope, also of one that others know; undefined: it is none, or of another version. */
+export function kindOf(bytes: Buffer): number | undefined {
   if (bytes.length < HEADER_BYTES || bytes.readUIntBE(0, 3) !== MAGIC_AND_VERSION) return undefined
-  const kind = bytes[3]!
-  if (kind > Kind.ASK) return undefined
+  return bytes[3]!
+}
+
+/** Whose an envelope is, in hex. */
+export function nodeOf(bytes: Buffer): string {
+  return bytes.toString('hex', 4, 12)
+}
+
+/** Reads an envelope, or says undefined: it is none, of another version, or not whole.
+ * @param carries what its messages have to be. */
+export function decode(bytes: Buffer, carries: Carried = Kind.MESSAGES): Envelope | undefined {
+  const kind = kindOf(bytes)
+  if (kind === undefined || (kind !== carries && !isNoMessage(kind))) return undefined
   const number = bytes.readUInt32BE(12) * TWO_32 + bytes.readUInt32BE(16)
-  const frames = kind === Kind.MESSAGES ? readFrames(bytes) : bytes.length === HEADER_BYTES ? [] : undefined
+  const frames = kind === carries ? readFrames(bytes) : bytes.length === HEADER_BYTES ? [] : undefined
   if (frames === undefined || number === 0) return undefined
   // Above 2^53 doubles skip numbers; 2^53 + 1 would read as 2^53.
   const highest = MAX_NUMBER - Math.max(0, frames.length - 1)
   if (number > highest || (number === MAX_NUMBER && bytes.readUInt32BE(16) !== 0)) return undefined
   return {
     kind: kind as Kind,
-    node: bytes.toString('hex', 4, 12),
+    node: nodeOf(bytes),
     number,
     age: bytes.readUInt32BE(20),
     frames,
   }
+}
+
+function isNoMessage(kind: number): boolean {
+  return kind === Kind.TAIL_MARK || kind === Kind.PROBE || kind === Kind.ASK
 }
 
 /** The frames after the header, or undefined when there are none or one of them is not a server's whole data frame:

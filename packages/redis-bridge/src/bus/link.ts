@@ -9,14 +9,39 @@ import type { Buffer } from 'node:buffer'
 export interface RoutedMessage {
   readonly route: string
   readonly bytes: Uint8Array
+  /** Where it is not published: what the carrier is to do instead, in one step. */
+  readonly call?: Call | undefined
+}
+
+/** A program that the carrier runs, and what it is given. */
+export interface Call {
+  readonly script: Script
+  readonly keys: readonly string[]
+  readonly args: readonly (string | Uint8Array | number)[]
+  /** What it takes on the way, about. */
+  readonly costBytes: number
+}
+
+/** On Redis, a script in Lua. */
+export interface Script {
+  /** What it is called where it goes wrong. */
+  readonly name: string
+  readonly source: string
+  /** SHA-1 of the source, in hex. */
+  readonly sha: string
 }
 
 /** What became of one message. */
-export type PublishReply = Carried | Refusal
+export type PublishReply = Carried | Answered | Refusal
 
 /** The carrier has it, and gave it to so many subscribers. */
 interface Carried {
   receivers: number
+}
+
+/** What a call came to. Strings are Buffers. */
+interface Answered {
+  answer: unknown
 }
 
 /** The carrier does not take it, now or later. */

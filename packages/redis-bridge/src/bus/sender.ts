@@ -7,7 +7,7 @@ import { Attention } from './attention.ts'
 import { Batch, costOf, type Settled } from './batch.ts'
 import type { Clock } from './clock.ts'
 import { type Counter, Counters, TOLD_MS } from './counters.ts'
-import { encodeNotice, Kind } from './envelope.ts'
+import { type Carried, encodeNotice, Kind } from './envelope.ts'
 import { Lane } from './lane.ts'
 import { Lines } from './lines.ts'
 import type { Transport } from './link.ts'
@@ -29,6 +29,8 @@ export interface SenderOptions {
   transport: Transport
   /** Makes the 8 random bytes of a node's id. A restart is a new node. */
   newId(): Uint8Array
+  /** What its messages are. Default: frames for members. */
+  carries?: Carried | undefined
   /** Once for each outage: why. */
   onLost(error: Error): void
   maxQueuedBytes?: number | undefined
@@ -44,6 +46,7 @@ export class Sender {
   readonly #answers: Answers
   readonly #queues: PublishQueue[] = []
   readonly #maxQueuedBytes: number
+  readonly lines: Lines
   readonly lanes: readonly Lane[]
   #unwatch: (() => void) | undefined
   #order = 0
@@ -67,21 +70,19 @@ export class Sender {
     this.#options = options
     this.#receiver = receiver
     const { clock, transport, newId, maxQueuedBytes = MAX_QUEUED_BYTES, maxCounters = MAX_COUNTERS } = options
-    const { routes } = transport
     this.#maxQueuedBytes = maxQueuedBytes
     this.#attention = new Attention(clock)
-    const isNode = receiver !== undefined
     this.#marks = new Marks({
       clock,
-      delaysMs: isNode ? NODE_MARKS_MS : PUBLISHER_MARKS_MS,
-      hearsAsks: isNode,
+      delaysMs: receiver === undefined ? PUBLISHER_MARKS_MS : NODE_MARKS_MS,
+      hearsAsks: receiver !== undefined,
       send: (counter) => this.#queueOf(counter).mark(counter),
     })
     this.#counters = new Counters({
       clock,
       maxCounters,
       newId,
-      partitionOf: routes.partitionOf,
+      partitionOf: transport.routes.partitionOf,
       workedAt: (partition) => (this.lanes[partition]!.established ? clock.now() : this.#workedAt[partition]!),
       forgotten: (counter) => this.#marks.drop(counter),
       retired: (counter) => this.#marks.retired(counter),
@@ -94,14 +95,14 @@ export class Sender {
         this.#queueOf(counter).mark(counter)
       },
     })
-    const lines = new Lines({
+    this.lines = new Lines({
       clock,
       attention: this.#attention,
       transport,
       message: (line, route, bytes) => receiver?.message(line, route, bytes),
     })
-    this.#workedAt = new Array(routes.partitions).fill(clock.now())
-    this.lanes = Array.from({ length: routes.partitions }, (_, partition) => this.#makeLane(partition, lines))
+    this.#workedAt = new Array(transport.routes.partitions).fill(clock.now())
+    this.lanes = this.#workedAt.map((_, partition) => this.#makeLane(partition))
   }
 
   /** The id that messages have now. */
@@ -130,8 +131,7 @@ export class Sender {
     const counter = this.#counters.get(channel)
     const beforeAt = counter.lastAt
     counter.last++
-    counter.lastAt = now
-    counter.touchedAt = now
+    counter.lastAt = counter.touchedAt = now
     this.#marks.burst(counter)
     const costBytes = costOf(frame)
     if (this.#queuedBytes + costBytes > this.#maxQueuedBytes) {
@@ -159,7 +159,7 @@ export class Sender {
     const { line } = lane
     const { clock } = this.#options
     const at = clock.now()
-    line?.publish([
+    line?.out.publish([
       {
         route,
         bytes: encodeNotice(kind, node, ++this.#notices, ageMs),
@@ -192,8 +192,7 @@ export class Sender {
 
   /** Sends all marks at once, waits up to 2 s for answers, then lets go; again: the same. */
   close(): Promise<void> {
-    this.#closing ??= this.#close()
-    return this.#closing
+    return (this.#closing ??= this.#close())
   }
 
   async #close(): Promise<void> {
@@ -217,14 +216,15 @@ export class Sender {
     this.#counters.close()
   }
 
-  #makeLane(partition: number, lines: Lines): Lane {
-    const { clock } = this.#options
-    const { routes } = this.#options.transport
+  #makeLane(partition: number): Lane {
+    const { clock, transport, carries = Kind.MESSAGES } = this.#options
+    const { routes } = transport
     const receiver = this.#receiver
     /** Ourselves among the receivers. */
     const own = (counter: Counter): number => (receiver?.isSubscribed(counter) ? 1 : 0)
     const queue = new PublishQueue({
       clock,
+      carries,
       routeOf: ({ channel }) => routes.of(channel, partition),
       markOf: ({ numbering, last, lastAt }, now) => encodeNotice(Kind.TAIL_MARK, numbering.node, last, now - lastAt),
       settled: (batch, error) => this.#settled(batch, error),
@@ -239,9 +239,10 @@ export class Sender {
       },
       idle: () => this.#tellIdle(),
     })
-    const lane = new Lane(partition, clock, lines, {
+    const lane = new Lane(partition, clock, this.lines, {
+      queue,
       up: (line) => {
-        queue.up(line)
+        queue.up(line.out)
         if (this.#closing !== undefined) this.#tellLast()
         else if (receiver !== undefined) receiver.up(lane, line)
         else this.#tellUnasked(partition)
@@ -254,9 +255,6 @@ export class Sender {
         this.#lostTold = true
         this.#options.onLost(error)
       },
-      cut: () => queue.cut(),
-      mended: () => queue.schedule(),
-      room: () => queue.flush(),
       heard: () => receiver?.heard(lane),
       probe: () => receiver?.probe(lane) ?? false,
     })

@@ -6,6 +6,7 @@
 import type { Redis } from 'ioredis'
 import type { Link, LinkEvents, PublishReply, RoutedMessage } from '../bus/link.ts'
 import { type ConnectionOptions, hangUp, type MakeRedis, OVERRIDES, roleOf } from './connection.ts'
+import { runScript } from './run-script.ts'
 
 /** How often a Redis is asked whether it is the master still: one that was demoted keeps its connections, takes messages
  * and gives them to nobody else. */
@@ -22,6 +23,9 @@ export interface LinkUse {
 /** Errors of the server, not of the command: it cannot be worked with now. */
 const OF_SERVER =
   /^(LOADING|BUSY|CLUSTERDOWN|MOVED|ASK|TRYAGAIN|MASTERDOWN|READONLY|NOAUTH|NOREPLICAS|MISCONF|OOM|NOTREADY)\b/
+
+/** What Redis says of itself that only concerns what writes: publishing goes on, a call is refused. */
+const OF_WRITES = /^(MISCONF|NOREPLICAS|OOM)\b/
 
 /** Errors of the channel: no part of the message would fare better. */
 const OF_CHANNEL = /^NOPERM\b/
@@ -63,7 +67,15 @@ export class RedisLink implements Link {
   publish(messages: readonly RoutedMessage[], replied: (index: number, reply: PublishReply) => void): void {
     const publish = this.#sharded ? 'spublish' : 'publish'
     this.#command.stream?.cork()
-    messages.forEach(({ route, bytes }, index) => {
+    messages.forEach(({ route, bytes, call }, index) => {
+      if (call !== undefined) {
+        const answered = (answer: unknown): void => replied(index, { answer })
+        runScript(this.#command, call).then(answered, (error: Error) => {
+          if (isOfCommand(error) || OF_WRITES.test(error.message)) replied(index, { refused: error, divisible: false })
+          else this.#failed(error)
+        })
+        return
+      }
       const reply = (receivers: unknown): void => replied(index, { receivers: Number(receivers) })
       this.#command[publish](route, asBuffer(bytes)).then(reply, (error: Error) => {
         if (isOfCommand(error)) replied(index, { refused: error, divisible: !OF_CHANNEL.test(error.message) })

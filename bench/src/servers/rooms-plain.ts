@@ -1,0 +1,5 @@
+// Rooms that remember nothing.
+
+import { serveEngine } from './engine.ts'
+
+await serveEngine({})

@@ -1,0 +1,77 @@
+// What hooks and tokens give, as this server's protocols take it. What a hook returns is checked: its mistake must not let
+// anybody in.
+
+import type { RoomGrant } from '@roomcast/centrifuge'
+import type { GrantedOptions, Override } from './claims.ts'
+import { dataOf } from './data.ts'
+import type { Identity, Permission } from './hooks.ts'
+import { hasHistory, type NamespaceRule } from './namespace-options.ts'
+
+/** What a token or a hook says of one room. */
+export type Granted = GrantedOptions & { readonly expiresAt?: number | undefined }
+
+/** Who somebody is, and the rooms that the server puts it into. */
+export interface Identified {
+  readonly user: string
+  readonly info: string | Uint8Array | undefined
+  readonly expiresAt: number | undefined
+  readonly rooms: ReadonlyMap<string, Granted>
+}
+
+const OVERRIDES: readonly (keyof Override)[] = ['forceRecovery', 'forcePositioning', 'forcePushJoinLeave']
+
+/** What `subscribe` returned.
+ * @throws TypeError for what is no permission. */
+export function grantedBy(permission: Permission): Granted {
+  if (typeof permission !== 'object' || permission === null) throw new TypeError('subscribe must return an object')
+  const { info, data, expiresAt, override = {}, ...unknown } = permission
+  for (const name of Object.keys(unknown)) throw new TypeError(`subscribe: unknown option ${name}`)
+  checkExpiry(expiresAt, 'subscribe')
+  for (const [name, value] of Object.entries(override)) {
+    if (!OVERRIDES.includes(name as keyof Override)) throw new TypeError(`subscribe: unknown override ${name}`)
+    if (value !== undefined && typeof value !== 'boolean') throw new TypeError(`subscribe: ${name} must be a boolean`)
+  }
+  return { info: dataOf(info, 'info'), data: dataOf(data, 'data'), expiresAt, override }
+}
+
+/** What `authenticate` returned.
+ * @throws TypeError for what is no identity. */
+export function identifiedBy(identity: Identity): Identified {
+  if (typeof identity !== 'object' || identity === null) throw new TypeError('authenticate must return an object')
+  const { user, info, expiresAt, rooms = [], ...unknown } = identity
+  for (const name of Object.keys(unknown)) throw new TypeError(`authenticate: unknown option ${name}`)
+  if (typeof user !== 'string') throw new TypeError('authenticate: user must be a string')
+  checkExpiry(expiresAt, 'authenticate')
+  const named = Array.isArray(rooms) ? rooms.map((room) => [room, {}] as const) : Object.entries(rooms)
+  const given = new Map(named.map(([room, permission]) => [room, grantedBy(permission)]))
+  return { user, info: dataOf(info, 'info'), expiresAt, rooms: given }
+}
+
+/** What a client may have in a room.
+ * @param may.history may it read what the room remembers, once it is in? */
+export function grantOf(
+  rule: NamespaceRule,
+  { info, data, expiresAt, override = {} }: Granted,
+  may: { readonly history: boolean; readonly presence: boolean },
+): RoomGrant {
+  const remembers = hasHistory(rule)
+  const feature = (always: boolean, asked: boolean) => (always ? 'always' : asked ? 'asked' : 'never')
+  const { forceRecovery, forcePositioning, forcePushJoinLeave } = override
+  return {
+    info,
+    data,
+    expiresAt,
+    recoverable: remembers ? feature(forceRecovery ?? rule.forceRecovery, rule.allowRecovery || may.history) : 'never',
+    positioned: remembers
+      ? feature(forcePositioning ?? rule.forcePositioning, rule.allowPositioning || may.history)
+      : 'never',
+    joinLeave: rule.joinLeave
+      ? feature(forcePushJoinLeave ?? rule.forcePushJoinLeave, rule.presence && may.presence)
+      : 'never',
+  }
+}
+
+function checkExpiry(expiresAt: unknown, where: string): void {
+  if (expiresAt === undefined || Number.isFinite(expiresAt)) return
+  throw new TypeError(`${where}: expiresAt must be a number of Unix seconds`)
+}

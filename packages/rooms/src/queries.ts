@@ -1,0 +1,47 @@
+// What an application may say beside the names: options of `Rooms`' methods, and what `history` resolves with.
+
+import type { Since } from './member.ts'
+import type { Position, Publication } from './port.ts'
+
+/** Options of `history`. */
+export interface HistoryQuery {
+  /** What follows it; with `reverse`, what comes before it. Default: from the oldest (newest) that is kept. */
+  readonly since?: Since | undefined
+  /** Default 100; 0: the position alone. */
+  readonly limit?: number | undefined
+  /** The newest first. */
+  readonly reverse?: boolean | undefined
+}
+
+/** Options of `disconnect`. */
+export interface DisconnectOptions {
+  /** The close code. Default 3503. */
+  readonly code?: number | undefined
+  /** Default 'force disconnect'. */
+  readonly reason?: string | undefined
+  /** The user's new connections are refused for so long. Default 0. */
+  readonly blockMs?: number | undefined
+}
+
+/** Options of `unsubscribe`. */
+export interface UnsubscribeOptions {
+  /** Default 2000. From 2500 on, clients come back by themselves. */
+  readonly code?: number | undefined
+  /** Default 'server unsubscribe'. */
+  readonly reason?: string | undefined
+}
+
+/** Options of `list`. */
+export interface ListQuery {
+  /** `*` stands for any characters, `?` for one. Default `*`. */
+  readonly pattern?: string | undefined
+  /** At most so many rooms. Default 10,000. */
+  readonly limit?: number | undefined
+  /** `'local'`: of this node. Default `'all'`. */
+  readonly scope?: 'all' | 'local' | undefined
+}
+
+/** What `history` resolves with: where the room stands, and the publications, oldest first unless it was reversed. */
+export interface HistoryPage extends Position {
+  readonly publications: readonly Publication[]
+}
