@@ -1,6 +1,7 @@
 // `pnpm bench [scenario…]`: the same work for every server, rounds interleaved so that a noisy machine is unfair to nobody,
 // medians at the end. See ../README.md.
 
+import { CENTRIFUGO_VERSION, installCentrifugo } from './centrifugo.ts'
 import { churnTable, measureChurn } from './churn.ts'
 import { CONTEXTS, type ContextName, contextTable, measureContext } from './context.ts'
 import { comingBackTable, ENGINE, LEAST_ROUNDS, measureComingBack, numberedLine, STREAMED } from './history.ts'
@@ -14,6 +15,8 @@ import { BRIDGED, findRedis, measureRedis, redisTable } from './redis.ts'
 import { asMarkdown, asText, OURS, ratio, type Series, type Table, timesText, trafficTable } from './report.ts'
 import { measure, type Round } from './round.ts'
 import { REDIS_SCENARIOS, scenarioNamed } from './scenarios.ts'
+import { measureSdk, type SdkServer, sdkTable } from './sdk.ts'
+import { SDK_SCENARIOS, type SdkScenarioName } from './sdk-scenarios.ts'
 
 const options = readOptions(process.argv.slice(2))
 const machine = describeMachine()
@@ -24,7 +27,8 @@ if (options.profile) {
   for (const name of options.scenarios) print(await profileTable(name, options.seconds))
   process.exit()
 }
-const servers = await prepare(options.servers, options.before, say)
+const needsPeers = options.scenarios.length > 0 || options.others.some((name) => !name.startsWith('sdk-'))
+const servers = needsPeers ? await prepare(options.servers, options.before, say) : []
 const results: Record<string, Series<unknown>[]> = {}
 
 for (const name of options.scenarios) await runTraffic(name)
@@ -39,6 +43,8 @@ if (options.others.includes('churn')) {
 if (options.others.includes('context')) await runContext()
 if (options.others.includes('redis')) await runRedis()
 if (options.others.includes('history')) await runHistory()
+const sdk = (Object.keys(SDK_SCENARIOS) as SdkScenarioName[]).filter((name) => options.others.includes(`sdk-${name}`))
+if (sdk.length > 0) await runSdk(sdk)
 if (options.output === 'json') {
   const versions = Object.fromEntries(servers.map((server) => [server, packagesOf(server)]))
   const { rounds, seconds } = options
@@ -142,6 +148,19 @@ async function runHistory(): Promise<void> {
     const all = await interleaved(streamed, (server) => measureRedis(server, name, seconds))
     results[`history-${name}`] = all
     print(redisTable(`history, ${name}`, `${about} (${options.rounds} rounds of ${seconds} s)`, all, STREAMED[0]))
+  }
+}
+
+/** The protocol of Centrifugo's SDKs. */
+async function runSdk(names: readonly SdkScenarioName[]): Promise<void> {
+  if (process.platform !== 'linux') return say('\n!! sdk LEFT OUT: what a process used is read where Linux writes it')
+  const missing = await installCentrifugo(say)
+  const all: readonly SdkServer[] = missing === undefined ? [OURS, 'centrifugo'] : [OURS]
+  if (missing === undefined) say(`Centrifugo ${CENTRIFUGO_VERSION}, with GOMAXPROCS=1`)
+  for (const name of names) {
+    const series = await interleaved(all, (server) => measureSdk(server, name, options.seconds))
+    results[`sdk-${name}`] = series
+    print(sdkTable(name, `${options.rounds} rounds`, series, missing))
   }
 }
 

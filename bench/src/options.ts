@@ -6,7 +6,18 @@ import { isSubject, SUBJECTS, type SubjectName } from './peers.ts'
 import { SCENARIOS, scenariosNamed } from './scenarios.ts'
 
 /** Measurements that are no traffic. */
-const OTHERS = ['connect', 'memory', 'churn', 'context', 'redis', 'history'] as const
+const OTHERS = [
+  'connect',
+  'memory',
+  'churn',
+  'context',
+  'redis',
+  'history',
+  'sdk-busy',
+  'sdk-quiet',
+  'sdk-connect',
+  'sdk-recovery',
+] as const
 
 /** What is profiled when nothing else is said. */
 const PROFILED = ['busy', 'quiet', 'echo-wide', 'echo-deep']
@@ -81,10 +92,10 @@ function namesOf(words: string[]): Pick<Options, 'scenarios' | 'others'> {
   const scenarios = new Set<string>()
   const others = new Set<Other>()
   for (const word of words) {
-    const other = OTHERS.find((name) => name === word)
+    const found = OTHERS.filter((name) => name === word || name.startsWith(`${word}-`))
     const names = scenariosNamed(word)
-    if (other) others.add(other)
-    else if (names.length === 0) {
+    for (const other of found) others.add(other)
+    if (found.length === 0 && names.length === 0) {
       throw new RangeError(`no scenario ${word}; there are ${[...Object.keys(SCENARIOS), ...OTHERS].join(', ')}`)
     }
     for (const name of names) scenarios.add(name)

@@ -94,6 +94,19 @@ test('who has not been handed the ping yet is waited for, four times', async () 
   expect(peer.end).toBe('3012 no pong')
 })
 
+test('who is not read by our doing is not blamed for it', async () => {
+  const stage = new Stage({ commandBurst: 1, commandsPerSecond: 1 })
+  const peer = await stage.client()
+  const data = 'x'.repeat(1_000)
+  await peer.say(...Array.from({ length: 300 }, (_, i) => `{"id":${i + 2},"rpc":{"data":"${data}"}}`))
+  await stage.clock.advance(120_000)
+  expect(peer.end).toBeUndefined()
+  expect(peer.heard.filter((text) => text === '{}')).toEqual(['{}'])
+  // Now it is read again, and an answer is awaited.
+  await stage.clock.advance(60_000)
+  expect(peer.end).toBe('3012 no pong')
+})
+
 test('a connection outlives its token by 25 s, and a new token prolongs it', async () => {
   const stage = new Stage()
   const peer = await stage.client('u/60')

@@ -222,7 +222,7 @@ describe('rooms that the server chooses', () => {
     for (const room of ['r', 'r', 'no']) await stage.rooms.subscribe('u', room)
     await settled()
     expect(peer.heard).toEqual(PUSHES)
-    expect(asked).toEqual(['r', 'r', 'no'].map((room) => [room, 'server']))
+    expect(asked).toEqual(['r', 'no'].map((room) => [room, 'server']))
     await peer.say('{"id":5,"subscribe":{"channel":"r"}}')
     expect(peer.values.at(-1)).toMatchObject({ id: 5, error: { code: 105 } })
   })
@@ -258,6 +258,84 @@ test('a client that is put out of a room on its way in stays out, or comes back,
     await peer.say(SUBSCRIBE)
     expect(peer.values[1]).toMatchObject({ id: 2, subscribe: {} })
   }
+})
+
+describe('what is taken back while the policy thinks is not given', () => {
+  /** A policy whose answers to `subscribe` are given by hand. */
+  function slow(): { stage: Stage; grant: () => Promise<void> } {
+    const answers: (() => void)[] = []
+    const stage = new Stage({ policy: { subscribe: () => new Promise((resolve) => answers.push(() => resolve({}))) } })
+    const grant = async (): Promise<void> => {
+      for (const answer of answers.splice(0)) answer()
+      await settled()
+    }
+    return { stage, grant }
+  }
+
+  test.each([
+    [2000, 103],
+    [2500, 100],
+  ])('by unsubscribe %i, where the client asked', async (code, error) => {
+    const { stage, grant } = slow()
+    const peer = await stage.client()
+    await peer.say(SUBSCRIBE)
+    await stage.rooms.unsubscribe('u', 'r', { code })
+    await grant()
+    expect(peer.values).toMatchObject([{ id: 2, error: { code: error } }])
+    expect(stage.rooms.stats()).toMatchObject({ rooms: 0 })
+    await peer.say(SUBSCRIBE)
+    await grant()
+    expect(peer.values[1]).toMatchObject({ id: 2, subscribe: {} })
+  })
+
+  test('where the server did, also by the client itself', async () => {
+    const { stage, grant } = slow()
+    const peer = await stage.client()
+    await stage.rooms.subscribe('u', 'r')
+    await stage.rooms.unsubscribe('u', 'r')
+    await stage.rooms.subscribe('u', 's')
+    await peer.say('{"id":3,"unsubscribe":{"channel":"s"}}')
+    await grant()
+    expect(peer.heard).toEqual(['{"id":3,"unsubscribe":{}}'])
+    expect(stage.rooms.stats()).toMatchObject({ rooms: 0 })
+  })
+
+  test('where it was named by connect', async () => {
+    const { stage, grant } = slow()
+    const peer = stage.open()
+    await peer.say('{"id":1,"connect":{"token":"u","subs":{"r":{},"s":{}}}}')
+    await stage.rooms.unsubscribe('u', 'r')
+    await grant()
+    const { connect } = peer.values[0]! as unknown as { connect: { subs: object } }
+    expect(Object.keys(connect.subs)).toEqual(['s'])
+  })
+
+  test('by disconnect, for some time', async () => {
+    const { stage, grant } = slow()
+    const peer = stage.open()
+    await peer.say('{"id":1,"connect":{"token":"u","subs":{"r":{}}}}')
+    await stage.rooms.disconnect('u', { blockMs: 1_000 })
+    await grant()
+    expect([peer.heard, peer.end]).toEqual([[], '3503 force disconnect'])
+  })
+})
+
+test('what was missed is told to each, whoever else missed what', async () => {
+  const stage = new Stage()
+  for (const data of ['1', '2', '3']) await stage.rooms.publish('r', data)
+  const missed = async (offset: number): Promise<unknown> => {
+    const peer = await stage.client()
+    await peer.say(
+      `{"id":2,"subscribe":{"channel":"r","recover":true,"recoverable":true,"epoch":"epoch1","offset":${offset}}}`,
+    )
+    const [reply] = peer.values as unknown as [{ subscribe: { publications?: { data: number }[] } }]
+    return reply.subscribe.publications?.map(({ data }) => data)
+  }
+  expect(await missed(1)).toEqual([2, 3])
+  expect(await missed(1)).toEqual([2, 3])
+  expect(await missed(0)).toEqual([1, 2, 3])
+  expect(await missed(2)).toEqual([3])
+  expect(await missed(3)).toBeUndefined()
 })
 
 test('who was put out is told, and can come back', async () => {

@@ -57,7 +57,7 @@ describe('callbacks that do not exist', () => {
     await server.close()
   })
 
-  test.each(['init', 'handshake', 'opened', 'pong', 'drained', 'closed'])('%s that is no function', (name) => {
+  test.each(['init', 'handshake', 'opened', 'ping', 'pong', 'drained', 'closed'])('%s that is no function', (name) => {
     for (const value of [1, 'x', {}, null]) {
       expect(() => create({ handler: { message, [name]: value } })).toThrow(TypeError)
     }
@@ -73,6 +73,8 @@ describe('paths', () => {
   test.each<[string, object]>([
     ['routes and handler', { routes: { '/a': { message } }, handler: { message } }],
     ['routes and pathname', { routes: { '/a': { message } }, pathname: '/a' }],
+    ['routes and text', { routes: { '/a': { message } }, text: 'string' }],
+    ['text that is no form', { handler: { message }, text: 'utf8' }],
     ['no route', { routes: {} }],
     ['a route without a message', { routes: { '/a': { message }, '/b': {} } }],
     ['a route that is nothing', { routes: { '/a': null } }],

@@ -75,18 +75,21 @@ test('reject: every status that stats() counts, with path but never query', asyn
   const noise = await test.tcp()
   noise.write('hello\r\n\r\n')
   await noise.ended()
-  const said = rejects.map(({ server, remoteAddress, ...rest }) => {
+  const hosts = new Set<string>()
+  const said = rejects.map(({ server, remoteAddress, host, ...rest }) => {
     expect([server, remoteAddress]).toEqual([test.server, '127.0.0.1'])
-    return Object.values(rest).join(' ')
+    hosts.add(host)
+    return Object.values(rest).join(' ').trimEnd()
   })
+  expect([...hosts]).toEqual(['localhost', ''])
   expect(said).toEqual([
     '401 invalid_token /no',
     '404 not_found /none',
     '426 unsupported_version /old',
-    '403 origin_not_allowed /page',
-    '431 headers_too_large ',
+    '403 origin_not_allowed /page http://evil.example',
+    '431 headers_too_large',
     '426 upgrade_required /plain',
-    '400 bad_request ',
+    '400 bad_request',
   ])
   expect(test.server.stats().rejections).toEqual({ 400: 1, 401: 1, 403: 1, 404: 1, 426: 2, 431: 1 })
 })

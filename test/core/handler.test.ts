@@ -61,6 +61,38 @@ describe('one at a time', () => {
     await test.messages.count(3)
   })
 
+  test('text as strings: every kind of text message, and bytes as they are', async () => {
+    const told: (string | Buffer)[] = []
+    const server = track(
+      createServer({
+        port: 0,
+        host: '127.0.0.1',
+        text: 'string',
+        handler: {
+          message(socket, data, opcode) {
+            told.push(data)
+            expect(socket.write(data, opcode)).toBe('ok')
+          },
+        },
+      }),
+    )
+    const { port } = await server.listen()
+    const client = await RawClient.connect({ port })
+    await client.upgrade()
+    client.say('', 'ascii', 'héllo €', '\uFEFFmark', '\0')
+    client.send(
+      { opcode: Op.TEXT, payload: 'in ', fin: false },
+      { opcode: Op.CONTINUATION, payload: 'pieces' },
+      { opcode: Op.BINARY, payload: Buffer.of(0xff) },
+      { opcode: Op.TEXT, payload: Buffer.of(0xff) },
+    )
+    await client.ended()
+    expect(told).toEqual(['', 'ascii', 'héllo €', '\uFEFFmark', '\0', 'in pieces', Buffer.of(0xff)])
+    const texts = ['', 'ascii', 'héllo €', '\uFEFFmark', '\0', 'in pieces']
+    expect(client.frames.all.slice(0, 6).map(({ payload }) => payload.toString())).toEqual(texts)
+    await eventually(() => server.stats().closes[1007] === 1, 'a close with 1007')
+  })
+
   test('a thenable that is no Promise is waited for too', async () => {
     const gate = deferred()
     // biome-ignore lint/suspicious/noThenProperty: a user's thenable is what this is about

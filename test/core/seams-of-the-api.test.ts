@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { lstat } from 'node:fs/promises'
-import type { IncomingMessage } from 'node:http'
+import { IncomingMessage } from 'node:http'
 import { connect as connectTcp } from 'node:net'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
@@ -13,7 +13,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import { cleanUp, serve, TestServer, temporaryFolder, track } from '../support/core-server.ts'
 import { inTime } from '../support/log.ts'
 import { RawClient } from '../support/raw-client.ts'
-import { closePlaces, host, PLACES, portOf } from './places.ts'
+import { ATTACHED, closePlaces, host, OWN, PLACES, portOf } from './places.ts'
 
 afterEach(async () => {
   vi.useRealTimers()
@@ -52,7 +52,7 @@ test('routes: each path has its handler and its state, other paths are 404', asy
   }
 })
 
-test('extra: what upgrade() is given, handshake finds', async () => {
+test('extra: what upgrade() is given, handshake finds, else node’s request', async () => {
   const web = await host()
   const session = { user: 'leto' }
   const found: unknown[] = []
@@ -72,7 +72,22 @@ test('extra: what upgrade() is given, handshake finds', async () => {
   await server.answer({ url: '/with' })
   await server.answer({ url: '/without' })
   expect(found[0]).toBe(session)
-  expect(found[1]).toBeUndefined()
+  expect(found[1]).toMatchObject({ url: '/without', socket: { remotePort: expect.any(Number) } })
+})
+
+test.each([...OWN, ...ATTACHED])('extra is node’s request: $name', async (place) => {
+  let extra: unknown
+  const server = await place.serve({
+    handler: {
+      handshake(request) {
+        extra = request.extra
+        return undefined as never
+      },
+    },
+  })
+  await server.answer({ url: '/x' })
+  expect(extra).toBeInstanceOf(IncomingMessage)
+  expect(extra).toMatchObject({ url: '/x' })
 })
 
 describe('headers with several lines', () => {

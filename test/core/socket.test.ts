@@ -177,6 +177,42 @@ describe('ping', () => {
   })
 })
 
+describe('what the peer pings and pongs', () => {
+  test('is told in its place among the messages; the payload is a copy, and the pong does not wait', async () => {
+    const told: string[] = []
+    let go = (): void => {}
+    const tell = (what: string, payload: Buffer): void => {
+      told.push(`${what} ${payload}`)
+      payload.fill(0)
+    }
+    const test = await serve({
+      handler: {
+        message(_, data) {
+          told.push(`text ${data}`)
+          return new Promise<void>((resolve) => (go = resolve))
+        },
+        ping: (_, payload) => tell('ping', payload),
+        pong: (_, payload) => tell('pong', payload),
+      },
+    })
+    const { client } = await test.connect()
+    client.send(
+      { opcode: Op.TEXT, payload: 'a' },
+      { opcode: Op.PING, payload: 'p' },
+      { opcode: Op.PONG, payload: 'q' },
+      { opcode: Op.TEXT, payload: 'b' },
+      { opcode: Op.PING, payload: 'r' },
+    )
+    expect(short(await client.frame())).toBe('pong p')
+    expect(told).toEqual(['text a'])
+    go()
+    await test.messages.count(2)
+    expect(told).toEqual(['text a', 'ping p', 'pong q', 'text b'])
+    go()
+    expect(short(await client.frame())).toBe('pong r')
+  })
+})
+
 describe('close', () => {
   test.each([
     { args: [], is: { code: 1000, reason: '' } },

@@ -7,6 +7,7 @@ import {
   type CloseInfo,
   createServer,
   type Framed,
+  type Handler,
   type Opcode,
   type Rejection,
   reject,
@@ -16,7 +17,7 @@ import {
   txt,
   type WriteResult,
 } from '@roomcast/core'
-import { describe, expectTypeOf, test } from 'vitest'
+import { describe, expect, expectTypeOf, test } from 'vitest'
 
 const find = (token: string | undefined): string | undefined => token
 
@@ -115,6 +116,50 @@ describe('routes', () => {
     for (const { state } of server.sockets) {
       expectTypeOf(state).toEqualTypeOf<{ room: string } | number | { first: number } | undefined>()
     }
+  })
+})
+
+describe('text', () => {
+  test('as strings: data is a string or a Buffer, and opcode tells which', () => {
+    const server = createServer({
+      text: 'string',
+      handler: {
+        init: () => ({ visits: 0 }),
+        handshake: (_, first) => ({ ...first, userId: 'leto' }),
+        message(socket, data, opcode) {
+          expectTypeOf(socket.state).toEqualTypeOf<{ userId: string; visits: number }>()
+          expectTypeOf(data).toEqualTypeOf<string | Buffer>()
+          expectTypeOf(opcode).toEqualTypeOf<Opcode>()
+          if (typeof data === 'string') expectTypeOf(data).toEqualTypeOf<string>()
+          else expectTypeOf(data).toEqualTypeOf<Buffer>()
+          expectTypeOf(socket.write(data, opcode)).toEqualTypeOf<WriteResult>()
+          // @ts-expect-error: it may be a string
+          data.readUInt8(0)
+        },
+      },
+    })
+    expectTypeOf(server).toEqualTypeOf<Server<{ userId: string; visits: number }>>()
+  })
+
+  test('as bytes: said so, or not said', () => {
+    createServer({
+      text: 'string',
+      handler: { message: (_socket, data) => expectTypeOf(data).toEqualTypeOf<string | Buffer>() },
+    })
+    createServer({
+      text: 'buffer',
+      handler: { message: (_socket, data) => expectTypeOf(data).toEqualTypeOf<Buffer>() },
+    })
+    expectTypeOf<Handler<undefined, undefined>['message']>().toEqualTypeOf<
+      (socket: Socket<undefined>, data: Buffer, opcode: Opcode) => unknown
+    >()
+    const wantsBytes: Handler<undefined, undefined> = { message: (_socket, data) => data.readUInt8(0) }
+    // @ts-expect-error: it would be given strings
+    expect(() => createServer({ text: 'string', handler: wantsBytes })).not.toThrow()
+    // @ts-expect-error: no such form
+    expect(() => createServer({ text: 'utf8', handler: wantsBytes })).toThrow(TypeError)
+    // @ts-expect-error: beside routes it has no meaning
+    expect(() => createServer({ text: 'string', routes: { '/': wantsBytes } })).toThrow(TypeError)
   })
 })
 

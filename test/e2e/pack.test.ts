@@ -18,8 +18,8 @@ const PACKAGES = {
   '@roomcast/core': 'core',
   '@roomcast/channels': 'channels',
   '@roomcast/rooms': 'rooms',
-  '@roomcast/redis-bridge': 'redis-bridge',
   '@roomcast/centrifuge': 'centrifuge',
+  '@roomcast/redis-bridge': 'redis-bridge',
   roomcast: 'roomcast',
 }
 const INSTALL_TIMEOUT_MS = 120_000
@@ -72,7 +72,16 @@ rooms.publish('r', codec.body.name).then(({ offset }) => rooms.history('r', { si
 const ROOMS_IMPORTS = `import { txt } from '@roomcast/core'
 import { type ClientInfo, type Codec, createRooms, memoryStore, type Publication } from '@roomcast/rooms'\n`
 const ESM_IMPORTS = `import { createServer } from '@roomcast/core'\nimport { createChannels } from '@roomcast/channels'\n`
-const OTHER_IMPORTS = `import 'roomcast'\nimport '@roomcast/redis-bridge'\nimport '@roomcast/redis-bridge/publisher'\n`
+const OTHER_IMPORTS = [
+  '@roomcast/core/ws',
+  'roomcast',
+  '@roomcast/redis-bridge',
+  '@roomcast/redis-bridge/publisher',
+  '@roomcast/rooms',
+  '@roomcast/centrifuge',
+]
+  .map((name) => `import '${name}'\n`)
+  .join('')
 const REQUIRES = ESM_IMPORTS.replaceAll('import', 'const').replace(/from ('[^']+')/g, '= require($1)')
 
 test('ESM', async () => {

@@ -224,11 +224,27 @@ const tests: Record<string, (url: string) => Promise<void>> = {
   express: besideHttp,
   async fastify(url) {
     await besideHttp(url)
-    const { closed } = await connect(url)
-    const ended = once(started[0]!, 'exit')
-    started[0]!.kill('SIGTERM')
-    expect(await closed).toBe('1001 server is closing')
-    expect(await ended).toEqual([0, null])
+    await closes(url)
+  },
+  async hono(url) {
+    await besideHttp(url)
+    await closes(url)
+  },
+  async nest(url) {
+    await besideHttp(url, JSON.stringify({ event: 'echo', data: 'héllo' }))
+    const { send, next } = await connect(url)
+    for (const text of ['no JSON', '{}', '{"event":"nobody","data":1}', 'null', '{"event":"echo","data":[1]}'])
+      send(text)
+    expect(await next()).toBe('{"event":"echo","data":[1]}')
+    // Nest closes, and then lets the signal do what it does.
+    await closes(url, [null, 'SIGTERM'])
+  },
+  async crossws(url) {
+    const { send, next } = await connect(url)
+    send('héllo')
+    expect(await next()).toBe('héllo')
+    send(Buffer.from('bytes'))
+    expect(await next()).toBe('binary bytes')
   },
 }
 
@@ -274,13 +290,22 @@ async function post(
   return { body: await response.json(), cookie: response.headers.get('set-cookie') ?? '' }
 }
 
-async function besideHttp(url: string): Promise<void> {
+/** At SIGTERM the sockets are told, and the process ends by itself. */
+async function closes(url: string, as: unknown[] = [0, null]): Promise<void> {
+  const { closed } = await connect(url)
+  const ended = once(started[0]!, 'exit')
+  started[0]!.kill('SIGTERM')
+  expect(await closed).toBe('1001 server is closing')
+  expect(await ended).toEqual(as)
+}
+
+async function besideHttp(url: string, text = 'over a socket'): Promise<void> {
   const page = await fetch(new URL('/', url.replace('ws:', 'http:')))
   expect([page.status, await page.text()]).toEqual([200, 'hello over HTTP'])
   const { send, next } = await connect(url)
-  send('over a socket')
-  expect(await next()).toBe('over a socket')
-  expect(await refusal(url.replace('/ws', '/elsewhere'))).toEqual([404, 'not_found'])
+  send(text)
+  expect(await next()).toBe(text)
+  expect((await refusal(url.replace('/ws', '/elsewhere')))[0]).toBe(404)
 }
 
 describe('examples', () => {

@@ -34,8 +34,6 @@ export interface Outcome {
   readonly failures: readonly Failure[]
   /** Rounds that were played again because the machine held the processes up. */
   readonly heldUp: number
-  /** What was seen once, in a whole round, and not when the round was played again. */
-  readonly notAgain: readonly string[]
 }
 
 const END_WITHIN_MS = 12_000
@@ -52,7 +50,6 @@ export async function runCampaign(plan: Plan): Promise<Outcome> {
   const seen = new Set<Cell>()
   let played = 0
   let heldUp = 0
-  const notAgain: string[] = []
   let site: Site | null = null
 
   const fail = ({ scenario, wrong }: Finding, number: number): void => {
@@ -89,17 +86,12 @@ export async function runCampaign(plan: Plan): Promise<Outcome> {
     const before = failed.size
     await narrow(suspects, unknown)
     if (failed.size === before && findings.every(({ scenario }) => scenario === null)) {
-      // A place that closed late, with nobody to blame: it counts when it comes again, or more than once in a campaign.
-      if (unknown.suspects !== undefined && notAgain.length === 0 && (await tryAlone(scenarios)) === undefined) {
-        notAgain.push(unknown.wrong)
-        continue
-      }
       const company = unknown.suspects?.map(({ cell }) => cell.name).join(', ')
       fail({ ...unknown, wrong: company === undefined ? unknown.wrong : `${unknown.wrong}; ${company}` }, begin)
     }
   }
   for (const finding of (await site?.close()) ?? []) fail(finding, from)
-  return { connections: played, cells: seen.size, failures: [...failed.values()], heldUp, notAgain }
+  return { connections: played, cells: seen.size, failures: [...failed.values()], heldUp }
 
   /** @returns what is wrong with one of them, of which it is not known with which. */
   async function tryAlone(scenarios: readonly Scenario[]): Promise<Finding | undefined> {

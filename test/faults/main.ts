@@ -25,7 +25,7 @@ if (options.break !== undefined && broken === undefined) throw new RangeError(`-
 
 console.log(`seed ${seed}; again: pnpm faults:core --seed ${seed}`)
 const began = performance.now()
-const { connections, cells, failures, heldUp, notAgain } = await runCampaign({
+const { connections, cells, failures, heldUp } = await runCampaign({
   program: new URL('./server.js', import.meta.url),
   ...{ seed, broken, only: options.only },
   connections: number('connections', options.connections),
@@ -40,7 +40,6 @@ console.log(
     `cells, ${seconds} s; ${failures.length === 0 ? 'the server lives, nothing is left, nobody waits' : `${failures.length} failed`}`,
 )
 if (heldUp > 0) console.log(`${heldUp} rounds were played again: the machine held the processes up`)
-for (const wrong of notAgain) console.log(`SEEN ONCE, and not when the round was played again: ${wrong}`)
 process.exitCode = failures.length > 0 ? 1 : 0
 
 function number(name: string, text: string): number {

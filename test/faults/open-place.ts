@@ -28,6 +28,9 @@ const TLS = {
 }
 const DRAIN = { batch: 2, intervalMs: 10, deadlineMs: 3000 }
 const LEAK_EVERY = 8
+/** A user ends what node does not: over TLS an answer to a peer that has reset may never come to its end, when the session
+ * tickets of node's before it have not either. Seen with node alone. */
+const ANSWER_MS = 1000
 
 type Common = Required<Pick<ServerOptions<undefined, State>, 'handler' | 'onError'>>
 type OnUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
@@ -165,6 +168,8 @@ function answerForeign(socket: Duplex): void {
   socket.on('error', () => {})
   socket.write(`HTTP/1.1 ${FOREIGN_STATUS} Foreign\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
   ;(socket as TcpSocket).destroySoon()
+  const timer = setTimeout(() => socket.destroy(), ANSWER_MS)
+  socket.once('close', () => clearTimeout(timer))
 }
 
 const refuseRest: OnUpgrade = (request, socket) => {

@@ -36,13 +36,11 @@ function setUp() {
   line.add({
     up: () => {},
     down: (error) => failures.push(error.message),
-    cut: () => {},
-    mended: () => {},
-    room: () => {},
+    queue: { flush: () => {}, cut: () => {}, suspect: () => undefined, takeSuspect: () => expect.fail('has none') },
     heard: () => {},
     probe: () => true,
   })
-  const publish = (): void => line.publish([{ route: 'r', bytes: Buffer.alloc(1), replied: () => {} }])
+  const publish = (): void => line.out.publish([{ route: 'r', bytes: Buffer.alloc(1), replied: () => {} }])
   return {
     clock,
     line,
@@ -162,4 +160,17 @@ test('a way out that ends again and again: at once, then after a pause, and in t
     clock.advance(50)
   }
   expect(failures).toEqual(['the connection to publish on ends again and again'])
+})
+
+test('a way out that is ended after a second without use, as some servers do, is made anew as often as that', () => {
+  const { clock, failures, cut, mended, mends, up } = setUp()
+  up()
+  for (let i = 0; i < 100; i++) {
+    clock.advance(1000)
+    cut()
+    clock.advance(10)
+    mended()
+  }
+  expect(failures).toEqual([])
+  expect(mends()).toBe(100)
 })

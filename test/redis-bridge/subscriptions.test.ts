@@ -46,6 +46,7 @@ class Bench {
       subscribe: (channels, done) => this.#begin({ kind: 'subscribe', channels, done }),
       unsubscribe: (channels, done) => this.#begin({ kind: 'unsubscribe', channels, done }),
       confirmed: () => {},
+      missed: () => {},
     },
     LINGER_MS,
   )

@@ -206,6 +206,7 @@ describe('Idempotency-Key', () => {
       rooms: { memberCount: () => 1 },
       token: TOKEN,
       status: () => 'ready',
+      isReady: () => true,
       stats: () => ({}),
       publish: async (room, data, options, more) => {
         more?.isToSay?.()

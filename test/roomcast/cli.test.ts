@@ -65,6 +65,8 @@ describe('settings', () => {
     ['--origin tauri://localhost:1430', {}, { origin: ['tauri://localhost:1430'] }],
     ['--origin http://[::1]:4545', {}, { origin: ['http://[::1]:4545'] }],
     ['--origin https://bücher.example', {}, { origin: ['https://xn--bcher-kva.example'] }],
+    ['--trust-proxy 1', {}, { trustProxy: 1 }],
+    ['--trust-proxy 10.0.0.0/8,::1', {}, { trustProxy: ['10.0.0.0/8', '::1'] }],
     ['--insecure', { ROOMCAST_INSECURE: 'false' }, { insecure: true }],
     ['', { ROOMCAST_INSECURE: 'TRUE' }, { insecure: true }],
     ['', { ROOMCAST_INSECURE: '0' }, { insecure: false }],
@@ -118,6 +120,7 @@ describe('settings', () => {
     [[], { ROOMCAST_DRAIN_MS: 'soon' }, /^ROOMCAST_DRAIN_MS must be/],
     [['--host', ''], {}, /^--host must be a host name or an IP address, not ""$/],
     [['--host', 'http://x'], {}, /^--host must be/],
+    [['--trust-proxy', 'nginx'], {}, /^--trust-proxy must be how many proxies/],
     [['--token', ''], {}, /^--token must be visible ASCII characters without spaces$/],
     [['--token', 'two words'], {}, /^--token must be/],
     [['--origin', 'example.com'], {}, /^--origin must be same, any, null, or origins such as .*, not "example.com"$/],
@@ -216,7 +219,16 @@ describe('the program', () => {
   test('--help names every flag, on stdout, exit 0', async () => {
     const { stdout, stderr, exit } = run(['--help'])
     const help = await stdout
-    const flags = ['port', 'host', 'insecure', 'allow-anonymous-connect-without-token', 'token', 'origin', 'redis-url']
+    const flags = [
+      'port',
+      'host',
+      'insecure',
+      'allow-anonymous-connect-without-token',
+      'token',
+      'origin',
+      'trust-proxy',
+      'redis-url',
+    ]
     for (const flag of [...flags, 'prefix', 'version', ...LIMIT_NAMES.map(flagOf)]) {
       expect(help).toContain(`--${flag} `.trimEnd())
     }

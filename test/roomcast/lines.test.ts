@@ -1,11 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { boundLines } from '../../packages/roomcast/src/lines.ts'
+import { type BoundedLines, boundLines } from '../../packages/roomcast/src/lines.ts'
 import { describeGap } from '../../packages/roomcast/src/redis-store.ts'
 
 describe('bounded lines', () => {
   const written: string[] = []
-  const make = (): ReturnType<typeof boundLines> =>
-    boundLines((line) => written.push(line), { max: 2, windowMs: 1000, rest: (count) => `and ${count}` })
+  const make = (): BoundedLines =>
+    boundLines<string>((line) => written.push(line), {
+      max: 2,
+      windowMs: 1000,
+      rest: (count) => written.push(`and ${count}`),
+    })
   beforeEach(() => {
     written.length = 0
     vi.useFakeTimers()

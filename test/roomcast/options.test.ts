@@ -44,6 +44,7 @@ const OF_WRONG_TYPE: Record<string, unknown[]> = {
   tls: [true, 'x', {}, { cert: 'x' }, { cert: 'x', key: 1 }, { cert: 'x', key: 'x', pfx: 'x' }],
   server: [true, {}, 4545, noop],
   store: [1, null, {}, noop, { start: noop }],
+  trustProxy: ['x', null, {}, true],
   tokens: [1, null, 'secret', [], { hmacSecretKey: 1 }, { secret: 'x' }],
   namespaces: [
     1,
@@ -74,6 +75,7 @@ const WRONG: Record<string, unknown[]> = {
   port: [-1, 65_536, 1.5, Number.NaN],
   host: ['', 'http://x', 'a b', 'a\nb'],
   apiKey: ['', 'two words', 'ü'],
+  trustProxy: [-1, 1.5, ['x']],
   tls: [{ cert: 'x', key: 'x' }],
   tokens: [
     { hmacSecretKey: '' },

@@ -164,9 +164,12 @@ test('a member that wants to know is told itself, live or on its way in, and not
   const entering = person.enter(all, 's')
   await all.unsubscribe('u', 's')
   expect(await entering).toBe('closed')
+  // Also where it is not in: its protocol may be asking whether it may.
+  await all.unsubscribe('u', 'elsewhere')
   expect(heard).toEqual([
     ['r', 2500, 'because'],
     ['s', 2000, 'server unsubscribe'],
+    ['elsewhere', 2000, 'server unsubscribe'],
   ])
   expect(person.heard.filter(({ is }) => is === 'out')).toEqual([])
 })

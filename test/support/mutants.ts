@@ -3,8 +3,11 @@
 
 import type { Plugin } from 'vitest/config'
 import { MUTANTS } from '../redis-bridge/sim/mutants.ts'
+import { STORE_MUTANTS } from '../redis-bridge/sim/store-mutants.ts'
 
 const QUERY = /\?mutant=(.+)$/
+
+const ALL = [...MUTANTS.map((mutant) => ({ ...mutant, file: `bus/${mutant.file}` })), ...STORE_MUTANTS]
 
 /** Gives mutants to whoever imports them. */
 export function mutants(): Plugin {
@@ -19,8 +22,8 @@ export function mutants(): Plugin {
     },
     transform(code, id) {
       const name = QUERY.exec(id)?.[1]
-      const mutant = MUTANTS.find((one) => one.rule === decodeURIComponent(name ?? ''))
-      if (mutant === undefined || !id.includes(`/bus/${mutant.file}?`)) return null
+      const mutant = ALL.find((one) => one.rule === decodeURIComponent(name ?? ''))
+      if (mutant === undefined || !id.includes(`/redis-bridge/src/${mutant.file}?`)) return null
       const parts = code.split(mutant.from)
       if (parts.length !== 2) throw new Error(`${mutant.rule}: ${parts.length - 1} places in ${mutant.file}, not one`)
       return parts.join(mutant.to)

@@ -88,7 +88,9 @@ function publish(session: Session, request: Request<'publish'>, id: number): Don
   const { policy, limits } = session.env
   if (!isNamed(session, room, id)) return undefined
   if (request.type) return session.error(id, ErrorCode.PERMISSION_DENIED)
-  if (data.length === 0 || Buffer.byteLength(data) > limits.maxDataBytes) {
+  const isTooLarge = Buffer.byteLength(data) > limits.maxDataBytes
+  if (isTooLarge) session.env.onRefused(session, ErrorCode.BAD_REQUEST, room, 'maxDataBytes')
+  if (data.length === 0 || isTooLarge) {
     return session.error(id, ErrorCode.BAD_REQUEST)
   }
   return session.ask(

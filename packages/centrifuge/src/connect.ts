@@ -7,7 +7,7 @@ import { isRoomName } from './names.ts'
 import type { Admission, Refreshed, RoomGrant } from './policy.ts'
 import type { Session } from './session.ts'
 import { resultOf, type Subscription, sinceOf, type Terms, termsOf } from './subscription.ts'
-import { begin, expireIn, serverSubscribe, ttlOf } from './subscriptions.ts'
+import { begin, expireIn, giveUp, serverSubscribe, ttlOf } from './subscriptions.ts'
 import { isThenable } from './thenable.ts'
 import type { Piece } from './wire/format.ts'
 import type { Wire } from './wire/schema.ts'
@@ -61,7 +61,15 @@ function admitted(
   if (!session.isOpen) return undefined
   const ttl = ttlOf(session, expiresAt)
   if (ttl !== undefined && ttl <= 0) return session.error(id, ErrorCode.EXPIRED)
-  return enterAll(session, request, admission, id)
+  if (request.subs !== undefined || admission.rooms !== undefined) return enterAll(session, request, admission, id)
+  // No rooms, nothing to wait for: in the step of the answer, so that what follows connect is answered with it.
+  const known = session.env.rooms.connect(session)
+  if (known === 'blocked') session.close(DisconnectCode.FORCE_DISCONNECT)
+  if (known !== 'connected') return undefined
+  session.phase = 'connected'
+  session.reply(id, { connect: resultOfConnect(session, admission, undefined) })
+  begun(session)
+  return undefined
 }
 
 /** A room to come into with the connection. */
@@ -74,8 +82,10 @@ interface Coming {
 }
 
 async function enterAll(session: Session, request: Request, admission: Admission, id: number): Promise<void> {
-  const { rooms, limits, version } = session.env
+  const { rooms } = session.env
   const subs = request.subs ?? {}
+  // From now on commands reach it.
+  if (rooms.connect(session) === 'blocked') return session.close(DisconnectCode.FORCE_DISCONNECT)
   const grants = await granted(session, Object.keys(subs), admission)
   if (!session.isOpen) return
   const coming = new Map<string, Coming>()
@@ -86,38 +96,42 @@ async function enterAll(session: Session, request: Request, admission: Admission
     if (ttl !== undefined && ttl <= 0) return session.error(id, ErrorCode.EXPIRED)
     const asked = subs[room] ?? {}
     const terms = termsOf(grant, asked)
-    coming.set(room, { grant, terms, asked, ttl, subscription: begin(session, room, grant, true) })
+    const subscription = begin(session, room, true)
+    subscription.info = grant.info
+    coming.set(room, { grant, terms, asked, ttl, subscription })
     places.set(room, { since: sinceOf(terms, asked), roomInfo: grant.info, hearsJoinLeave: terms.hearsJoinLeave })
   }
   const result = await rooms.enterAll<Piece>(places, session, (entered) => {
     session.phase = 'connected'
-    const { client, expiresAt } = session
-    const left = ttlOf(session, expiresAt)
-    // It may have run out since it was asked.
-    const ttl = left === undefined ? undefined : Math.max(left, 1)
-    return session.frame({
-      id,
-      connect: {
-        client,
-        version,
-        expires: ttl !== undefined,
-        ttl,
-        data: admission.data,
-        subs: subscribed(coming, entered),
-        ping: Math.ceil(limits.pingIntervalMs / 1000),
-        pong: true,
-      },
-    })
+    return session.frame({ id, connect: resultOfConnect(session, admission, subscribed(coming, entered)) })
   })
   if (result === 'entered') {
-    session.connected()
-    expireConnectionIn(session, ttlOf(session, session.expiresAt))
+    begun(session)
     for (const { subscription, ttl } of coming.values()) expireIn(session, subscription, ttl)
-    for (const room of session.owedRooms.splice(0)) void serverSubscribe(session, room)
   } else if (result === 'blocked') session.close(DisconnectCode.FORCE_DISCONNECT)
   else if (result === 'full') session.close(DisconnectCode.CHANNEL_LIMIT)
   else if (result === 'bad_name' || result === 'too_large') session.error(id, ErrorCode.BAD_REQUEST)
   else session.error(id, ErrorCode.INTERNAL)
+}
+
+function resultOfConnect(
+  session: Session,
+  { data }: Admission,
+  subs: Readonly<Record<string, Wire<'SubscribeResult'>>> | undefined,
+): Wire<'ConnectResult'> {
+  const { client, env } = session
+  const left = ttlOf(session, session.expiresAt)
+  // It may have run out since it was asked.
+  const ttl = left === undefined ? undefined : Math.max(left, 1)
+  const ping = Math.ceil(env.limits.pingIntervalMs / 1000)
+  return { client, version: env.version, expires: ttl !== undefined, ttl, data, subs, ping, pong: true }
+}
+
+/** It is a client's from now on. */
+function begun(session: Session): void {
+  session.connected()
+  expireConnectionIn(session, ttlOf(session, session.expiresAt))
+  for (const room of session.owedRooms.splice(0)) void serverSubscribe(session, room)
 }
 
 /** The rooms that it is let into: those it was given, and those of the named ones that it may be in. */
@@ -131,9 +145,14 @@ async function granted(
   const others = named.filter((room) => !grants.has(room) && isRoomName(room))
   if (others.length === 0 || policy.subscribe === undefined) return grants
   const answers = others.map(async (room) => {
-    const answer = await policy.subscribe!(session, { room, token: '', data: undefined, by: 'connect' })
-    if (answer instanceof Refusal) throw answer
-    if (answer !== undefined) grants.set(room, answer)
+    const subscription = begin(session, room, true)
+    try {
+      const answer = await policy.subscribe!(session, { room, token: '', data: undefined, by: 'connect' })
+      if (answer instanceof Refusal) throw answer
+      if (answer !== undefined && subscription.expelledWith === undefined) grants.set(room, answer)
+    } finally {
+      if (!grants.has(room)) giveUp(session, subscription)
+    }
   })
   for (const { reason } of (await Promise.allSettled(answers)) as { reason?: unknown }[]) {
     if (reason instanceof Refusal) {

@@ -2,7 +2,7 @@
 
 import { inspect } from 'node:util'
 import type { Clock, Rooms } from '@roomcast/rooms'
-import type { Policy } from './policy.ts'
+import type { Client, Policy } from './policy.ts'
 
 /** A clock that also knows the date: tokens expire by dates. */
 export interface DateClock extends Clock {
@@ -19,6 +19,9 @@ export interface CentrifugeOptions extends Partial<Limits> {
   readonly policy: Policy
   /** Hears what a policy or the store threw that was no refusal. Default: `process.emitWarning`. */
   readonly onError?: ((error: unknown, info: { readonly where: PolicyCall }) => void) | undefined
+  /** Hears what the protocol itself refused with an error below 3000, no policy having been asked. `limit`: what it was
+   * over. */
+  readonly onRefused?: ((client: Client, code: number, room: string, limit?: keyof Limits) => void) | undefined
   /** What the connect result says as the server's version. Default 'roomcast'. */
   readonly version?: string | undefined
   /** Default: the process's own. */
@@ -81,6 +84,7 @@ export interface Environment {
   readonly newId: () => string
   readonly random: () => number
   readonly onError: (error: unknown, where: PolicyCall) => void
+  readonly onRefused: NonNullable<CentrifugeOptions['onRefused']>
   /** Runs a function when everything has run that waits for nothing but promises. */
   readonly defer: (run: () => void) => void
 }
@@ -111,7 +115,17 @@ const QUESTIONS: readonly (keyof Policy)[] = [
 /** Checks options, and fills in what they leave out.
  * @throws TypeError for an unknown option or one of the wrong type, RangeError for a wrong value. */
 export function settle(options: CentrifugeOptions): Environment {
-  const { rooms, policy, onError = warn, version = 'roomcast', clock = processClock, newId, random, ...rest } = options
+  const {
+    rooms,
+    policy,
+    onError = warn,
+    version = 'roomcast',
+    clock = processClock,
+    newId,
+    random,
+    ...others
+  } = options
+  const { onRefused = () => {}, ...rest } = others
   if (typeof rooms?.enterAll !== 'function') throw new TypeError('rooms must be made by createRooms')
   if (typeof policy?.authenticate !== 'function') throw new TypeError('policy must be an object with authenticate')
   for (const question of QUESTIONS) {
@@ -119,7 +133,7 @@ export function settle(options: CentrifugeOptions): Environment {
       throw new TypeError(`policy.${question} must be a function`)
     }
   }
-  checkFunctions({ onError, newId, random })
+  checkFunctions({ onError, onRefused, newId, random })
   if (typeof version !== 'string') throw new TypeError('version must be a string')
   if (version === '') throw new RangeError('version must not be empty: clients read it as absent')
   if (typeof clock.after !== 'function' || typeof clock.date !== 'function')
@@ -133,6 +147,7 @@ export function settle(options: CentrifugeOptions): Environment {
     newId: newId ?? (() => crypto.randomUUID()),
     random: random ?? Math.random,
     onError: (error, where) => onError(error, { where }),
+    onRefused,
     defer: (run) => process.nextTick(run),
   }
 }

@@ -12,8 +12,10 @@ const MAX_EXTENSIONS = 4
 /** What a pulse needs of its connection. */
 export interface Beating {
   ping(): void
-  /** The ping cannot have been answered, by our doing or because it is still on its way. */
-  readonly isHeldUp: boolean
+  /** We do not read: an answer may be there. */
+  readonly isPaused: boolean
+  /** The peer has not taken everything yet: the ping may be on its way. */
+  readonly isBehind: boolean
   /** There was no answer. */
   died(): void
 }
@@ -68,7 +70,7 @@ export class Pulse {
     const { pingIntervalMs, pongTimeoutMs } = this.#options.limits
     if (!this.#isAwaiting) this.#pingIn(pingIntervalMs - pongTimeoutMs)
     else if (this.#looks++ === 0) this.#judgeIn(Math.min(SECOND_LOOK_MS, pongTimeoutMs))
-    else if (this.#beating.isHeldUp && this.#extensions++ < MAX_EXTENSIONS) {
+    else if (this.#beating.isPaused || (this.#beating.isBehind && this.#extensions++ < MAX_EXTENSIONS)) {
       this.#looks = 0
       this.#judgeIn(pongTimeoutMs)
     } else this.#beating.died()

@@ -61,7 +61,8 @@ export class Session implements Client, Member<Piece>, Worker, Beating {
   readonly #inbox: Inbox
   readonly #pulse: Pulse
   readonly #replies: Replies
-  #isPaused = false
+  /** It is not read: too much of it waits. */
+  isPaused = false
 
   constructor(env: Environment, deeds: Deeds, format: Format, socket: Socket, http: HandshakeRequest) {
     const { clock, limits } = env
@@ -109,9 +110,7 @@ export class Session implements Client, Member<Piece>, Worker, Beating {
   }
 
   disconnect(code: number = DisconnectCode.FORCE_DISCONNECT, reason: string = textOf(code)): void {
-    this.#inbox.stop()
-    this.#replies.flush()
-    this.socket.close(code, reason)
+    this.close(code, reason)
   }
 
   /** Takes one WebSocket message. */
@@ -265,11 +264,11 @@ export class Session implements Client, Member<Piece>, Worker, Beating {
   pumped(): void {
     const { maxWaitingBytes } = this.env.limits
     const waits = this.#inbox.bytes
-    if (!this.#isPaused && waits > maxWaitingBytes) {
-      this.#isPaused = true
+    if (!this.isPaused && waits > maxWaitingBytes) {
+      this.isPaused = true
       this.socket.pause()
-    } else if (this.#isPaused && waits <= maxWaitingBytes / 2) {
-      this.#isPaused = false
+    } else if (this.isPaused && waits <= maxWaitingBytes / 2) {
+      this.isPaused = false
       this.socket.resume()
     }
   }
@@ -280,8 +279,8 @@ export class Session implements Client, Member<Piece>, Worker, Beating {
     this.write(this.format.ping)
   }
 
-  get isHeldUp(): boolean {
-    return this.#isPaused || this.socket.bufferedBytes > 0
+  get isBehind(): boolean {
+    return this.socket.bufferedBytes > 0
   }
 
   died(): void {

@@ -10,6 +10,7 @@ export interface Subscription {
   /** The server put it there. Such a subscription is never ended by an unsubscribe after which clients come back: they
    * would not. The connection ends instead, and all of it comes back. */
   readonly isServerSide: boolean
+  /** `'entering'` from the moment in which it is asked whether it may. */
   state: 'entering' | 'live'
   /** What others are shown beside it in this room. */
   info: Data | undefined

@@ -1,6 +1,6 @@
 // How a client comes into a room and out of it: by its own command, by the server's, or because it cannot stay.
 
-import type { EnterOptions, EnterResult } from '@roomcast/rooms'
+import type { EnterResult } from '@roomcast/rooms'
 import { DisconnectCode, ErrorCode, textOf, UnsubscribeCode } from './codes.ts'
 import { isRoomName } from './names.ts'
 import type { RoomGrant } from './policy.ts'
@@ -21,23 +21,34 @@ export function subscribe(session: Session, request: Request, id: number): Promi
   if (request.type) return session.error(id, ErrorCode.PERMISSION_DENIED)
   if (request.tf !== undefined || !isRoomName(room)) return session.error(id, ErrorCode.BAD_REQUEST)
   if (session.subscriptions.has(room)) return session.error(id, ErrorCode.ALREADY_SUBSCRIBED)
-  return session.ask(
+  const subscription = begin(session, room, false)
+  const work = session.ask(
     'subscribe',
     id,
     ErrorCode.PERMISSION_DENIED,
     () => policy.subscribe?.(session, { room, token, data, by: 'client' }),
-    (grant) => enter(session, request, grant, id),
+    (grant) => enter(session, request, grant, id, subscription),
   )
+  const done = (): void => giveUp(session, subscription)
+  if (work === undefined) done()
+  return work?.then(done)
 }
 
-async function enter(session: Session, request: Request, grant: RoomGrant, id: number): Promise<void> {
-  const { channel: room = '', flag = 0 } = request
-  if (session.subscriptions.has(room)) return session.error(id, ErrorCode.ALREADY_SUBSCRIBED)
+async function enter(
+  session: Session,
+  request: Request,
+  grant: RoomGrant,
+  id: number,
+  subscription: Subscription,
+): Promise<void> {
+  const { flag = 0 } = request
   const ttl = ttlOf(session, grant.expiresAt)
   if (ttl !== undefined && ttl <= 0) return session.error(id, ErrorCode.EXPIRED)
   const terms = termsOf(grant, request)
-  const subscription = begin(session, room, grant, false)
-  const result = await entering(session, subscription, {
+  // It was taken out while that was asked.
+  if (subscription.expelledWith !== undefined) return notEntered(session, 'closed', subscription, id)
+  subscription.info = grant.info
+  const result = await session.env.rooms.enter<Piece>(subscription.room, session, {
     since: sinceOf(terms, request),
     roomInfo: grant.info,
     hearsJoinLeave: terms.hearsJoinLeave,
@@ -55,7 +66,9 @@ async function enter(session: Session, request: Request, grant: RoomGrant, id: n
 
 /** Puts a client into a room that did not ask for it. */
 export async function serverSubscribe(session: Session, room: string): Promise<void> {
-  const { policy } = session.env
+  const { policy, rooms } = session.env
+  if (session.subscriptions.has(room)) return
+  const subscription = begin(session, room, true)
   await session.ask(
     'subscribe',
     0,
@@ -63,10 +76,12 @@ export async function serverSubscribe(session: Session, room: string): Promise<v
     () => policy.subscribe?.(session, { room, token: '', data: undefined, by: 'server' }),
     async (grant) => {
       const ttl = ttlOf(session, grant.expiresAt)
-      if (session.subscriptions.has(room) || (ttl !== undefined && ttl <= 0)) return
+      // Taken out, or gone by itself, while that was asked; or too late.
+      const isWanted = session.subscriptions.get(room) === subscription && subscription.expelledWith === undefined
+      if (!isWanted || (ttl !== undefined && ttl <= 0)) return
       const terms = termsOf(grant, {})
-      const subscription = begin(session, room, grant, true)
-      const result = await entering(session, subscription, {
+      subscription.info = grant.info
+      const result = await rooms.enter<Piece>(room, session, {
         roomInfo: grant.info,
         hearsJoinLeave: terms.hearsJoinLeave,
         reply(entered) {
@@ -81,36 +96,31 @@ export async function serverSubscribe(session: Session, room: string): Promise<v
       else if (result === 'blocked') session.close(DisconnectCode.FORCE_DISCONNECT)
     },
   )
+  giveUp(session, subscription)
 }
 
-/** It is on its way in from now on. */
-export function begin(session: Session, room: string, { info }: RoomGrant, isServerSide: boolean): Subscription {
-  const subscription: Subscription = { room, isServerSide, state: 'entering', info, expelledWith: undefined }
+/** It is on its way in from now on: who takes it out takes back what may be granted later. */
+export function begin(session: Session, room: string, isServerSide: boolean): Subscription {
+  const known = session.subscriptions.get(room)
+  if (known !== undefined) return known
+  const subscription: Subscription = { room, isServerSide, state: 'entering', info: undefined, expelledWith: undefined }
   session.subscriptions.set(room, subscription)
   return subscription
 }
 
-/** Comes in, or is not on its way any more. */
-async function entering(
-  session: Session,
-  subscription: Subscription,
-  options: EnterOptions<Piece>,
-): Promise<EnterResult> {
-  const { room } = subscription
-  try {
-    return await session.env.rooms.enter(room, session, options)
-  } finally {
-    if (subscription.state === 'entering' && session.subscriptions.get(room) === subscription) {
-      session.subscriptions.delete(room)
-    }
-  }
+/** It is not on its way any more, if it has not come in. */
+export function giveUp(session: Session, subscription: Subscription): void {
+  const { room, state } = subscription
+  if (state === 'entering' && session.subscriptions.get(room) === subscription) session.subscriptions.delete(room)
 }
 
 /** Answers why it did not come in. */
-function notEntered(session: Session, result: EnterResult, { expelledWith }: Subscription, id: number): void {
+function notEntered(session: Session, result: EnterResult, { room, expelledWith }: Subscription, id: number): void {
   if (result === 'member') session.error(id, ErrorCode.ALREADY_SUBSCRIBED)
-  else if (result === 'full') session.error(id, ErrorCode.LIMIT_EXCEEDED)
-  else if (result === 'bad_name' || result === 'too_large') session.error(id, ErrorCode.BAD_REQUEST)
+  else if (result === 'full') {
+    session.env.onRefused(session, ErrorCode.LIMIT_EXCEEDED, room)
+    session.error(id, ErrorCode.LIMIT_EXCEEDED)
+  } else if (result === 'bad_name' || result === 'too_large') session.error(id, ErrorCode.BAD_REQUEST)
   else if (result === 'blocked') session.close(DisconnectCode.FORCE_DISCONNECT)
   else if (result === 'refused') session.error(id, ErrorCode.UNRECOVERABLE_POSITION)
   // Put out on its way in: it stays out, or tries again, as the code says.

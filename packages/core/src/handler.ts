@@ -82,18 +82,22 @@ export interface HandshakeRequest {
   readonly subprotocols: readonly string[]
   /** Aborts when the peer goes away, or the handshake runs out of time. */
   readonly signal: AbortSignal
-  /** What `server.upgrade` was given as its fourth argument: a session, a user. */
+  /** What `server.upgrade` was given as its fourth argument (a session, a user), else node's `IncomingMessage`: its socket
+   * knows a client's certificate. */
   readonly extra: unknown
 }
 
 /** What `handshake` may return: the new state, or one of the two outcomes as values, or a promise of these. */
 export type HandshakeResult<S> = S | Rejection | Acceptance<S> | Promise<S | Rejection | Acceptance<S>>
 
+/** What `message` is given, by the option `text` of the server. */
+export type Received = { buffer: Buffer; string: string | Buffer }
+
 /** The callbacks of one server, or of one of its routes; only `message` must be given. A socket's callbacks never
  * overlap: when one returns a promise, the next waits for it (`closed` alone does not). What they return is otherwise
  * ignored; a throw or a rejection closes that socket with 1011 and goes to `onError`, never to the process. Each is called
  * in the `AsyncLocalStorage` context of its own upgrade. */
-export interface Handler<I, S> {
+export interface Handler<I, S, T extends keyof Received = 'buffer'> {
   /** Makes the first state of a connection, before `handshake`, at once. A throw, or a promise, answers 500. */
   init?(): I
   /** Decides over a connection; without it everybody is accepted with the state of `init`. A `reject` that is thrown
@@ -101,8 +105,11 @@ export interface Handler<I, S> {
   handshake?(request: HandshakeRequest, state: I): HandshakeResult<S>
   /** Called once after the 101, before the first message. */
   opened?(socket: Socket<S>): unknown
-  /** One whole message. `data` is yours, to keep, change or transfer; text has been checked to be UTF-8. */
-  message(socket: Socket<S>, data: Buffer, opcode: Opcode): unknown
+  /** One whole message. `data` is yours, to keep, change or transfer; text has been checked to be UTF-8, and is a string
+   * with the option `text: 'string'`. */
+  message: (socket: Socket<S>, data: Received[T], opcode: Opcode) => unknown
+  /** A ping; its pong is on its way already. In its place among the messages. */
+  ping?(socket: Socket<S>, payload: Buffer): unknown
   /** A pong, which answers the newest ping (RFC 6455 §5.5.3), or was sent unasked. In its place among the messages. */
   pong?(socket: Socket<S>, payload: Buffer): unknown
   /** Nothing is unsent any more after a write said `'backpressure'`: once per crossing. As callbacks never overlap, a
@@ -148,8 +155,7 @@ export class Acceptance<S> {
  * @param options further `headers` (an array is so many lines of one name, such as Set-Cookie); `body`, plain text (default: the status's name).
  * @throws RangeError for another status, or a header name or value that HTTP does not allow. */
 export function reject(status: number, error = '', options: { headers?: Headers; body?: string } = {}): Rejection {
-  if (!Number.isInteger(status) || status < 300 || status > 599)
-    throw new RangeError(`not a status to reject with: ${status}`)
+  if (!Number.isInteger(status) || status < 300 || status > 599) throw new RangeError(`a refusal is 300–599: ${status}`)
   const { headers = {}, body } = options
   if (typeof error !== 'string') throw new TypeError('error must be a string')
   assertHeaders(headers)

@@ -52,15 +52,16 @@ export interface Target {
 
 const TARGETS = ['url', 'client', 'sentinels', 'cluster'] as const
 
-/** @throws TypeError or RangeError for what it cannot be. */
-export function readTarget(options: RedisTarget, subscribes: boolean): Target {
+/** @param rules what more an ACL must allow than the commands of pub/sub.
+ * @throws TypeError or RangeError for what it cannot be. */
+export function readTarget(options: RedisTarget, subscribes: boolean, rules = ''): Target {
   if (options === null || typeof options !== 'object') throw new TypeError('options must be an object')
   const { prefix, onError = warn } = options
   checkPrefix(prefix)
   if (typeof onError !== 'function') throw new TypeError('onError must be a function')
   const given = TARGETS.filter((key) => options[key] !== undefined)
   if (given.length !== 1) throw new TypeError(`one of ${TARGETS.join(', ')} must be given`)
-  const onLost = (error: Error): void => guarded(() => onError(explained(error, prefix)))
+  const onLost = (error: Error): void => guarded(() => onError(explained(error, prefix, rules)))
   return { transport: readTransport(options, subscribes), onLost }
 }
 
@@ -203,11 +204,12 @@ function readNumber<Key extends 'lingerMs' | 'maxQueuedBytes' | 'maxCountedChann
 }
 
 /** A user who may not do what the bridge does is told what to allow. */
-function explained(error: Error, prefix: string): Error {
-  if (!error.message.startsWith('NOPERM')) return error
+function explained(error: Error, prefix: string, rules: string): Error {
+  if (!/^NOPERM|user executing the script/.test(error.message)) return error
   const commands = '+publish +subscribe +unsubscribe'
   const rule = `&${prefix}:* ${commands}, in a cluster +cluster|slots and ${commands.replaceAll('+', '+s')}`
-  return new Error(`${error.message} (its ACL needs ${rule})`, { cause: error })
+  const all = rules === '' ? rule : `${rules} ${rule}`
+  return new Error(`${error.message} (its ACL needs ${all})`, { cause: error })
 }
 
 function warn(error: Error): void {

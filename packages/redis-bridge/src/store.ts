@@ -5,6 +5,7 @@ import type { Store } from '@roomcast/rooms'
 import { type BridgeOptions, readLimits, readTarget } from './options.ts'
 import { realClock, settled } from './real-clock.ts'
 import type { StoreStats } from './stats.ts'
+import { scriptRules } from './store/acl.ts'
 import { StoreNode } from './store/store-node.ts'
 
 /** Keeps rooms in Redis: history, recovery and presence on many nodes. For one `createRooms`. */
@@ -19,7 +20,7 @@ export interface RedisStore extends Store {
  * what cannot be carried out rejects with a `StoreUnavailableError` within a few seconds.
  * @throws TypeError for an option of the wrong type, RangeError for a wrong value. */
 export function createRedisStore(options: BridgeOptions): RedisStore {
-  const target = readTarget(options, true)
+  const target = readTarget(options, true, scriptRules(String(options?.prefix)))
   const node = new StoreNode({ ...target, ...readLimits(options), clock: realClock, newId: () => randomBytes(8) })
   let closing: Promise<void> | undefined
   return {

@@ -20,6 +20,8 @@ export interface ApiOptions {
   rooms: Pick<Rooms, 'memberCount'>
   token: string
   status: () => Status
+  /** May new clients be sent here? */
+  isReady: () => boolean
   stats: () => object
   /** Says something when it is its turn. */
   publish: Publish
@@ -57,7 +59,7 @@ export function isForAnyHost(path: string): boolean {
 
 /** Makes the API. */
 export function createApi(options: ApiOptions): Route {
-  const { rooms, token, status, stats, maxDataBytes: maxBytes, ending: signal, isClosed } = options
+  const { rooms, token, status, isReady, stats, maxDataBytes: maxBytes, ending: signal, isClosed } = options
   const isAuthorized = bearerCheck(token)
   const answers = new LRUCache<string, Promise<Outcome>>(REPEATS)
 
@@ -121,8 +123,7 @@ export function createApi(options: ApiOptions): Route {
     } else if (path === '/healthz') {
       if (isRead(req, res)) sendJson(res, 200, { status: 'alive' })
     } else if (path === '/readyz') {
-      const now = status()
-      if (isRead(req, res)) sendJson(res, now === 'ready' ? 200 : 503, { status: now })
+      if (isRead(req, res)) sendJson(res, isReady() ? 200 : 503, { status: status() })
     } else if (path === '/stats') {
       if (isRead(req, res)) sendJson(res, 200, stats())
     } else {

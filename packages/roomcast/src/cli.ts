@@ -6,33 +6,60 @@ import { readFileSync } from 'node:fs'
 import type { EngineSettings } from './config/engine.ts'
 import { HELP } from './help.ts'
 import { type RoomcastOptions, settle } from './options.ts'
-import { complain, print, surviveLostReaders } from './output.ts'
+import { complain, note, print, surviveLostReaders } from './output.ts'
 import { openStore } from './redis-store.ts'
 import { createRoomcast, type Roomcast } from './roomcast.ts'
-import { readSettings, type Settings } from './settings.ts'
+import { type ProgramSettings, readSettings, type Settings } from './settings.ts'
 import { VERSION } from './version.ts'
+import { LOG_DEFAULTS } from './watch/log-settings.ts'
+import type { ProgramLog } from './watch/program-log.ts'
 import { signToken } from './who/sign-token.ts'
 
 /** Exit codes of a second signal: 128 + its number, as a shell reports a process that a signal ended. */
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const
 
-async function run(options: RoomcastOptions, engine: EngineSettings | undefined): Promise<void> {
-  const telling = engine && (await openStore(engine, complain))
-  const roomcast = attempt(() => createRoomcast(telling === undefined ? options : { ...options, store: telling.store }))
+/** A Redis without which the program is not to start is waited for so long. */
+const REDIS_PATIENCE_MS = 10_000
+
+const DEFAULTS: ProgramSettings = { log: LOG_DEFAULTS, requireRedis: false }
+
+interface Start {
+  options: RoomcastOptions
+  engine?: EngineSettings
+  program?: ProgramSettings
+  warnings: readonly string[]
+}
+
+async function run({ options, engine, program = DEFAULTS, warnings }: Start): Promise<void> {
+  // pino takes a while to load, which --help need not wait for.
+  const { createLog } = await import('./watch/program-log.ts')
+  const log = createLog(program.log, note)
+  for (const warning of warnings) log.warn({ event: 'setting' }, warning)
+  const telling = engine && (await openStore(engine, log))
+  const store = telling && { store: telling.store }
+  const roomcast = attempt(() => createRoomcast({ ...options, ...store, logger: log }))
   if (roomcast === undefined) return telling?.store.close()
   if (telling !== undefined) {
     telling.watch(roomcast.rooms)
     process.on('exit', () => telling.flush())
   }
-  endOnSignals(roomcast)
+  endOnSignals(roomcast, log)
+  if (program.requireRedis && !(await telling!.reached(REDIS_PATIENCE_MS))) {
+    log.error({ event: 'no_redis' }, 'no start without Redis (--require-redis)')
+    process.exitCode = 1
+    return roomcast.close()
+  }
   try {
     const { port } = await roomcast.listen()
-    const lines = [`roomcast: open ${address(options, port)}`]
-    if (options.token === undefined) lines.push(`roomcast: token of the HTTP API: ${roomcast.token}`)
-    print(`${lines.join('\n')}\n`)
+    // In one piece, for those who read until the first line is there.
+    process.stdout.cork()
+    const said = createLog({ ...program.log, level: 'info' }, print)
+    said.info({ event: 'listening', port }, `open ${address(options, port)}`)
+    if (options.token === undefined) said.info({ event: 'token' }, `token of the HTTP API: ${roomcast.token}`)
+    process.stdout.uncork()
   } catch (error) {
     await roomcast.close()
-    complain(explain(error as NodeJS.ErrnoException))
+    log.error({ event: 'not_listening' }, explain(error as NodeJS.ErrnoException))
     process.exitCode = 1
   }
 }
@@ -67,20 +94,20 @@ function refuse(message: string): void {
   process.exitCode = 2
 }
 
-function endOnSignals(roomcast: Roomcast): void {
+function endOnSignals(roomcast: Roomcast, log: ProgramLog): void {
   let isEnding = false
   for (const [signal, code] of Object.entries(SIGNALS)) {
     process.on(signal, () => {
       if (isEnding) process.exit(code)
       isEnding = true
-      complain(`${signal}: draining; once more to exit at once`)
+      log.warn({ event: 'draining', signal }, `${signal}: draining; once more to exit at once`)
       roomcast
         .drain()
         .then(() => roomcast.close())
         .then(
           () => process.exit(0),
           (error: unknown) => {
-            complain(`${error instanceof Error ? error.stack : error}`)
+            log.error({ event: 'failed' }, `${error instanceof Error ? error.stack : error}`)
             process.exit(1)
           },
         )
@@ -92,7 +119,7 @@ function endOnSignals(roomcast: Roomcast): void {
 function address({ host, tls }: RoomcastOptions, port: number): string {
   const everywhere = host === undefined || host === '0.0.0.0' || host === '::'
   const name = everywhere ? 'localhost' : host.includes(':') ? `[${host}]` : host
-  return `${tls === undefined ? 'http' : 'https'}://${name}:${port}/`
+  return `http${tls === undefined ? '' : 's'}://${name}:${port}/`
 }
 
 function explain(error: NodeJS.ErrnoException & { port?: number; hostname?: string }): string {
@@ -111,7 +138,5 @@ else if (settings.kind === 'version') print(`${VERSION}\n`)
 else if (settings.kind === 'wrong') refuse(settings.message)
 else if (settings.kind === 'check-config') check(settings)
 else if (settings.kind === 'gen-token') await genToken(settings)
-else {
-  for (const warning of settings.warnings) complain(warning)
-  await run(settings.options, settings.engine)
-}
+else if (settings.kind === 'run') await run(settings)
+else await (await import('./remote/run.ts')).runRemote(settings)

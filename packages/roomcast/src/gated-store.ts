@@ -2,8 +2,8 @@
 // room when they have room. And one that remembers whether the bus took what was carried last, which `publish` does not tell.
 
 import type { BusRecord, Store } from '@roomcast/rooms'
-import type { Gate } from './gate.ts'
 import type { KeepingStore } from './options.ts'
+import type { Passage } from './watch/watched-gate.ts'
 import type { Revocations } from './who/revocations.ts'
 
 export interface GatedStore extends KeepingStore {
@@ -19,7 +19,7 @@ export type Listener = Pick<Revocations, 'hear'>
 
 /** The same store, but for that.
  * @param gate asked for at each delivery: it is made of the rooms that the store is for. */
-export function gatedStore(store: KeepingStore, gate: () => Gate, listener: Listener): GatedStore {
+export function gatedStore(store: KeepingStore, gate: () => Pick<Passage, 'pass'>, listener: Listener): GatedStore {
   let tookLast = true
   // All of a room passes in one line, so that its order stays.
   const start: Store['start'] = (sink) =>

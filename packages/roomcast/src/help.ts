@@ -13,9 +13,15 @@ function limitLine(name: keyof typeof LIMITS): string {
 
 export const HELP: string = `Usage: roomcast [options]
        roomcast check-config <file>
+       roomcast top [--interval <seconds>] [--once]
+       roomcast tail <room> [--jwt <token>]
+       roomcast publish <room> <json>
        roomcast gen-token [--config <file>] --user <id> [--channel <room>] [--ttl <duration>]
 
 Rooms over WebSockets for the SDKs of Centrifugo and for a JSON protocol of its own, an HTTP API, and a page to try them.
+
+top, tail and publish ask a running server: --url <url> (default: the one that --config and the variables say), with its
+key (--http_api.key, --token).
 
   --config <file>               settings as JSON, in the words of Centrifugo (client.token.hmac_secret_key,
                                 channel.namespaces and so on); each is a flag, too: --client.channel_limit 50
@@ -30,10 +36,19 @@ Rooms over WebSockets for the SDKs of Centrifugo and for a JSON protocol of its 
   --origin <origin>             who may connect from a browser: same (default), any, or an origin such as
                                 https://chat.example or capacitor://localhost, or null; may be repeated, or a list
                                 with commas
+  --trust-proxy <proxies>       how many proxies are before it on every way, or their addresses and CIDR ranges with commas:
+                                their X-Forwarded-For is believed (default: none)
   --redis-url <url>             Redis that keeps rooms and carries messages to other servers, redis:// or rediss:// or the
                                 path of a Unix socket (variable: REDIS_URL; default: this server stands alone)
   --prefix <name>               what the names of its Redis channels and keys begin with; servers with the same one share
                                 their rooms (default ${DEFAULT_PREFIX})
+  --require-redis               no start without that Redis
+  --readiness <local|store>     local: /readyz stays green when Redis is lost (default: store)
+  --tls-cert <pem>, --tls-key <pem>
+                                certificate and key, or the paths of their files: for https and wss
+  --metrics-key <secret>        key of GET /metrics; without one it answers programs on this machine alone
+  --log-level <level>           error, warn or info (default info)
+  --log-format <format>         pretty or json (default pretty)
   --version                     print the version
   --help                        print this
 

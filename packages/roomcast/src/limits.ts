@@ -54,6 +54,9 @@ export interface Limits {
   expiredCloseDelayMs: number
   /** The same for a subscription. Then: unsubscribed with 2501. */
   expiredSubCloseDelayMs: number
+  /** `drain` first only says that this server is not ready any more, and goes on for so long: whoever sends clients here
+   * needs a moment to see it. Default 0: nobody may look at all. */
+  drainDelayMs: number
   /** How long `drain` waits before it cuts what is left. Default 10,000: clients that live answer at once. */
   drainMs: number
 }
@@ -122,6 +125,12 @@ export const LIMITS: Readonly<Record<keyof Limits, LimitRange>> = {
     default: 25_000,
     least: 1,
     most: 3_600_000,
+  },
+  drainDelayMs: {
+    what: 'how long to go on at the end after /readyz said so, in ms',
+    default: 0,
+    least: 0,
+    most: 10 * 60_000,
   },
   drainMs: { what: 'how long to wait for clients at the end, in ms', default: 10_000, least: 1, most: 10 * 60_000 },
 }

@@ -1,9 +1,9 @@
 // Lines that something far away can cause by the thousand: so many in a while are written, the rest are counted and told
 // in one line.
 
-/** Writes lines, not more than allowed. */
-export interface BoundedLines {
-  say(line: string): void
+/** Writes lines (or what becomes one), not more than allowed. */
+export interface BoundedLines<Line = string> {
+  say(line: Line): void
   /** Tells of what was left out, now. */
   flush(): void
 }
@@ -13,18 +13,21 @@ export interface Bound {
   max?: number
   /** In ms, from the first line on. Default 10,000. */
   windowMs?: number
-  /** The line for those left out. */
-  rest: (count: number) => string
+  /** Writes the line for those left out. */
+  rest: (count: number) => void
 }
 
 /** Bounds the lines that `write` is given. */
-export function boundLines(write: (line: string) => void, { max = 10, windowMs = 10_000, rest }: Bound): BoundedLines {
+export function boundLines<Line = string>(
+  write: (line: Line) => void,
+  { max = 10, windowMs = 10_000, rest }: Bound,
+): BoundedLines<Line> {
   let [said, left] = [0, 0]
   let timer: NodeJS.Timeout | undefined
   const flush = (): void => {
     clearTimeout(timer)
     timer = undefined
-    if (left > 0) write(rest(left))
+    if (left > 0) rest(left)
     said = left = 0
   }
   return {

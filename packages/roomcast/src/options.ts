@@ -3,11 +3,12 @@
 import { Server as HttpServer } from 'node:http'
 import { Server as HttpsServer } from 'node:https'
 import { createSecureContext } from 'node:tls'
-import type { OriginPolicy } from '@roomcast/core'
+import type { OriginPolicy, TrustProxy } from '@roomcast/core'
 import type { Store } from '@roomcast/rooms'
 import { type Decided, type Decision, isDecided, whyNot } from './access.ts'
 import { LIMITS, type Limits, resolveLimits } from './limits.ts'
 import { isToken, randomToken } from './token.ts'
+import { type Logger, SILENT } from './watch/logger.ts'
 import { HOOK_NAMES, type Hooks } from './who/hooks.ts'
 import type { NamespaceOptions } from './who/namespace-options.ts'
 import { createNamespaces, type Namespaces } from './who/namespaces.ts'
@@ -35,6 +36,16 @@ export interface RoomcastOptions extends Partial<Limits>, Decision, Hooks {
   apiKey?: string | undefined
   /** Who may connect from a browser. Default `'same'`: the page this server serves. */
   origin?: OriginPolicy | undefined
+  /** The proxies before the server whose X-Forwarded-For and the like are believed: how many there are on every way to it,
+   * or their addresses and CIDR ranges. Default: none. */
+  trustProxy?: TrustProxy | undefined
+  /** The key of `GET /metrics`, visible ASCII. Without one it answers programs on this machine alone. */
+  metricsKey?: string | undefined
+  /** What `/readyz` depends on: `'store'`: this server and its store (503 while that is lost); `'local'`: this server alone, so
+   * that a Redis that is lost does not take all servers out at once. Default `'store'`. */
+  readiness?: 'store' | 'local' | undefined
+  /** Hears of each refusal, rate-limited per reason: pino, or what has its `warn(fields, text)`. Default: nobody. */
+  logger?: Logger | undefined
   /** Where rooms are kept, and what joins several servers. Default: this one stands alone, in memory. */
   store?: KeepingStore | undefined
   /** What rooms are, by namespace; `''` is for rooms whose name has no `:`. Default: every legal name is a room that
@@ -72,6 +83,10 @@ export interface Settled {
   token: string
   apiKey: string | undefined
   origin: OriginPolicy | undefined
+  trustProxy: TrustProxy | undefined
+  metricsKey: string | undefined
+  readiness: 'store' | 'local'
+  logger: Logger
   store: KeepingStore | undefined
   /** Were any given? */
   hasNamespaces: boolean
@@ -103,6 +118,11 @@ const OPTIONS: Readonly<Record<Exclude<keyof RoomcastOptions, keyof Limits>, Che
     `'same', 'any', a list or a function`,
     (value) => ['string', 'function'].includes(typeof value) || Array.isArray(value),
   ],
+  // Core's to judge, too.
+  trustProxy: ['a number or a list', (value) => typeof value === 'number' || Array.isArray(value)],
+  metricsKey: ['a string', a('string')],
+  readiness: ["'store' or 'local'", a('string')],
+  logger: ['a logger with warn', (value) => isObject(value) && typeof (value as Logger).warn === 'function'],
   store: [
     'a store',
     (value) => isObject(value) && STORE_METHODS.every((method) => typeof (value as Store)[method] === 'function'),
@@ -132,7 +152,8 @@ export function settle(options: RoomcastOptions): Settled {
     const [what, is] = OPTIONS[name as keyof typeof OPTIONS]
     if (value !== undefined && !is(value)) throw new TypeError(`${name} must be ${what}`)
   }
-  const { server, port = DEFAULT_PORT, host, tls, token = randomToken(), apiKey, origin, store } = options
+  const { server, port = DEFAULT_PORT, host, tls, token = randomToken(), apiKey, metricsKey, origin, store } = options
+  const { trustProxy, readiness = 'store', logger = SILENT } = options
   const { insecure, allowAnonymousConnectWithoutToken, authenticate } = options
   const decision = {
     insecure,
@@ -151,9 +172,10 @@ export function settle(options: RoomcastOptions): Settled {
   })
   if (why !== undefined) throw new RangeError(why)
   if (tls !== undefined) checkTls(tls)
-  for (const [name, secret] of Object.entries({ token, apiKey })) {
+  for (const [name, secret] of Object.entries({ token, apiKey, metricsKey })) {
     if (secret !== undefined && !isToken(secret)) throw new RangeError(`${name} must be visible ASCII without spaces`)
   }
+  if (readiness !== 'store' && readiness !== 'local') throw new RangeError("readiness must be 'store' or 'local'")
   const isDemo = !isDecided(decision)
   const isUntouched =
     isDemo && server === undefined && store === undefined && HOOK_NAMES.every((name) => options[name] === undefined)
@@ -167,6 +189,10 @@ export function settle(options: RoomcastOptions): Settled {
     token,
     apiKey,
     origin,
+    trustProxy,
+    metricsKey,
+    readiness,
+    logger,
     store,
     hasNamespaces: options.namespaces !== undefined,
     namespaces: createNamespaces(options.namespaces, isUntouched ? DEMO_ROOMS : {}),

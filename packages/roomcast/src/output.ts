@@ -26,11 +26,32 @@ export function complain(line: string): void {
   write(process.stderr, `roomcast: ${line}\n`)
 }
 
+/** Writes whole lines to stderr, as they are. */
+export function note(lines: string): void {
+  write(process.stderr, lines)
+}
+
+/** So much waits for a reader that has stopped reading; node would keep everything. */
+const MAX_UNREAD_BYTES = 2 ** 20
+
+/** Streams whose reader has stopped, and how many writes were left out. */
+const left = new Map<NodeJS.WritableStream, number>()
+
 /** A file is written within the call, and some versions of node throw there when its disk is full. */
-function write(stream: NodeJS.WritableStream, text: string): void {
+function write(stream: NodeJS.WriteStream, text: string): void {
   try {
-    stream.write(text)
+    if (stream.writableLength > MAX_UNREAD_BYTES) {
+      if (!left.has(stream)) stream.once('drain', () => tellLeft(stream))
+      left.set(stream, (left.get(stream) ?? 0) + 1)
+    } else stream.write(text)
   } catch {
     // There is nobody to tell.
   }
+}
+
+/** The reader goes on. */
+function tellLeft(stream: NodeJS.WriteStream): void {
+  const count = left.get(stream)
+  left.delete(stream)
+  write(stream, `roomcast: ${count} lines were left out, as nobody read them\n`)
 }

@@ -2,7 +2,8 @@
 // other servers get it.
 
 import type { Rooms } from '@roomcast/rooms'
-import type { Gate, Speaker } from './gate.ts'
+import type { Speaker } from './gate.ts'
+import type { Passage } from './watch/watched-gate.ts'
 
 type Arguments = Parameters<Rooms['publish']>
 type Position = Awaited<ReturnType<Rooms['publish']>>
@@ -23,7 +24,7 @@ const FRAME_BYTES = 64
 
 /** Makes it.
  * @param tookLast did the bus, if there is one, take what was said last? */
-export function createPublish(rooms: Rooms, gate: Gate, tookLast: () => boolean): Publish {
+export function createPublish(rooms: Rooms, gate: Pick<Passage, 'say'>, tookLast: () => boolean): Publish {
   return async (room, data, options = {}, { isToSay = () => true, speaker } = {}) => {
     let said: Promise<Position | 'lost'> | undefined
     const speak = (): void => {

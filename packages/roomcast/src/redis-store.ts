@@ -1,13 +1,22 @@
-// The program's store in Redis, and what is said of it: one line when Redis is out of reach, one when it is back, one
-// for each gap. Loaded only when it is asked for: ioredis is most of what it takes to start.
+// The program's store in Redis, and what is said of it: one line when Redis is out of reach (or refuses the password), one
+// when it is back, one for each gap. Loaded only when it is asked for: ioredis is most of what it takes to start.
 
 import type { GapEvent, Rooms } from '@roomcast/rooms'
 import type { EngineSettings } from './config/engine.ts'
 import { boundLines } from './lines.ts'
 import type { KeepingStore } from './options.ts'
+import type { ProgramLog } from './watch/program-log.ts'
 
 /** How often the status is looked at, in ms: no event tells that Redis is back. It bounds the lines, too. */
 const LOOK_MS = 1000
+
+/** The same, while the start waits for it. */
+const ASK_MS = 20
+
+/** What Redis says of a password or a user that it does not take, or misses. */
+const REFUSAL = /\b(?:WRONGPASS|NOAUTH|NOPERM|ERR AUTH|ERR Client sent AUTH|invalid password)/i
+const SETTINGS = 'set engine.redis.user and engine.redis.password, or those in --redis-url'
+const ALONE = 'this server is on its own until it is back'
 
 /** A store that tells how it fares. */
 export interface TellingStore {
@@ -16,32 +25,51 @@ export interface TellingStore {
   watch(rooms: Pick<Rooms, 'on'>): void
   /** Tells of the gaps that were left out. */
   flush(): void
+  /** Resolves with true when Redis is there, with false when it was told to be out of reach, or after so many ms. */
+  reached(patienceMs: number): Promise<boolean>
 }
 
 /** Makes a store that tells how it fares, a line at a time. */
-export async function openStore(engine: EngineSettings, write: (line: string) => void): Promise<TellingStore> {
+export async function openStore(engine: EngineSettings, log: ProgramLog): Promise<TellingStore> {
   const { createRedisStore } = await import('@roomcast/redis-bridge')
-  const gaps = boundLines(write, { rest: (count) => `${count} more gaps` })
+  const gaps = boundLines<GapEvent>((gap) => log.warn({ event: 'gap', ...gap }, describeGap(gap)), {
+    rest: (count) => log.warn({ event: 'gap', count }, `${count} more gaps`),
+  })
   let isAway = false
   const away = (why: string): void => {
     if (isAway) return
     isAway = true
-    write(`Redis is out of reach (${why}): this server is on its own until it is back`)
+    if (!REFUSAL.test(why)) {
+      return log.warn({ event: 'redis_away', why }, `Redis is out of reach (${why}): ${ALONE}`)
+    }
+    log.error(
+      { event: 'redis_refused', why },
+      `Redis refuses the password, or its absence (${why}): ${SETTINGS}; ${ALONE}`,
+    )
   }
   const store = createRedisStore({ ...engine, onError: (error) => away(reason(error)) })
   const look = (): void => {
     if (store.status === 'degraded') away('not every channel can be subscribed to')
     if (store.status !== 'ready' || !isAway) return
     isAway = false
-    write('Redis is back')
+    log.warn({ event: 'redis_back' }, 'Redis is back')
   }
   return {
     store,
     watch(rooms) {
-      rooms.on('gap', (gap) => gaps.say(describeGap(gap)))
+      rooms.on('gap', (gap) => gaps.say(gap))
       setInterval(look, LOOK_MS).unref()
     },
     flush: gaps.flush,
+    async reached(patienceMs) {
+      const end = performance.now() + patienceMs
+      // No event tells that it is there.
+      while (store.status !== 'ready') {
+        if (isAway || performance.now() > end) return false
+        await new Promise((resolve) => setTimeout(resolve, ASK_MS))
+      }
+      return true
+    },
   }
 }
 

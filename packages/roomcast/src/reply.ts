@@ -15,6 +15,14 @@ const LINGER_MS = 1000
 
 const leaving = new WeakSet<Socket>()
 
+/** Why requests were refused. */
+const errors = new WeakMap<ServerResponse, string>()
+
+/** The error of an answer, if it had one. */
+export function errorOf(res: ServerResponse): string | undefined {
+  return errors.get(res)
+}
+
 /** Whether this connection ends with an answer that was given: what comes after it is not for us (RFC 9112 §9.6). */
 export function isLeaving(socket: Socket): boolean {
   return leaving.has(socket)
@@ -35,6 +43,8 @@ export function send(
 
 /** Answers with JSON that nobody may keep. */
 export function sendJson(res: ServerResponse, status: number, value: unknown, headers: OutgoingHttpHeaders = {}): void {
+  const { error } = value as { error?: unknown }
+  if (typeof error === 'string') errors.set(res, error)
   const body = `${JSON.stringify(value)}\n`
   send(res, status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store', ...headers }, body)
 }

@@ -5,6 +5,7 @@ import { setMaxListeners } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { hostname } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { centrifugeHandler } from '@roomcast/centrifuge'
 import { createServer, type Stats } from '@roomcast/core'
 import { createRooms, memoryStore, type Rooms, type Store } from '@roomcast/rooms'
@@ -15,7 +16,7 @@ import { Gate } from './gate.ts'
 import { gatedStore } from './gated-store.ts'
 import { createHttpApi, isHttpApi } from './http-api/route.ts'
 import { createListener } from './listen.ts'
-import { type KeepingStore, type RoomcastOptions, type Settled, settle } from './options.ts'
+import { type RoomcastOptions, type Settled, settle } from './options.ts'
 import { createPage } from './page.ts'
 import { createPublish } from './publish.ts'
 import { sendJson } from './reply.ts'
@@ -23,6 +24,10 @@ import { type Requests, takeRequests } from './requests.ts'
 import { createSpeakers } from './speakers.ts'
 import { VERSION } from './version.ts'
 import { warn } from './warn.ts'
+import { readsOf } from './watch/circumstances.ts'
+import { createMetricsRoute, METRICS_PATH } from './watch/metrics-route.ts'
+import { Watch } from './watch/watch.ts'
+import type { Passage } from './watch/watched-gate.ts'
 import { hookClientOf } from './who/hook-client.ts'
 import { createPolicy } from './who/policy.ts'
 import { Revocations } from './who/revocations.ts'
@@ -46,12 +51,15 @@ export interface Roomcast {
   readonly rooms: Rooms
   /** Starts listening. Rejects with the system's error, such as EADDRINUSE, and where a `server` was given. */
   listen(): Promise<{ port: number }>
-  /** Refuses new sockets with 503 and closes the open ones with 1012, what was said first. HTTP goes on, but nothing can
+  /** Goes on for `drainDelayMs`, while `/readyz` says that it is about to end. Then it refuses new sockets with 503 and closes
+   * the open ones with 1012, what was said first. HTTP goes on, but nothing can
    * be said by it any more; requests under way are answered. */
   drain(): Promise<{ closed: number; terminated: number }>
   /** Closes everything: sockets with 1001, then the http server, unless it was given. Again: the same promise. */
   close(): Promise<void>
   stats(): RoomcastStats
+  /** What `GET /metrics` answers, for a program that embeds the server: text for Prometheus. */
+  metrics(): Promise<{ contentType: string; text: string }>
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -63,28 +71,30 @@ const LAST_ANSWERS_MS = 1000
  * a decision over who may connect. */
 export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
   const settled = settle(options)
-  const { decision, isDemo, port, host, token, apiKey, origin, namespaces, limits } = settled
+  const { decision, isDemo, port, host, token, apiKey, origin, trustProxy, namespaces, limits } = settled
   const { maxMessageBytes, maxConnections, maxBufferedBytes, maxDataBytes, drainMs: deadlineMs } = limits
   const isAttached = settled.server !== undefined
+  const watch = new Watch(readsOf(settled, options), settled.logger)
   const http = settled.server ?? createHttp(settled.tls)
 
   const core = createServer({
     server: http,
     maxMessageBytes,
     maxConnections,
+    maxConnectionsPerAddress: limits.maxConnectionsPerAddress,
     maxBufferedBytes,
     ...(origin === undefined ? {} : { origin }),
+    ...(trustProxy === undefined ? {} : { trustProxy }),
     ...(isAttached && { pathname: (path: string) => path === '/' || path === SDK_PATH }),
     handler: connectionHandler({
       isDemo,
-      maxPerAddress: limits.maxConnectionsPerAddress,
       by: (path) => (path === SDK_PATH ? sdk : words),
     }),
   })
   const revocations = new Revocations()
   const speakers = createSpeakers()
   // After all that can throw: it starts the store.
-  const store: KeepingStore = settled.store ?? memoryStore()
+  const store = watch.store(settled.store ?? memoryStore(), () => rooms)
   const gated = gatedStore(store, () => gate, revocations)
   const rooms = createRooms({
     store: gated,
@@ -92,7 +102,7 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     maxRoomsPerClient: limits.maxRoomsPerClient,
     about: { name: hostname(), version: VERSION },
   })
-  const gate: Gate = new Gate({
+  const realGate = new Gate({
     members: {
       find: (room, test) => rooms.findMember(room, test),
       has: (room, socket) => rooms.isMember(room, socket),
@@ -102,25 +112,29 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     maxWaitingBytes: limits.maxWaitingBytes,
     rate: { perSecond: limits.maxChannelBytesPerSecond, burst: maxBufferedBytes / 2 },
   })
+  const gate: Passage = watch.gate(realGate)
   const isInsecure = decision.insecure === true
-  const policy = createPolicy({
-    hooks: settled.hooks,
-    tokens: settled.tokens,
-    namespaces,
-    isOpen: isInsecure || (isDemo && !settled.hasNamespaces),
-    isAnonymousLet: isInsecure || isDemo || decision.allowAnonymousConnectWithoutToken === true,
-    maxDataBytes,
-    maxConnectionsPerUser: limits.maxConnectionsPerUser,
-    hookClientOf,
-    revocations,
-    turn: (client, room, bytes) => gate.turn(room, bytes, speakers.of(client)),
-    gone: speakers.gone,
-  })
+  const policy = watch.policy(
+    createPolicy({
+      hooks: settled.hooks,
+      tokens: settled.tokens,
+      namespaces,
+      isOpen: isInsecure || (isDemo && !settled.hasNamespaces),
+      isAnonymousLet: isInsecure || isDemo || decision.allowAnonymousConnectWithoutToken === true,
+      maxDataBytes,
+      maxConnectionsPerUser: limits.maxConnectionsPerUser,
+      hookClientOf,
+      revocations,
+      turn: (client, room, bytes) => gate.turn(room, bytes, speakers.of(client)),
+      gone: speakers.gone,
+    }),
+  )
   const publish = createPublish(rooms, gate, () => gated.tookLast)
   const words = wordsHandler({
     rooms,
     policy,
     publish,
+    onRefused: watch.refusedByProtocol,
     readsTokens: decision.hasAuthenticate === true || decision.hasTokenKey === true,
     rate: { perSecond: limits.maxCommandsPerSecond, burst: limits.maxCommandBurst },
     maxDataBytes,
@@ -139,6 +153,7 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     expiredCloseDelayMs: limits.expiredCloseDelayMs,
     expiredSubCloseDelayMs: limits.expiredSubCloseDelayMs,
     onError: (error) => warn(error),
+    onRefused: watch.refusedByProtocol,
   })
 
   const started = performance.now()
@@ -146,9 +161,11 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
   const ending = new AbortController()
   setMaxListeners(0, ending.signal)
   let closing: Promise<void> | undefined
+  /** From the beginning of a drain on: nobody new is to be sent here. */
+  let isLeaving = false
 
   const status = (): Status => {
-    if (ending.signal.aborted) return 'draining'
+    if (isLeaving) return 'draining'
     const { status = 'ready' } = store
     return status === 'closed' ? 'degraded' : status
   }
@@ -174,6 +191,7 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     rooms,
     token,
     status,
+    isReady: () => (settled.readiness === 'local' ? !isLeaving : status() === 'ready'),
     stats,
     publish,
     faultOf,
@@ -190,25 +208,36 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     maxBodyBytes: maxMessageBytes,
     ending: ending.signal,
   })
-  const requests = isAttached ? NO_REQUESTS : answerRequests([api, httpApi, createPage()])
+  const requests = isAttached
+    ? NO_REQUESTS
+    : answerRequests([api, httpApi, createMetricsRoute(watch.metrics, settled.metricsKey), createPage()])
 
   function answerRequests(routes: readonly ReturnType<typeof createApi>[]): Requests {
     return takeRequests(http, (req, res, { path, host: name }) => {
-      const isOpenToAll = isForAnyHost(path) || isHttpApi(path)
+      res.once('close', () => watch.answered(req, res))
+      const isOpenToAll = isForAnyHost(path) || isHttpApi(path) || path === METRICS_PATH
       if (isDemo && !isOpenToAll && !isLoopbackName(name)) return sendJson(res, 403, { error: 'host_not_allowed' })
       if (!routes.some((route) => route(req, res, path))) sendJson(res, 404, { error: 'not_found' })
     })
   }
 
+  function leave(): void {
+    isLeaving = true
+    ending.abort()
+  }
+
   const listener = isAttached ? NO_LISTENER : createListener(http, { port, host })
 
+  watch.start({ core, rooms, store, status, uptimeSeconds: () => (performance.now() - started) / 1000 })
+
   async function shut(): Promise<void> {
-    ending.abort()
-    gate.close()
+    leave()
+    realGate.close()
     const gone = listener.close()
     await Promise.all([core.close(), requests.answered(LAST_ANSWERS_MS)])
     await requests.end()
     await Promise.all([gone, rooms.close()])
+    watch.stop()
   }
 
   const roomcast: Roomcast = {
@@ -216,12 +245,16 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     rooms,
     listen: listener.listen,
     async drain() {
-      ending.abort()
+      isLeaving = true
+      if (limits.drainDelayMs > 0)
+        await sleep(limits.drainDelayMs, undefined, { signal: ending.signal }).catch(() => {})
+      leave()
       const [drained] = await Promise.all([core.drain({ deadlineMs }), requests.answered(deadlineMs)])
       return drained
     },
     close: () => (closing ??= shut()),
     stats,
+    metrics: async () => ({ contentType: watch.metrics.contentType, text: await watch.metrics.text() }),
     [Symbol.asyncDispose]: () => roomcast.close(),
   }
   return roomcast

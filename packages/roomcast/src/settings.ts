@@ -11,6 +11,8 @@ import { FLAG_KEYS, SWITCHES } from './config/flags.ts'
 import type { Key } from './config/keys.ts'
 import { quote, WrongSetting, wrong } from './config/wrong.ts'
 import type { RoomcastOptions } from './options.ts'
+import { REMOTE_COMMANDS, type RemoteCommand, readRemote } from './remote/arguments.ts'
+import { LOG_DEFAULTS, type LogSettings } from './watch/log-settings.ts'
 import { hasTokenKey } from './who/tokens.ts'
 
 /** What the program is to do. */
@@ -26,6 +28,7 @@ export type Settings =
       room: string | undefined
       ttlSeconds: number | undefined
     }
+  | RemoteCommand
   | (Run & { kind: 'run' })
 
 /** What a server is started with. */
@@ -33,7 +36,16 @@ interface Run {
   options: RoomcastOptions
   /** Absent: this server stands alone. */
   engine?: EngineSettings
+  /** Absent: nothing of it was said. */
+  program?: ProgramSettings
   warnings: readonly string[]
+}
+
+/** What concerns the program, and not the server in it. */
+export interface ProgramSettings {
+  readonly log: LogSettings
+  /** It ends when Redis cannot be had at the start. */
+  readonly requireRedis: boolean
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -50,6 +62,9 @@ export function readSettings(args: readonly string[], env: Environment, readFile
   try {
     const [command = '', ...rest] = args
     if (command === 'check-config') return checkConfig(rest, readFile)
+    if (REMOTE_COMMANDS.includes(command)) {
+      return readRemote(command, rest, (given) => settle(given, env, readFile).options)
+    }
     return COMMANDS.includes(command) ? genToken(rest, env, readFile) : run(args, env, readFile)
   } catch (error) {
     if (error instanceof WrongSetting) return { kind: 'wrong', message: error.message }
@@ -144,9 +159,11 @@ function settle(given: ReadonlyMap<string, string>, env: Environment, readFile: 
   for (const [option, value] of byFlag) values.set(option, value)
   const { namespaces } = file ?? {}
   const engine = engineOf(values)
+  const program = programOf(values, engine)
   return {
     options: { ...optionsOf(values), ...(namespaces !== undefined && { namespaces }) },
     ...(engine !== undefined && { engine }),
+    ...(program !== undefined && { program }),
     warnings: [...(file?.warnings ?? []), ...warnings],
   }
 }
@@ -189,12 +206,25 @@ function isServiceLink(text: string): boolean {
   return /^(?:tcp|udp|sctp):\/\//i.test(text)
 }
 
+function programOf(
+  values: ReadonlyMap<string, unknown>,
+  engine: EngineSettings | undefined,
+): ProgramSettings | undefined {
+  if (![...values.keys()].some((option) => option.startsWith('program.'))) return undefined
+  const get = (name: string): unknown => values.get(`program.${name}`)
+  const requireRedis = get('requireRedis') === true
+  if (requireRedis && engine === undefined)
+    throw new WrongSetting('--require-redis needs a Redis: --redis-url or engine.redis')
+  const { level, format } = LOG_DEFAULTS
+  return { requireRedis, log: { level: get('logLevel') ?? level, format: get('logFormat') ?? format } as LogSettings }
+}
+
 /** Values by option, as an object: `tokens.issuer` is in the object `tokens`. */
 function optionsOf(values: ReadonlyMap<string, unknown>): RoomcastOptions {
   const options: Record<string, unknown> = {}
   for (const [option, value] of values) {
     const [section = '', name] = option.split('.')
-    if (section === 'engine' || section === 'common') continue
+    if (['engine', 'common', 'program'].includes(section)) continue
     if (name === undefined) options[section] = value
     else options[section] = { ...(options[section] as object), [name]: value }
   }
@@ -202,11 +232,23 @@ function optionsOf(values: ReadonlyMap<string, unknown>): RoomcastOptions {
   return { ...others, tls: tlsOf(tls) } as RoomcastOptions
 }
 
+/** TLS as the file and the flags give it. */
+interface Tls {
+  enabled?: boolean
+  cert?: string
+  key?: string
+  ca?: string
+  certFlag?: string
+  keyFlag?: string
+}
+
 function tlsOf(tls: unknown): RoomcastOptions['tls'] {
-  const { enabled, cert, key, ca } = (tls ?? {}) as { enabled?: boolean; cert?: string; key?: string; ca?: string }
-  if (enabled !== true) return undefined
+  const { enabled, ca, certFlag, keyFlag, ...file } = (tls ?? {}) as Tls
+  // Who gives a certificate by its flag wants it.
+  if (enabled !== true && certFlag === undefined && keyFlag === undefined) return undefined
+  const { cert = file.cert, key = file.key } = { cert: certFlag, key: keyFlag }
   if (cert === undefined || key === undefined) {
-    throw new WrongSetting('http_server.tls needs cert_pem and key_pem')
+    throw new WrongSetting('http_server.tls needs cert_pem and key_pem (--tls-cert, --tls-key)')
   }
   return { cert, key, ca }
 }

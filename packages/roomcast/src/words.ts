@@ -18,6 +18,8 @@ import { SENT_AWAY, WordsClient } from './words-client.ts'
 export interface WordsOptions {
   readonly rooms: Rooms
   readonly policy: ServerPolicy
+  /** Hears what is refused without the policy being asked: 106 for too many rooms, 107 for data over a limit. */
+  readonly onRefused: (client: WordsClient, code: number, room: string, limit?: 'maxDataBytes') => void
   readonly publish: Publish
   /** Do tokens say anything? Else they are passed over. */
   readonly readsTokens: boolean
@@ -81,14 +83,20 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
     if (result === 'entered' || result === 'closed') return
     if (result === 'member') answer(socket, { joined: room }, ref)
     else if (result === 'blocked') socket.close(...SENT_AWAY)
-    else answer(socket, { error: result }, ref)
+    else {
+      if (result === 'full') options.onRefused(client, ErrorCode.LIMIT_EXCEEDED, room)
+      answer(socket, { error: result }, ref)
+    }
   }
 
   async function say(socket: WordsSocket, { channel: room, value, ref }: RequestOf<'say'>): Promise<void> {
     const client = socket.state
     if (!client.isIn(room)) return answer(socket, { error: 'not_a_member' }, ref)
     const data = JSON.stringify(value)
-    if (Buffer.byteLength(data) > maxDataBytes) return answer(socket, { error: 'too_large' }, ref)
+    if (Buffer.byteLength(data) > maxDataBytes) {
+      options.onRefused(client, ErrorCode.BAD_REQUEST, room, 'maxDataBytes')
+      return answer(socket, { error: 'too_large' }, ref)
+    }
     const grant = await policy.publication(client, room, data)
     if (grant === undefined || grant instanceof Refusal) return refused(socket, grant, ref)
     const { id, user, info } = client

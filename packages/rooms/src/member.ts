@@ -25,7 +25,8 @@ export interface Member<Body = unknown> extends Omit<ClientInfo, 'roomInfo'> {
   /** Hears of `subscribe` and `refresh` from `Rooms`: what follows from them is the protocol's business. */
   readonly commanded?: (command: MemberCommand) => void
   /** Called when it is put out of a room, or its way in ends, by a command or because something that was missing cannot be
-   * had. What it is told is then its protocol's business; without this it is sent the codec's `unsubscribed`. */
+   * had. What it is told is then its protocol's business; without this it is sent the codec's `unsubscribed`. A command calls
+   * it also where it is not in the room: its protocol may be asking whether it may come in. */
   readonly expelled?: (room: string, code: number, reason: string) => void
 }
 

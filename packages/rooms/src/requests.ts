@@ -49,7 +49,11 @@ function list(rooms: Iterable<readonly [string, number]>, pattern: string, limit
 function obeys(node: Asked, client: Client, command: Command): boolean {
   const { member } = client
   const membership = command.do === 'unsubscribe' ? client.in(command.room) : undefined
-  if (command.do === 'unsubscribe' && membership === undefined) return false
+  if (command.do === 'unsubscribe' && membership === undefined) {
+    // Its protocol may still be asking whether it may come in.
+    guarded('expelled', () => member.expelled?.(command.room, command.code, command.reason))
+    return false
+  }
   guarded(command.do, () => {
     if (command.do === 'disconnect') member.socket.close(command.code, command.reason)
     else if (command.do !== 'unsubscribe') member.commanded?.(command)

@@ -36,6 +36,7 @@ export async function openSite(): Promise<Site> {
     refreshes: ({ user }) => refreshes.get(user) ?? 0,
     disconnect: ({ user }, { code }) => later(() => rooms.disconnect(user, { code, reason: 'as told' })),
     unsubscribe: ({ user }, { room, code }) => later(() => rooms.unsubscribe(user, room!, { code, reason: 'as told' })),
+    subscribe: ({ user }, { room }) => later(() => rooms.subscribe(user, room!)),
     /** Its TCP connection breaks, and something is said before it is back. */
     kill: (_client, { room }) =>
       later(() => {
@@ -47,7 +48,8 @@ export async function openSite(): Promise<Site> {
     authenticate({ token }) {
       if (token === 'invalid') return undefined
       if (token === 'expired') return refuse(109)
-      return { user: token.split('/')[0]!, info: '{"name":"x"}', ...endOf(token) }
+      const rooms = token === 'chosen' ? { given: { recoverable: 'always' as const } } : {}
+      return { user: token.split('/')[0]!, info: '{"name":"x"}', rooms, ...endOf(token) }
     },
     subscribe(_client, { room, token }) {
       if (room.startsWith('$') && !token.startsWith('ok')) return undefined

@@ -1,5 +1,6 @@
 // The ways to reach Redis: an existing client, Sentinel, a cluster.
 
+import { createPublisher } from '@roomcast/redis-bridge/publisher'
 import { Cluster, Redis } from 'ioredis'
 import { afterEach, expect, test } from 'vitest'
 import { describeRedis, RedisServer, startCluster, startSentinel, until } from '../../support/redis.ts'
@@ -61,6 +62,23 @@ describeRedis('ways to Redis', () => {
     await reaches(a, b, 'again')
   })
 
+  test("a client's own patience is not the bridge's: a Redis that is slow is not given up", async () => {
+    const redis = cleanup.add(await RedisServer.start())
+    const impatient = { commandTimeout: 100, socketTimeout: 100, blockingTimeout: 100, lazyConnect: true }
+    const clients = [new Redis(redis.path, impatient), new Redis(redis.path, { readOnly: true, lazyConnect: true })]
+    for (const client of clients) cleanup.add({ stop: () => client.disconnect() })
+    const [a, b] = clients.map((client) => cleanup.add(new Rig({ client }))) as [Rig, Rig]
+    await reaches(a, b, 'room')
+    const member = await b.readyMember('another room')
+    redis.freeze()
+    a.channels.broadcast('another room', 'slowly')
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    redis.thaw()
+    await member.got('slowly')
+    for (const { bridge, errors } of [a, b])
+      expect([bridge.status, bridge.stats().reconnects, errors]).toEqual(['ready', 0, []])
+  })
+
   test('Sentinel: the bridge follows the master', async () => {
     const { master, replica, sentinel, stop } = await startSentinel()
     cleanup.add({ stop })
@@ -101,6 +119,58 @@ describeRedis('ways to Redis', () => {
     for (const room of rooms) a.channels.broadcast(room, `again for ${room}`)
     await Promise.all(members.map((member, i) => member.got(`again for ${rooms[i]}`)))
     expect(a.gaps).toEqual([])
+  }, 60_000)
+
+  test('a cluster whose slots move under traffic: nothing twice, nothing lost unseen', async () => {
+    const { nodes, stop } = await startCluster()
+    cleanup.add({ stop })
+    const cluster = nodes.map(({ port }) => ({ host: '127.0.0.1', port }))
+    const [a, b] = [cleanup.add(new Rig({ cluster })), cleanup.add(new Rig({ cluster }))]
+    const publisher = cleanup.add(createPublisher({ cluster, prefix: 'app', onError: () => {} }))
+    const rooms = Array.from({ length: 30 }, (_, i) => `room ${i}`)
+    const members = await Promise.all(rooms.map((room) => b.readyMember(room)))
+    await a.ready()
+    // Each knows the position of the others.
+    for (const room of rooms) a.channels.broadcast(room, 'a 0')
+    await Promise.all(rooms.map((room) => publisher.publish(room, 'p 0')))
+    await Promise.all(members.flatMap((member) => [member.got('a 0'), member.got('p 0')]))
+
+    let said = 0
+    const published: Promise<void>[] = []
+    const talk = setInterval(() => {
+      said++
+      for (const room of rooms) a.channels.broadcast(room, `a ${said}`)
+      published.push(...rooms.map((room) => publisher.publish(room, `p ${said}`)))
+    }, 10)
+    const ids = await Promise.all(nodes.map(({ admin }) => admin.call('CLUSTER', 'MYID')))
+    for (let partition = 0; partition < 12; partition++) {
+      const slot = Number(await nodes[0]!.admin.call('CLUSTER', 'KEYSLOT', `{${partition}}`))
+      const to = partition % 3
+      // As its tools do it: so the new owner gets a new epoch, and all others believe it.
+      const from = Math.floor((slot * 3) / 16384)
+      if (from === to) continue
+      await nodes[to]!.admin.call('CLUSTER', 'SETSLOT', slot, 'IMPORTING', String(ids[from]))
+      await nodes[from]!.admin.call('CLUSTER', 'SETSLOT', slot, 'MIGRATING', String(ids[to]))
+      for (const i of [to, (to + 1) % 3, (to + 2) % 3]) {
+        await nodes[i]!.admin.call('CLUSTER', 'SETSLOT', slot, 'NODE', String(ids[to]))
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    clearInterval(talk)
+    await Promise.all(published)
+    await Promise.all([a.ready(), b.ready()])
+    await Promise.all(rooms.map((room) => b.channels.ready(room)))
+    for (const room of rooms) a.channels.broadcast(room, 'a end')
+    await Promise.all(rooms.map((room) => publisher.publish(room, 'p end')))
+    await Promise.all(members.flatMap((member) => [member.got('a end'), member.got('p end')]))
+    for (const [i, { messages }] of members.entries()) {
+      expect(new Set(messages).size).toBe(messages.length)
+      const missed = b.gaps.filter(({ channel }) => channel === rooms[i]).map((gap) => gap.missed ?? Number.NaN)
+      expect([rooms[i], messages.length + missed.reduce((sum, one) => sum + one, 0)]).toEqual([
+        rooms[i],
+        2 * (said + 2),
+      ])
+    }
   }, 60_000)
 
   test('an existing cluster client is duplicated too', async () => {

@@ -41,13 +41,11 @@ describeRedis('outages', () => {
     // The other node talks all the time: others' traffic must not pass for our own echo.
     let count = 0
     const talk = setInterval(() => far.channels.broadcast('room', `talk ${count++}`), 200)
-    const began = performance.now()
     const { reconnects } = near.bridge.stats()
     proxy.stall(direction ? { leg, direction } : { leg })
     // A room that Redis cannot be told of is deaf, whatever still comes for the others.
     const late = direction === 'up' && leg === 'subscriber' ? near.member('late room') : undefined
     await near.lost(reconnects, DETECTION_MS)
-    expect(performance.now() - began).toBeLessThan(DETECTION_MS)
     await near.ready()
     clearInterval(talk)
     await near.channels.ready('late room')
@@ -68,12 +66,10 @@ describeRedis('outages', () => {
     const { proxy, far, near, atFar, atNear } = await setUp(context)
     let count = 0
     const talk = setInterval(() => far.channels.broadcast('room', `talk ${count++}`), 200)
-    const began = performance.now()
     proxy.stall({ leg: 'publisher', newcomers: true })
     proxy.cut({ leg: 'publisher' })
     near.channels.broadcast('room', 'waits')
     await near.toBe('degraded', DETECTION_MS)
-    expect(performance.now() - began).toBeLessThan(DETECTION_MS)
     proxy.heal()
     await near.ready()
     clearInterval(talk)
@@ -99,7 +95,7 @@ describeRedis('outages', () => {
     await until('Redis to have them', () => far.bridge.stats().queued === 0)
     proxy.heal()
     await near.ready()
-    await until('the gap', () => near.gaps.length > 0, 4_000)
+    await until('the gap', () => near.gaps.length > 0)
     far.channels.broadcast('room', 'next')
     await atNear.got('next')
     expect(near.gaps).toEqual([{ channel: 'room', node: expect.stringMatching(/^[0-9a-f]{16}$/), missed: 5 }])
@@ -130,7 +126,7 @@ describeRedis('outages', () => {
 
   test.concurrent('Redis is away: rooms go on, the queue is bounded, what it had to drop is counted and told', async (context) => {
     const maxQueuedBytes = 4 << 20
-    const { redis, far, near, atFar, atNear } = await setUp(context, { maxQueuedBytes })
+    const { redis, proxy, far, near, atFar, atNear } = await setUp(context, { maxQueuedBytes })
     await redis.kill()
     await Promise.all([far.toBe('degraded'), near.toBe('degraded')])
     const total = 12_345
@@ -146,12 +142,17 @@ describeRedis('outages', () => {
     expect(near.bridge.publish('room', txt('one more'))).toBe(false)
     await new Promise((resolve) => setTimeout(resolve, 1_500))
     expect(process.cpuUsage(began).user).toBeLessThan(20e6)
+    // The other is back first: what was kept arrives, and what was not is one gap.
+    proxy.refuse()
     await redis.boot()
-    await Promise.all([far.ready(), near.ready()])
+    await far.ready()
+    proxy.heal()
+    await near.ready()
     near.channels.broadcast('room', 'end')
     await atFar.got('end')
     const got = atFar.messages.filter((one) => String(one).startsWith('m '))
     expect(new Set(got).size).toBe(got.length)
+    expect(got).toHaveLength(queued)
     expect(got.length + sum(far.gaps)).toBe(total + 1)
     expect(far.gaps).toHaveLength(1)
     expect(near.bridge.stats()).toMatchObject({ queued: 0, dropped: dropped + 1 })
@@ -215,7 +216,7 @@ describeRedis('outages', () => {
     near.channels.broadcast('room', 'too late')
     const began = performance.now()
     await Promise.all([near.close(), far.close()])
-    expect(performance.now() - began).toBeLessThan(5_000)
+    expect(performance.now() - began).toBeLessThan(10_000)
     expect([near.bridge.status, far.bridge.status]).toEqual(['closed', 'closed'])
     redis.thaw()
     proxy.heal()

@@ -43,16 +43,19 @@ async function subscribers(servers: RedisServer[]): Promise<string[]> {
   )
 }
 
+/** What it is too large for: the first is answered before the connection ends, as far as the answer gets through. */
+const LIMITS = ['proto-max-bulk-len', 'client-query-buffer-limit']
+
 describeRedis('a message that Redis does not take', () => {
-  test.concurrent.for(Object.keys(ways))(
-    '%s: it alone is lost',
+  test.concurrent.for(Object.keys(ways).flatMap((way) => LIMITS.map((limit) => [way, limit] as const)))(
+    '%s, %s: it alone is lost',
     { timeout: 60_000 },
-    async (way, { onTestFinished }) => {
+    async ([way, limit], { onTestFinished }) => {
       const cleanup = new Cleanup()
       onTestFinished(() => cleanup.run())
       const { servers, options } = await ways[way]!(cleanup)
       // The least that can be set.
-      await Promise.all(servers.map(({ admin }) => admin.config('SET', 'proto-max-bulk-len', '1mb')))
+      await Promise.all(servers.map(({ admin }) => admin.config('SET', limit, '1mb')))
       const [a, b] = [cleanup.add(new Rig(options)), cleanup.add(new Rig(options))]
       const publisher = cleanup.add(createPublisher({ ...options, prefix: 'app', onError: () => {} }))
       const members = await Promise.all([a, b].flatMap((rig) => ROOMS.map((room) => rig.readyMember(room))))

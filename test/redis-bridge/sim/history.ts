@@ -5,7 +5,14 @@ import type { GapInfo } from '@roomcast/channels'
 
 interface Published {
   at: number
+  /** What should become of it. */
+  fate: Fate
+  executedAt?: number
+  isRefused?: boolean
 }
+
+/** `'owed'`: taken for the bus, and nothing is wrong with it. */
+export type Fate = 'owed' | 'poison' | 'dropped'
 
 interface Membership {
   /** When the first of an unbroken row of memberships began. */
@@ -31,6 +38,9 @@ const TRANSIT_MS = 2000
 
 /** Nothing that waited for longer is written; and what a virtual loop takes. */
 const MAX_WAIT_MS = 60_000 + 300
+
+/** What is given up for its age has waited for this long: messages of a batch grow old together. */
+const GIVEN_UP_MS = 60_000 - 1000 - 300
 
 /** The same where the connection was lost right after the subscription. An envelope that was on its way for longer, behind
  * a stall, may make an alarm that is false. */
@@ -73,9 +83,18 @@ export class History {
     this.#lingerMs = lingerMs
   }
 
-  publish(publisher: string, channel: string, key: string): void {
+  publish(publisher: string, channel: string, key: string, fate: Fate): void {
     const list = getOr(this.#published, `${publisher} ${channel}`, () => [])
-    this.#messages.set(key, { publisher, channel, number: list.push({ at: this.#now() }) })
+    this.#messages.set(key, { publisher, channel, number: list.push({ at: this.#now(), fate }) })
+  }
+
+  /** An envelope of messages arrived at the bus, which took or refused it. */
+  handled(publisher: string, channel: string, first: number, count: number, isTaken: boolean): void {
+    const list = this.#published.get(`${publisher} ${channel}`) ?? []
+    for (const one of list.slice(first - 1, first - 1 + count)) {
+      if (isTaken) one.executedAt ??= this.#now()
+      else one.isRefused = true
+    }
   }
 
   /** @param turn which link or outage the node has at the moment: over the end of a link nothing lingers. */
@@ -162,8 +181,9 @@ export class History {
     }
   }
 
-  /** At the end, when all is quiet: no loss may be unreported. */
+  /** At the end, when all is quiet: no loss may be unreported, and nothing lost for another's sake. */
   judge(): string[] {
+    for (const [source, list] of this.#published) this.#judgeFates(source, list)
     for (const [key, memberships] of this.#memberships) {
       const [receiver, channel] = key.split(' ') as [string, string]
       const last = memberships.at(-1)!
@@ -175,6 +195,19 @@ export class History {
       }
     }
     return this.faults
+  }
+
+  /** What the bus would have taken is given up when it is too old only. */
+  #judgeFates(source: string, list: readonly Published[]): void {
+    /** When the first of those behind was there. */
+    let behindAt = Number.POSITIVE_INFINITY
+    for (let i = list.length - 1; i >= 0; i--) {
+      const { at, fate, executedAt, isRefused } = list[i]!
+      if (fate === 'owed' && executedAt === undefined && !isRefused && behindAt - at < GIVEN_UP_MS) {
+        this.#fault(`given up for nothing: ${source} ${i + 1}, published ${at}`)
+      }
+      behindAt = Math.min(behindAt, executedAt ?? Number.POSITIVE_INFINITY)
+    }
   }
 
   #judge(

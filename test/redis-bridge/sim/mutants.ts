@@ -131,8 +131,20 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     rule: 'an ask that went with a connection to publish on is written again',
-    file: 'line.ts',
+    file: 'way-out.ts',
     from: 'for (const command of again) command.again?.()',
     to: '',
+  },
+  {
+    rule: 'what was refused for a while may have lost something',
+    file: 'subscriptions.ts',
+    from: 'this.#port.missed(renew(one))',
+    to: 'void renew',
+  },
+  {
+    rule: 'who was not alone is not blamed',
+    file: 'way-out.ts',
+    from: 'const alone = this.#unanswered.size === 1',
+    to: 'const alone = true',
   },
 ]

@@ -2,11 +2,11 @@
 // nothing until they break; what was on its way then is lost, on either side.
 
 import type {
-  Call,
   Link,
   LinkEvents,
   PublishReply,
   RoutedMessage,
+  Routes,
   Transport,
 } from '../../../packages/redis-bridge/src/bus/link.ts'
 import { plainRoutes } from '../../../packages/redis-bridge/src/redis/routes.ts'
@@ -114,7 +114,7 @@ class ModelLink implements Link {
     messages.forEach(({ route, bytes, call }, i) => {
       if (call !== undefined) {
         command.toRedis.send(() => {
-          const answer = this.#redis.run(call)
+          const answer = this.#redis.data.run(call)
           const reply = answer instanceof Error ? { refused: answer, divisible: false } : { answer }
           command.toClient.send(() => replied(i, reply))
         })
@@ -130,7 +130,8 @@ class ModelLink implements Link {
         // As Redis does with a size it does not take: what is behind it is not read any more.
         if ('refused' in reply && reply.divisible) {
           command.toRedis.break()
-          command.toClient.send(() => this.cutCommand())
+          if (this.#redis.clock.random() < this.#redis.answersLost) this.cutCommand()
+          else command.toClient.send(() => this.cutCommand())
         }
       })
     })
@@ -139,6 +140,10 @@ class ModelLink implements Link {
   subscribe(routes: readonly string[], done: (error?: Error) => void): void {
     const { subscriber } = this
     subscriber.toRedis.send(() => {
+      // One that is not allowed, and the command is not carried out.
+      if (routes.some((route) => this.#redis.forbids(route, this.node))) {
+        return subscriber.toClient.send(() => done(new Error('NOPERM')))
+      }
       for (const route of routes) this.#redis.subscribe(route, this)
       subscriber.toClient.send(() => done())
     })
@@ -255,21 +260,26 @@ export class RedisModel {
   readonly turns = new Map<string, number>()
   down = false
   frozenUntil = 0
+  /** How often the reset that ends a connection overtakes the answers. */
+  answersLost = 0
   /** Hears everything that is published. */
   said: (route: string, bytes: Buffer) => void = () => {}
   /** What it does not take: the answer to that, or the end of the connection. */
   refuses: ((route: string, bytes: Buffer) => PublishReply | 'close' | undefined) | undefined
 
+  /** What a node may not subscribe to. */
+  forbids: (route: string, node: string) => boolean = () => false
+  /** Hears of every message that arrived, and of the answer. */
+  handled: ((route: string, bytes: Buffer, reply: PublishReply) => void) | undefined
+  /** What it keeps. */
   readonly data: RedisData
+  readonly #routes: Routes
 
-  constructor(clock: VirtualClock) {
+  /** @param routes all of them are carried by one connection. */
+  constructor(clock: VirtualClock, routes: Routes = plainRoutes('p')) {
     this.clock = clock
+    this.#routes = routes
     this.data = new RedisData(clock, (route, bytes) => this.publish(route, bytes))
-  }
-
-  /** A script arrived. */
-  run(call: Call): unknown {
-    return this.data.run(call)
   }
 
   /** How a node opens its links. @param heard hears every message after the node has.
@@ -280,7 +290,7 @@ export class RedisModel {
     written: (route: string, bytes: Buffer) => void = () => {},
   ): Transport {
     return {
-      routes: plainRoutes('p'),
+      routes: this.#routes,
       locate(_partition, found) {
         found('')
         return () => {}
@@ -305,11 +315,19 @@ export class RedisModel {
 
   /** A PUBLISH arrived: what Redis answers, or undefined when it ends the connection instead. */
   handle(route: string, bytes: Buffer, from: ModelLink): PublishReply | undefined {
+    const reply = this.#answer(route, bytes, from)
+    if (reply !== undefined) this.handled?.(route, bytes, reply)
+    return reply
+  }
+
+  #answer(route: string, bytes: Buffer, from: ModelLink): PublishReply | undefined {
     if (this.clock.now() < (this.mutedUntil.get(from.node) ?? 0)) {
       return { refused: new Error('NOPERM'), divisible: false }
     }
     const fate = this.refuses?.(route, bytes)
     if (fate === 'close') {
+      // What is behind it is not read.
+      from.command.toRedis.break()
       from.cutCommand()
       return undefined
     }

@@ -3,7 +3,7 @@
 import { txt } from '@roomcast/core'
 import { BusNode } from '../../../packages/redis-bridge/src/bus/bus-node.ts'
 import { decode, Kind } from '../../../packages/redis-bridge/src/bus/envelope.ts'
-import type { PublishReply } from '../../../packages/redis-bridge/src/bus/link.ts'
+import type { PublishReply, Routes } from '../../../packages/redis-bridge/src/bus/link.ts'
 import { plainRoutes } from '../../../packages/redis-bridge/src/redis/routes.ts'
 import { messageOf } from '../../support/fake-socket.ts'
 import { History, ownerOf } from './history.ts'
@@ -13,6 +13,8 @@ import { VirtualClock } from './virtual-clock.ts'
 const CHANNELS = ['a', 'b', 'c', 'd']
 const NODES = 3
 const MAX_QUEUED = 40
+/** So many times everybody speaks. */
+const RUSH = 10
 /** Invented names push all counters out, once at a time. */
 const MAX_COUNTERS = 12
 const INVENTED = 9
@@ -57,24 +59,49 @@ function refusal(bytes: Buffer): PublishReply | 'close' | undefined {
   return undefined
 }
 
+/** Partitions that share one connection, as those of one master in a cluster do. */
+const threePartitions: Routes = {
+  partitions: 3,
+  partitionOf: (channel) => channel.charCodeAt(0) % 3,
+  of: (channel, partition) => `p:{${partition}}:${channel}`,
+  shared: (partition) => `p:{${partition}}:`,
+  direct: (partition, node) => `p:{${partition}}:\0${node}`,
+  parse: (route) => ({ channel: route[6] === '\0' ? '' : route.slice(6), partition: Number(route[3]) }),
+}
+
 class World {
   readonly clock: VirtualClock
   readonly redis: RedisModel
   readonly history: History
   readonly lingerMs: number
-  readonly routes = plainRoutes('p')
+  readonly routes: Routes
   readonly nodes: WorldNode[] = []
   readonly #BusNode: typeof BusNode
+  /** Nodes and channels, with the time until which one may not subscribe to the other. */
+  readonly #forbidden = new Map<string, number>()
+  /** Nodes whose next mark goes with the connection to publish on. */
+  readonly #markless = new Set<string>()
   #made = 0
   #said = 0
 
   constructor(seed: number, code: typeof BusNode) {
     this.#BusNode = code
     this.clock = new VirtualClock(seed)
-    this.redis = new RedisModel(this.clock)
+    this.routes = seed % 2 === 0 ? plainRoutes('p') : threePartitions
+    this.redis = new RedisModel(this.clock, this.routes)
+    this.redis.answersLost = 0.5
+    this.redis.forbids = (route, node) => {
+      const until = this.#forbidden.get(`${node} ${this.routes.parse(route).channel}`)
+      return until !== undefined && this.clock.now() < until
+    }
     this.lingerMs = [0, 500, 5000][this.pick(3)]!
     this.redis.refuses = (_route, bytes) => refusal(bytes)
     this.history = new History(() => this.clock.now(), this.lingerMs)
+    this.redis.handled = (route, bytes, reply) => {
+      const { kind, node, number, frames } = decode(bytes)!
+      if (kind !== Kind.MESSAGES) return
+      this.history.handled(node, this.routes.parse(route).channel, number, frames.length, 'receivers' in reply)
+    }
     for (let i = 0; i < NODES; i++) this.#make(i)
   }
 
@@ -130,6 +157,9 @@ class World {
 
   #written(route: string, bytes: Buffer): void {
     const { kind, node, number } = decode(bytes)!
+    if (kind === Kind.TAIL_MARK && this.#markless.delete(ownerOf(node))) {
+      this.clock.soon(() => this.redis.links.get(ownerOf(node))!.cutCommand())
+    }
     if (kind === Kind.MESSAGES) this.history.written(node, this.routes.parse(route).channel, number)
   }
 
@@ -153,10 +183,23 @@ class World {
     const one = this.nodes[i]!
     for (let k = 0; k < times; k++) {
       const key = String(++this.#said)
-      const text = k === times - 1 && poison ? `${key}|${poison.padEnd(100, '.')}` : key
-      one.node.publish(channel, txt(text))
+      const isPoison = k === times - 1 && poison !== ''
+      const text = isPoison ? `${key}|${poison.padEnd(100, '.')}` : key
+      const isTaken = one.node.publish(channel, txt(text))
       // Only now it is known under which id.
-      this.history.publish(one.current, channel, key)
+      this.history.publish(one.current, channel, key, isPoison ? 'poison' : isTaken ? 'owed' : 'dropped')
+    }
+  }
+
+  /** All talk at once, and one of the messages ends the connection. */
+  rush(i: number): void {
+    const at = this.pick(RUSH)
+    const poison = POISONS[1 + this.pick(2)]!
+    for (let k = 0; k < RUSH; k++) {
+      this.clock.after(k * 2, () => {
+        for (const channel of CHANNELS) this.say(i, channel, 1)
+        if (k === at) this.say(i, CHANNELS[this.pick(CHANNELS.length)]!, 1, poison)
+      })
     }
   }
 
@@ -202,7 +245,7 @@ class World {
 
   breakSomething(): void {
     const link = this.redis.links.get(ownerOf(this.nodes[this.pick(NODES)]!.id))!
-    switch (this.pick(13)) {
+    switch (this.pick(14)) {
       case 0:
       case 1:
         return link.cut()
@@ -232,7 +275,15 @@ class World {
       case 11:
         return this.cutTwice(link.node)
       case 12:
-        return link.cutCommand()
+        if (this.clock.random() < 0.5) return link.cutCommand()
+        return void this.#markless.add(link.node)
+      case 13:
+        // Redis ends who is subscribed to what is not allowed any more.
+        this.#forbidden.set(
+          `${link.node} ${CHANNELS[this.pick(CHANNELS.length)]}`,
+          this.clock.now() + this.clock.random() * 60_000,
+        )
+        return link.cut()
       case 8:
         return this.replace(this.pick(NODES), this.clock.random() < 0.5)
     }
@@ -264,6 +315,7 @@ class World {
     else if (chance < 0.9) this.leave(i, channel)
     else if (chance < 0.93) this.breakSomething()
     else if (chance < 0.96) this.invent(i)
+    else if (chance < 0.965) this.rush(i)
     this.checkStatus()
   }
 
@@ -280,8 +332,8 @@ class World {
   checkSubscriptions(): void {
     for (const { id, node, joined } of this.nodes) {
       if (node.status !== 'ready') this.history.faults.push(`${id} is ${node.status} at the end`)
-      const expected = [...joined.values()].map((name) => this.routes.of(name, 0))
-      expected.push(this.routes.shared(0), this.routes.direct(0, id))
+      const expected = [...joined.values()].map((name) => this.routes.of(name, this.routes.partitionOf(name)))
+      for (let i = 0; i < this.routes.partitions; i++) expected.push(this.routes.shared(i), this.routes.direct(i, id))
       const actual = this.redis.subscriptions(ownerOf(id)).sort()
       if (String(expected.sort()) !== String(actual)) {
         this.history.faults.push(`subscriptions of ${id}: ${actual}; members in ${expected}`)

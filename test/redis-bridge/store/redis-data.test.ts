@@ -93,7 +93,7 @@ const others: fc.Arbitrary<Call> = fc.oneof(
         [...[one.node, one.sweeper, HEAD, 'PUBLISH'], ...one.rooms.flatMap((name) => [name, `p:\u0001${name}`])],
       ),
     ),
-  node.map((one) => make(presence.HERE, [keys.nodes], [one])),
+  node.map((one) => make(presence.HERE, [keys.nodes, keys.lineage], [one])),
   node.map((one) => make(presence.GONE, [keys.nodes], [one])),
   fc.constant(make(presence.BLOCKED, [keys.blocks, keys.blockWords], [0, 10])),
   fc

@@ -483,8 +483,8 @@ describe('limits', () => {
   test('connections of an address', async () => {
     const [, port] = await start({ maxConnectionsPerAddress: 2 })
     const [first] = [await connect(port), await connected(port)]
-    expect(await handshake(port)).toEqual([429, 'too_many_connections'])
-    expect(await handshake(port, '/connection/websocket')).toEqual([429, 'too_many_connections'])
+    expect(await handshake(port)).toEqual([429, 'busy'])
+    expect(await handshake(port, '/connection/websocket')).toEqual([429, 'busy'])
     first.socket.close()
     await vi.waitFor(async () => expect(await handshake(port)).toEqual([101]))
   })

@@ -127,8 +127,18 @@ function encodeValue(value: unknown, type: Field['type']): string {
   return value ? JSON.stringify(value) : ''
 }
 
+let last: { readonly bodies: readonly string[]; readonly text: string } = { bodies: [], text: '' }
+
+/** Many come back at once, and missed the same: what was put together for one is there for the next. */
+function joined(bodies: readonly string[]): string {
+  if (bodies.length === 0) return ''
+  const isSame = bodies.length === last.bodies.length && bodies.every((body, i) => body === last.bodies[i])
+  if (!isSame) last = { bodies, text: `[${bodies.join(',')}]` }
+  return last.text
+}
+
 function encodeMany(value: unknown, type: Field['type'], many: 'map' | 'repeated'): string {
-  if (many === 'repeated') return (value as Piece[]).length === 0 ? '' : `[${(value as Piece[]).join(',')}]`
+  if (many === 'repeated') return joined(value as readonly string[])
   const entries = Object.entries(value as object)
   const texts = entries.map(([key, inner]) => `${JSON.stringify(key)}:${encodeValue(inner, type) || '""'}`)
   return texts.length === 0 ? '' : `{${texts.join(',')}}`

@@ -10,7 +10,7 @@ import type { Buffer } from 'node:buffer'
 import type { Socket as TcpSocket } from 'node:net'
 import type { Handler, ReadyState } from '../handler.ts'
 import type { ProtocolError } from '../protocol/errors.ts'
-import { type MessageEvent, type PongEvent, Protocol, type ProtocolEvent } from '../protocol/protocol.ts'
+import { type MessageEvent, Protocol, type ProtocolEvent } from '../protocol/protocol.ts'
 import type { ServerContext } from '../server/context.ts'
 import type { ErrorWhere } from '../server/options.ts'
 import { queueMicrotask } from '../server/real-time.ts'
@@ -37,7 +37,7 @@ export interface ReadOwner<S> {
   onCallbackError(error: unknown, where: ErrorWhere): void
 }
 
-type Held = MessageEvent | PongEvent
+type Held = Extract<ProtocolEvent, { type: 'message' | 'ping' | 'pong' }>
 type Callback = 'opened' | 'drained' | Held['type']
 
 /** How much is read behind a message that is held. */
@@ -72,8 +72,7 @@ export class Reader<S> implements TurnTask {
   heldBytes = 0
   /** When the message under way began, in the heartbeat's time; 0: none is. */
   #messageSince = 0
-  /** The last turn in which a message was handled, and its share of that turn from the second message on. */
-  #shareTurn = 0
+  /** null: nothing was handled for a while. */
   #share: Share | null = null
 
   /** @param clientWindowBytes null: permessage-deflate was not negotiated. */
@@ -211,36 +210,32 @@ export class Reader<S> implements TurnTask {
         if (owner.isDrained()) this.#call('drained', null)
         continue
       }
-      const event: ProtocolEvent | null = this.#held ?? this.#protocol?.next() ?? null
+      const held = this.#held
+      const event: ProtocolEvent | null = held ?? this.#protocol?.next() ?? null
       if (event === null) break
-      if (event.type !== 'message' && event !== this.#held) {
+      const isMessage = event.type === 'message'
+      if (!isMessage && event !== held) {
         if (event.type !== 'close' && !this.#protocol?.midMessage) this.#messageSince = 0
         owner.onControl(event)
       }
-      if (event.type !== 'message' && (event.type !== 'pong' || owner.handler.pong === undefined)) continue
-      if (owner.readyState === 'open' && (this.#busy || this.#paused || this.#yielding || !this.#hasShare(event))) {
+      if (!isMessage && (event.type === 'close' || event.type === 'failure' || !owner.handler[event.type])) continue
+      // After our own Close, messages are read past, in search of the peer's.
+      const open = owner.readyState === 'open'
+      if (open && (this.#busy || this.#paused || this.#yielding || !this.#hasShare(event))) {
         this.#held = event
         return
       }
-      this.#held = null
-      if (event.type === 'message') this.#messageSince = 0
-      // After our own Close, messages are read past, in search of the peer's.
-      if (owner.readyState === 'open') this.#call(event.type, event)
+      if (held !== null) this.#held = null
+      if (isMessage) this.#messageSince = 0
+      if (open) this.#call(event.type, event)
     }
     if (this.#peerEnded) owner.onReadEnd()
   }
 
-  /** Has it a share of this turn left? Its first message of a turn is always handled. */
+  /** Has it a share of this turn left? */
   #hasShare(event: Held): boolean {
     const { turn, limits } = this.#context
-    if (this.#shareTurn !== turn.number) {
-      this.#shareTurn = turn.number
-      this.#share = null
-      return true
-    }
-    turn.begin()
-    this.#share ??= new Share(limits.sliceMs)
-    if (this.#share.allows(event)) return true
+    if ((this.#share ??= new Share()).allows(event, turn, limits.sliceMs)) return true
     this.#yielding = true
     turn.afterEnd(this)
     return false
@@ -252,9 +247,12 @@ export class Reader<S> implements TurnTask {
       let result: unknown
       if (event?.type === 'message') {
         this.#context.counters.messagesIn++
-        result = handler.message(socket, event.data, event.opcode)
+        const { data, opcode } = event
+        // A handler that wants text as strings has the type that says so.
+        const given = opcode === 'text' && this.#context.textAsString ? data.toString() : data
+        result = handler.message(socket, given as Buffer, opcode)
       } else if (event === null) result = handler[where as 'opened' | 'drained']?.(socket)
-      else result = handler.pong?.(socket, event.payload)
+      else result = handler[event.type]?.(socket, event.payload)
       if (isThenable(result)) this.#await(result, where)
     } catch (error) {
       this.#owner.onCallbackError(error, where)

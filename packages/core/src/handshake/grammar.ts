@@ -19,8 +19,7 @@ const MAX_LIST_LENGTH = 4096
 export function listElements(value: string): string[] {
   // So `trim` takes nothing but spaces and tabs.
   if (value.length > MAX_LIST_LENGTH || /[^\t -~]/.test(value)) return []
-  const elements = value.split(',').map((element) => element.trim())
-  return elements.filter((element) => element !== '')
+  return value.split(',').flatMap((element) => element.trim() || [])
 }
 
 /** Reads a comma list of at least one token.
@@ -30,26 +29,18 @@ export function parseTokens(value: string): string[] | null {
   return elements.length > 0 && elements.every(isToken) ? elements : null
 }
 
-/** A host, in lower case (IPv6 in its brackets), and the port when one was given. */
-export interface HostAndPort {
-  readonly host: string
-  readonly port: number | undefined
-}
-
 // RFC 3986 §3.2.2: an IPv6 address in brackets or a registered name; then §3.2.3: a colon and digits, perhaps none.
 const HOST = /^(\[[0-9a-f:.]+\]|(?:[-\w.~!$&'()*+,;=]|%[0-9a-f]{2})+)(?::(\d{0,5}))?$/i
 // A DNS name has at most 255 characters; a colon and five digits may follow.
 const MAX_HOST_LENGTH = 261
 
 /** Reads the value of a Host header, or a URL's authority: never empty, no userinfo. RFC 9110 §7.2.
- * @returns null when it is malformed. */
-export function parseHost(value: string): HostAndPort | null {
+ * @returns the host in lower case (IPv6 in its brackets), and the port when one was given; null: it is malformed. */
+export function parseHost(value: string): { host: string; port: number | undefined } | null {
   if (value.length > MAX_HOST_LENGTH) return null
-  const match = HOST.exec(value)
-  if (match?.[1] === undefined) return null
-  const host = match[1].toLowerCase()
-  if (host.startsWith('[') && !URL.canParse(`http://${host}`)) return null
-  if (match[2] === undefined || match[2] === '') return { host, port: undefined }
-  const port = Number(match[2])
-  return port <= 65_535 ? { host, port } : null
+  const [, name = '', digits = ''] = HOST.exec(value) ?? []
+  const host = name.toLowerCase()
+  if (host === '' || (host.startsWith('[') && !URL.canParse(`http://${host}`))) return null
+  const port = digits === '' ? undefined : Number(digits)
+  return port === undefined || port <= 65_535 ? { host, port } : null
 }

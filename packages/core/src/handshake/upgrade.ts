@@ -40,7 +40,7 @@ export class Upgrade<S> implements Sink, Pending {
   readonly #stream: TcpSocket
   readonly #client: Client
   readonly #method: string | undefined
-  readonly #url: string
+  readonly #asked: Pick<IncomingMessage, 'url' | 'headers'>
   readonly #extra: unknown
   /** The asynchronous context of the upgrade, in which the user's callbacks are called. */
   readonly #scope = new AsyncResource('RoomcastSocket')
@@ -59,7 +59,7 @@ export class Upgrade<S> implements Sink, Pending {
     this.#extra = extra
     this.#method = request.method
     this.#client = readClient(context.trusted, stream, request.rawHeaders)
-    this.#url = request.url ?? ''
+    this.#asked = request
     this.#early = head
     context.pressure.input(head.length)
     this.#deadline = context.heartbeat.now + context.limits.handshakeTimeoutMs
@@ -143,7 +143,8 @@ export class Upgrade<S> implements Sink, Pending {
     else this.#stream.end(response)
     // What the peer still sends is read past, so that it can read the answer before it meets a reset.
     readOn(this.#stream)
-    counters.rejected(status, error, this.#client.address, this.#url)
+    const { url, headers } = this.#asked
+    counters.rejected(status, error, this.#client.address, url, this.#client.host(headers.host ?? ''), headers.origin)
   }
 
   onBytes(chunk: Buffer): void {

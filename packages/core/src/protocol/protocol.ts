@@ -26,12 +26,6 @@ export interface MessageEvent {
   readonly inflated: boolean
 }
 
-/** A pong, asked for or not; the payload is a copy. */
-export interface PongEvent {
-  readonly type: 'pong'
-  readonly payload: Buffer
-}
-
 /** The connection has failed: send `owed` (null: our Close is sent already), then end TCP. §7.1.7. */
 export interface FailureEvent {
   readonly type: 'failure'
@@ -42,8 +36,9 @@ export interface FailureEvent {
 /** What the bytes say. `owed` is the frame to send for it, after everything that was owed before. */
 export type ProtocolEvent =
   | MessageEvent
-  | { readonly type: 'ping'; readonly owed: Buffer }
-  | PongEvent
+  /** The payload, here as of a pong, asked for or not, is a copy. */
+  | { readonly type: 'ping'; readonly payload: Buffer; readonly owed: Buffer }
+  | { readonly type: 'pong'; readonly payload: Buffer }
   /** The peer's Close; `owed` is the echo, or null where it answers ours. */
   | { readonly type: 'close'; readonly code: number; readonly reason: string; readonly owed: Buffer | null }
   | FailureEvent
@@ -59,7 +54,8 @@ export class Protocol {
   readonly #clientWindowBytes: number
   /** null: no message was compressed yet. */
   #window: ContextWindow | null = null
-  /** The memory of what was read cannot be transferred. */
+  /** The memory of what was read, how large it is, and whether it has been made untransferable. */
+  #pinnedBytes = 0
   #isMarked = false
   #message: MessageBuffer | null = null
   #control: Buffer | null = null
@@ -78,8 +74,10 @@ export class Protocol {
 
   /** Takes what one read delivered. The chunk is the protocol's from now on. */
   receive(chunk: Buffer): void {
+    if (this.#ended) return
+    this.#parser.push(chunk)
     this.#isMarked = false
-    if (!this.#ended) this.#parser.push(chunk)
+    this.#pinnedBytes = this.#parser.chunk.buffer.byteLength
   }
 
   /** The next event in the bytes received; null: more bytes are needed, or nothing is to be read any more. */
@@ -166,7 +164,7 @@ export class Protocol {
     if (this.#text && !ascii && !isWholeUtf8(chunk, start, end)) throw invalidText()
     // The message is the user's to keep: a view, where a copy would pin as much memory as it does, else a copy.
     const view = chunk.subarray(start, end)
-    const pinned = chunk.buffer.byteLength
+    const pinned = this.#pinnedBytes
     if (pinned > POOL_BYTES && view.length * 2 < pinned) return this.#messageEvent(Buffer.from(view))
     // What is still to be read lies in the same memory: whoever transferred it to another thread would take it away.
     if (end < chunk.length && !this.#isMarked) {
@@ -205,7 +203,7 @@ export class Protocol {
   #controlEvent(payload: Buffer): ProtocolEvent {
     switch (this.#parser.opcode) {
       case OpcodeByte.PING:
-        return { type: 'ping', owed: pongFrame(payload) }
+        return { type: 'ping', payload: Buffer.from(payload), owed: pongFrame(payload) }
       case OpcodeByte.PONG:
         return { type: 'pong', payload: Buffer.from(payload) }
       default: {

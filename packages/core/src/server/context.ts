@@ -53,6 +53,7 @@ export interface ServerContext<S> {
   /** null: compression is off. */
   readonly deflaters: Deflaters | null
   readonly subprotocols: readonly string[]
+  readonly textAsString: boolean
   readonly connections: Set<Member<S>>
   readonly upgrades: Set<Pending>
   /** The server drains or closes. */

@@ -6,14 +6,17 @@ import type { CloseInfo, Socket } from '../handler.ts'
 import type { Limits } from '../limits.ts'
 import type { ErrorWhere } from './options.ts'
 
+type Told = 'remoteAddress' | 'path' | 'host' | 'origin'
+
 /** What is published, by channel. `server` is what `createServer` gave. */
 export interface Diagnostics {
   /** The 101 is about to go out and `opened` to be called. */
   'roomcast:open': { server: object; socket: Socket }
   /** The TCP connection is gone and `closed` is about to be told the same. */
   'roomcast:close': CloseInfo & { server: object; socket: Socket }
-  /** A request was refused. `path`: without its query; `''` when the request was not read so far. */
-  'roomcast:reject': { server: object; status: number; error: string; remoteAddress: string; path: string }
+  /** A request was refused. `path`: without its query; `host`, `origin`: the host that it was sent to, as `trustProxy` finds
+   * it, and the Origin header. `''`: there was none, or the request was not read so far. */
+  'roomcast:reject': { server: object; status: number; error: string } & Record<Told, string>
   /** A limit was hit. In a microtask: never within the `write` that hit it. `socket`: when there was one. */
   'roomcast:limit': { server: object; limit: keyof Limits; socket: Socket | undefined }
   /** An error was caught; `onError` hears it too. */

@@ -3,7 +3,7 @@
 import type { Server as HttpServer } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import type { TlsOptions } from 'node:tls'
-import type { Handler, Socket } from '../handler.ts'
+import type { Handler, Received, Socket } from '../handler.ts'
 import { isToken } from '../handshake/grammar.ts'
 import { checkOrigin, type OriginPolicy } from '../handshake/origin.ts'
 import { readTrust, type TrustProxy } from '../handshake/proxy.ts'
@@ -41,8 +41,10 @@ interface CommonOptions<S> extends Partial<Limits> {
 }
 
 /** Options of `createServer` with one handler. */
-export interface ServerOptions<I, S> extends CommonOptions<S> {
-  handler: Handler<I, S>
+export interface ServerOptions<I, S, T extends keyof Received = 'buffer'> extends CommonOptions<S> {
+  handler: Handler<I, S, T>
+  /** What `message` is given a text message as: `'buffer'` (default), its bytes, or `'string'`. Binary ones are bytes. */
+  text?: T
   /** The path to serve, with its leading slash, or a predicate over paths; others get 404. Default: every path. */
   pathname?: string | ((path: string) => boolean)
   routes?: undefined
@@ -60,6 +62,7 @@ export interface RoutesOptions<States extends object> extends CommonOptions<Stat
 /** The options as the checks see them. */
 export type AnyOptions<S> = CommonOptions<S> & {
   handler?: Handler<unknown, S> | undefined
+  text?: keyof Received | undefined
   pathname?: ServerOptions<unknown, S>['pathname'] | undefined
   routes?: Readonly<Record<string, Handler<unknown, S>>> | undefined
 }
@@ -82,6 +85,7 @@ const OPTIONS: Readonly<Record<Exclude<keyof AnyOptions<unknown>, keyof Limits>,
   pathname: ['a string or a function', (value) => typeof value === 'string' || typeof value === 'function'],
   subprotocols: ['a list of strings', (value) => Array.isArray(value) && value.every(a('string'))],
   onError: ['a function', a('function')],
+  text: [`'buffer' or 'string'`, (value) => value === 'buffer' || value === 'string'],
   // These have checks of their own.
   origin: ['', any],
   trustProxy: ['', any],
@@ -89,10 +93,10 @@ const OPTIONS: Readonly<Record<Exclude<keyof AnyOptions<unknown>, keyof Limits>,
 }
 
 /** The callbacks of a handler. */
-const CALLBACKS = ['init', 'handshake', 'opened', 'message', 'pong', 'drained', 'closed'] as const
+const CALLBACKS = ['init', 'handshake', 'opened', 'message', 'ping', 'pong', 'drained', 'closed'] as const
 
 /** What a callback is called elsewhere: in a class of handlers, whose methods may have other names, these are mistakes. */
-const FOREIGN_CALLBACK = /^on[A-Z]|^(?:open|close|error|connect|connection|disconnect|drain|ping|upgrade)$/
+const FOREIGN_CALLBACK = /^on[A-Z]|^(?:open|close|error|connect|connection|disconnect|drain|upgrade)$/
 
 /** Checks the shape of the options.
  * @throws TypeError for a missing or unknown option, or one of the wrong type; RangeError for a wrong value. */
@@ -125,8 +129,8 @@ export function checkOptions<S>(options: AnyOptions<S>): void {
   if (bad !== undefined) throw new RangeError(`not a subprotocol: ${JSON.stringify(bad)}`)
 }
 
-function checkRoutes<S>({ handler, routes = {}, pathname }: AnyOptions<S>): void {
-  if (handler !== undefined || pathname !== undefined) throw new TypeError('give routes, or handler and pathname')
+function checkRoutes<S>({ handler, routes = {}, pathname, text }: AnyOptions<S>): void {
+  if ((handler ?? pathname ?? text) !== undefined) throw new TypeError('give routes, or handler, pathname and text')
   const entries = Object.entries(routes)
   if (entries.length === 0) throw new TypeError('routes must have a path')
   for (const [path, one] of entries) {

@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream'
 import { callSafely } from '../connection/call-safely.ts'
 import { Outbox } from '../connection/outbox.ts'
 import { hear, isTaken, take } from '../connection/wire.ts'
-import type { Socket } from '../handler.ts'
+import type { Received, Socket } from '../handler.ts'
 import { type Refusal, requestPath } from '../handshake/handshake.ts'
 import { readTrust } from '../handshake/proxy.ts'
 import { DRAINING, type Route, Upgrade } from '../handshake/upgrade.ts'
@@ -39,7 +39,7 @@ export interface Server<S = unknown> {
   listen(options?: { signal?: AbortSignal }): Promise<Address>
   /** Takes an upgrade that a framework routed itself. A path that is not ours is answered 404; a peer that has left
    * meanwhile is neither opened nor closed.
-   * @param extra what `handshake` finds in `request.extra`: a session, a user.
+   * @param extra what `handshake` finds in `request.extra`: a session, a user (default: `request`).
    * @throws Error for a socket that was given before. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, extra?: unknown): void
   /** The open sockets. */
@@ -58,7 +58,9 @@ export interface Server<S = unknown> {
 /** Makes a server; it accepts nobody before `listen` (attached: at once).
  * @throws TypeError for a missing, unknown or wrongly typed option, RangeError for a wrong value. */
 export function createServer<States extends object>(options: RoutesOptions<States>): Server<States[keyof States]>
-export function createServer<I = undefined, S = I>(options: ServerOptions<I, S>): Server<S>
+export function createServer<I = undefined, S = I, T extends keyof Received = 'buffer'>(
+  options: ServerOptions<I, S, T>,
+): Server<S>
 export function createServer<S>(options: AnyOptions<S>): Server<S> {
   checkOptions(options)
   // What an option is, it is from here on.
@@ -110,6 +112,7 @@ class SocketServer<S> implements Server<S> {
       outbox: new Outbox(turn, limits.sliceMs),
       trusted: readTrust(options.trustProxy),
       deflaters: createDeflaters(options.compression),
+      textAsString: options.text === 'string',
       leaving: false,
       report: (error, where, socket) => this.#report(error, where, socket),
       forget: (connection, told) => {
@@ -214,7 +217,7 @@ class SocketServer<S> implements Server<S> {
     for (const upgrade of this.#upgrades) upgrade.refuse(DRAINING)
   }
 
-  #receive(request: IncomingMessage, socket: Duplex, head: Buffer, route: Route<S>, extra?: unknown): void {
+  #receive(request: IncomingMessage, socket: Duplex, head: Buffer, route: Route<S>, extra: unknown = request): void {
     take(socket)
     hear(socket)
     // The peer left before a framework decided: nothing more would be heard of it.

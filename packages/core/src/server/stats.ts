@@ -46,10 +46,11 @@ export class Counters {
   }
 
   /** @param url as it was sent; its query is nobody's business. */
-  rejected(status: number, error: string, remoteAddress = '', url = ''): void {
+  rejected(status: number, error: string, remoteAddress: string, url = '', host = '', origin = ''): void {
     this.rejections[status] = (this.rejections[status] ?? 0) + 1
     if (!channels.reject.hasSubscribers) return
-    channels.reject.publish({ server: this.#server, status, error, remoteAddress, path: requestPath(url) })
+    const asked = { remoteAddress, path: requestPath(url), host, origin }
+    channels.reject.publish({ server: this.#server, status, error, ...asked })
   }
 
   limitHit(limit: keyof Limits, socket?: Socket): void {

@@ -38,7 +38,7 @@ export class Batch implements Gathering {
   #settled: (Settled | undefined)[] | undefined
   /** Its place among all batches of a queue. */
   readonly order: number
-  /** Connections that ended with this as the first that was not answered. */
+  /** Ways out that ended while this alone was not answered. */
   strikes = 0
 
   constructor(counter: Counter, first: number, beforeAt: number, order: number) {
@@ -105,7 +105,6 @@ export class Batch implements Gathering {
       const frame = this.#envelope === undefined ? this.#frames[i]! : this.#envelope.subarray(at, at + length)
       at += length
       one.add(frame, this.#publishedAt[i]!, this.#settled?.[i])
-      one.strikes = 1
       return one
     })
   }

@@ -8,25 +8,12 @@ import type { Lines } from './lines.ts'
 const FIRST_PAUSE_MS = 50
 const MAX_PAUSE_MS = 2000
 
-export interface LaneEvents {
-  up(line: Line): void
-  /** The line is lost, or there was none. */
-  down(error: Error): void
-  /** Nothing can be written, and nothing that was is answered any more. */
-  cut(): void
-  /** It can. */
-  mended(): void
-  room(): void
-  heard(): void
-  /** Publishes a probe; false: it does not listen yet. */
-  probe(): boolean
-}
-
-export class Lane implements LineUser {
+/** A partition's lines, one after the other. */
+export class Lane {
   readonly partition: number
   readonly #clock: Clock
   readonly #lines: Lines
-  readonly #events: LaneEvents
+  readonly #user: LineUser
   #detach: (() => void) | undefined
   #cancel: (() => void) | undefined
   #attempt = 0
@@ -36,15 +23,23 @@ export class Lane implements LineUser {
   /** It works: it is up and proven. */
   established = false
 
-  constructor(partition: number, clock: Clock, lines: Lines, events: LaneEvents) {
+  constructor(partition: number, clock: Clock, lines: Lines, user: LineUser) {
     this.partition = partition
     this.#clock = clock
     this.#lines = lines
-    this.#events = events
+    this.#user = user
   }
 
   open(): void {
-    if (!this.#closed) this.#detach = this.#lines.attach(this.partition, this)
+    if (this.#closed) return
+    this.#detach = this.#lines.attach(this.partition, {
+      ...this.#user,
+      up: (line) => {
+        this.line = line
+        this.#user.up(line)
+      },
+      down: (error) => this.#down(error),
+    })
   }
 
   /** It is proven to work: the next outage begins with the shortest pause. */
@@ -55,7 +50,7 @@ export class Lane implements LineUser {
 
   /** This partition cannot be worked with on its line, which others may go on using. */
   fail(error: Error): void {
-    if (this.#detach !== undefined) this.down(error)
+    if (this.#detach !== undefined) this.#down(error)
   }
 
   close(): void {
@@ -64,38 +59,13 @@ export class Lane implements LineUser {
     this.#drop()
   }
 
-  up(line: Line): void {
-    this.line = line
-    this.#events.up(line)
-  }
-
-  down(error: Error): void {
+  #down(error: Error): void {
     if (this.#closed) return
     this.#drop()
-    this.#events.down(error)
+    this.#user.down(error)
     if (this.#closed) return
     const ms = backOff(++this.#attempt, FIRST_PAUSE_MS, MAX_PAUSE_MS, this.#clock.random())
     this.#cancel = this.#clock.after(ms, () => this.open())
-  }
-
-  cut(): void {
-    this.#events.cut()
-  }
-
-  mended(): void {
-    this.#events.mended()
-  }
-
-  room(): void {
-    this.#events.room()
-  }
-
-  heard(): void {
-    this.#events.heard()
-  }
-
-  probe(): boolean {
-    return this.#events.probe()
   }
 
   #drop(): void {

@@ -51,7 +51,8 @@ export class Listener {
   #deafSince: number | undefined
   /** Until then the answers to what it asked may be on their way. Deaf again before, it asks for the same again. */
   #answeredAt = Number.NEGATIVE_INFINITY
-  /** What begins anew after too long a silence, and is told so when it is confirmed, be it many attempts later. */
+  /** What begins anew after too long a silence, or after it was refused, and is told so when it is confirmed, be it many
+   * attempts later. */
   #renewed = new Set<Interest>()
   /** Every channel says on this line that it may have lost something. */
   #toldOnLine = false
@@ -78,6 +79,7 @@ export class Listener {
           this.#deafSince ??= clock.now()
           if (this.#renewed.delete(interest)) options.gap(channel)
         },
+        missed: (interest) => void this.#renewed.add(interest),
       },
       lingerMs,
     )

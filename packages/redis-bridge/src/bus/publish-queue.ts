@@ -7,15 +7,16 @@ import type { Batch } from './batch.ts'
 import type { Clock } from './clock.ts'
 import type { Counter } from './counters.ts'
 import type { Carried } from './envelope.ts'
-import type { Command, Line } from './line.ts'
 import type { PublishReply } from './link.ts'
+import type { Command, OutQueue, WayOut } from './way-out.ts'
 
 /** A receiver that was deaf for longer has told its members, and later its memory of what it has seen fades: nothing older
  * is written. */
 export const MAX_WAIT_MS = 60_000
 
-/** So many connections may end with the same message unanswered. */
+/** So many ways out may end while a message alone is not answered, and while a batch is. */
 const MAX_STRIKES = 3
+const MAX_STRIKES_TOGETHER = 2
 
 export interface PublishQueueOptions {
   clock: Clock
@@ -34,9 +35,9 @@ export interface PublishQueueOptions {
   idle(): void
 }
 
-export class PublishQueue {
+export class PublishQueue implements OutQueue {
   readonly #options: PublishQueueOptions
-  #line: Line | undefined
+  #out: WayOut | undefined
   #waiting: (Batch | Counter)[] = []
   /** How many of the first of `#waiting` are gone. */
   #gone = 0
@@ -46,6 +47,8 @@ export class PublishQueue {
   /** Commands that are not answered. */
   #unanswered = 0
   #scheduled = false
+  /** What has this place among all batches, or one before, is suspected of having ended a way out. */
+  #suspectedTo = 0
 
   constructor(options: PublishQueueOptions) {
     this.#options = options
@@ -63,30 +66,30 @@ export class PublishQueue {
 
   /** Queues a mark, unless one waits already or there is no line for it. */
   mark(counter: Counter): void {
-    if (this.#line === undefined || counter.isMarkQueued) return
+    if (this.#out === undefined || counter.isMarkQueued) return
     counter.isMarkQueued = true
     this.#waiting.push(counter)
     this.schedule()
   }
 
-  up(line: Line): void {
-    this.#line = line
+  up(out: WayOut): void {
+    this.#out = out
+    if (this.suspect() !== undefined) out.isolate()
     this.schedule()
   }
 
   /** The line is gone. Marks were for that line. */
   down(): void {
-    this.#line = undefined
+    this.#out = undefined
     this.#marksInFlight.clear()
     for (const item of this.#rest()) if (isMark(item)) item.isMarkQueued = false
     this.#replace(this.#rest().filter((item) => !isMark(item)))
     this.cut()
   }
 
-  /** What was written and is not answered never will be: it comes first again. */
   cut(): void {
     this.#unanswered = 0
-    const again = [...this.#inFlight]
+    const again = [...this.#inFlight].flatMap((batch) => this.#judged(batch))
     this.#inFlight.clear()
     for (const { counter } of again) counter.waiting++
     const batches = this.#rest().filter((item): item is Batch => !isMark(item))
@@ -97,13 +100,19 @@ export class PublishQueue {
     // Parts of a batch that was split come in its place.
     const inOrder = [...again, ...batches].sort((a, b) => a.order - b.order || a.first - b.first)
     this.#replace([...inOrder, ...marks])
-    const head = this.#waiting[0]
-    if (head !== undefined && !isMark(head) && head.strikes >= MAX_STRIKES) {
-      this.#shift()
-      head.counter.waiting--
-      this.#refused(head, new Error('connection after connection ended with this message unanswered'), true)
-    }
     this.#tellIdle()
+  }
+
+  suspect(): number | undefined {
+    if (this.#out === undefined) return undefined
+    this.expire()
+    const head = this.#waiting[this.#gone]
+    return head !== undefined && !isMark(head) && head.order <= this.#suspectedTo ? head.order : undefined
+  }
+
+  takeSuspect(): Command {
+    this.#unanswered++
+    return this.#take(this.#waiting[this.#gone] as Batch, this.#out!, this.#options.clock.now())
   }
 
   /** Gives up what waited too long. */
@@ -119,7 +128,7 @@ export class PublishQueue {
 
   /** Everything that is left is lost. */
   close(error: Error): void {
-    this.#line = undefined
+    this.#out = undefined
     const left = [...this.#inFlight, ...this.#rest()]
     this.#inFlight.clear()
     this.#marksInFlight.clear()
@@ -130,7 +139,7 @@ export class PublishQueue {
 
   /** Writes when this turn ends. */
   schedule(): void {
-    if (this.#scheduled || this.#line === undefined) return
+    if (this.#scheduled || this.#out === undefined) return
     this.#scheduled = true
     this.#options.clock.soon(() => {
       this.#scheduled = false
@@ -140,26 +149,26 @@ export class PublishQueue {
 
   /** Writes as much as the line takes. */
   flush(): void {
-    const line = this.#line
-    if (line === undefined) return
+    const out = this.#out
+    if (out === undefined) return
     const now = this.#options.clock.now()
-    while (line.room) {
+    for (let room = out.room; room > 0; room = out.room) {
       const commands: Command[] = []
       // A part at a time, as only what is written counts against the room.
-      while (commands.length < 64) {
-        const command = this.#next(line, now)
+      while (commands.length < Math.min(64, room)) {
+        const command = this.#next(out, now)
         if (command === undefined) break
         commands.push(command)
         if (command.bytes.length > 65_536) break
       }
       if (commands.length === 0) break
       this.#unanswered += commands.length
-      line.publish(commands)
+      out.publish(commands)
     }
     this.#tellIdle()
   }
 
-  #next(line: Line, now: number): Command | undefined {
+  #next(out: WayOut, now: number): Command | undefined {
     for (;;) {
       const item = this.#waiting[this.#gone]
       if (item === undefined) return undefined
@@ -171,7 +180,7 @@ export class PublishQueue {
         const { last } = item
         const inFlight = { counter: item }
         this.#marksInFlight.add(inFlight)
-        return this.#command(line, item, this.#options.markOf(item, now), (reply) => {
+        return this.#command(out, item, this.#options.markOf(item, now), (reply) => {
           this.#marksInFlight.delete(inFlight)
           this.#options.told(item, last, 'receivers' in reply ? reply.receivers : undefined)
         })
@@ -180,28 +189,35 @@ export class PublishQueue {
         this.#giveUp(item)
         continue
       }
-      // What may have ended a connection is written alone: if it does so again, nothing else is lost with it.
-      if (this.#suspectInFlight || (item.strikes > 0 && this.#inFlight.size > 0)) return undefined
-      this.#shift()
-      const { counter } = item
-      counter.waiting--
-      if (counter.open === item) counter.open = undefined
-      counter.touchedAt = now
-      this.#inFlight.add(item)
-      const command = this.#command(line, counter, item.encode(now, this.#options.carries), (reply) =>
-        this.#settled(item, reply),
-      )
-      command.suspected = () => void item.strikes++
-      return command
+      return this.#take(item, out, now)
     }
   }
 
-  #command(line: Line, counter: Counter, bytes: Uint8Array, done: (reply: PublishReply) => void): Command {
+  /** The first that waits, to be written now. */
+  #take(batch: Batch, out: WayOut, now: number): Command {
+    this.#shift()
+    const { counter } = batch
+    counter.waiting--
+    if (counter.open === batch) counter.open = undefined
+    counter.touchedAt = now
+    this.#inFlight.add(batch)
+    const command = this.#command(out, counter, batch.encode(now, this.#options.carries), (reply) =>
+      this.#settled(batch, reply),
+    )
+    command.suspected = (alone) => {
+      if (this.#out !== out) return
+      this.#suspectedTo = Math.max(this.#suspectedTo, batch.order)
+      if (alone) batch.strikes++
+    }
+    return command
+  }
+
+  #command(out: WayOut, counter: Counter, bytes: Uint8Array, done: (reply: PublishReply) => void): Command {
     return {
       route: this.#options.routeOf(counter),
       bytes,
       replied: (reply) => {
-        if (this.#line !== line) return
+        if (this.#out !== out) return
         this.#unanswered--
         done(reply)
         this.#tellIdle()
@@ -209,9 +225,12 @@ export class PublishQueue {
     }
   }
 
-  get #suspectInFlight(): boolean {
-    for (const batch of this.#inFlight) return batch.strikes > 0
-    return false
+  /** What is to be written again of what was not answered. */
+  #judged(batch: Batch): Batch[] {
+    if (batch.count > 1) return batch.strikes >= MAX_STRIKES_TOGETHER ? batch.split() : [batch]
+    if (batch.strikes < MAX_STRIKES) return [batch]
+    this.#lose(batch, new Error('connection after connection ended with this message unanswered'))
+    return []
   }
 
   #settled(batch: Batch, reply: PublishReply): void {
@@ -222,7 +241,6 @@ export class PublishQueue {
       this.#options.settled(batch)
       this.#options.published(batch.counter, batch.first + batch.count - 1, reply.receivers)
     }
-    if (batch.strikes > 0) this.schedule()
   }
 
   /** What is too large as a whole may be so because of one of its messages. */
@@ -231,7 +249,8 @@ export class PublishQueue {
     const parts = batch.split()
     batch.counter.waiting += parts.length
     this.#replace([...parts, ...this.#rest()])
-    this.schedule()
+    this.#suspectedTo = Math.max(this.#suspectedTo, batch.order)
+    this.#out?.isolate()
   }
 
   #giveUp(head: Batch): void {

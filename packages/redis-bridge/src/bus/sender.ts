@@ -159,7 +159,7 @@ export class Sender {
     const { line } = lane
     const { clock } = this.#options
     const at = clock.now()
-    line?.publish([
+    line?.out.publish([
       {
         route,
         bytes: encodeNotice(kind, node, ++this.#notices, ageMs),
@@ -240,8 +240,9 @@ export class Sender {
       idle: () => this.#tellIdle(),
     })
     const lane = new Lane(partition, clock, this.lines, {
+      queue,
       up: (line) => {
-        queue.up(line)
+        queue.up(line.out)
         if (this.#closing !== undefined) this.#tellLast()
         else if (receiver !== undefined) receiver.up(lane, line)
         else this.#tellUnasked(partition)
@@ -254,9 +255,6 @@ export class Sender {
         this.#lostTold = true
         this.#options.onLost(error)
       },
-      cut: () => queue.cut(),
-      mended: () => queue.schedule(),
-      room: () => queue.flush(),
       heard: () => receiver?.heard(lane),
       probe: () => receiver?.probe(lane) ?? false,
     })

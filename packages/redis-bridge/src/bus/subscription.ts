@@ -24,6 +24,13 @@ export function newInterest(): Interest {
   return { since: undefined, cutEarly: false, ended: false }
 }
 
+/** What it saw says nothing of losses any more. Returns what it is wanted for from now on. */
+export function renew(one: Subscription): Interest {
+  one.interest.ended = true
+  one.interest = newInterest()
+  return one.interest
+}
+
 /** It is confirmed, and nothing is in flight that would undo it. */
 export function isOn(one: Subscription): boolean {
   return one.state === 'on' && one.busy === undefined

@@ -5,7 +5,7 @@
 
 import { backOff, type Clock } from './clock.ts'
 import { type Interest, TRANSIT_MS } from './positions.ts'
-import { isOn, newInterest, type Operation, release, type Subscription } from './subscription.ts'
+import { isOn, newInterest, type Operation, release, renew, type Subscription } from './subscription.ts'
 
 /** How the other side is told. `done` is called later, or never when the line is lost. */
 export interface SubscriptionsPort {
@@ -13,6 +13,8 @@ export interface SubscriptionsPort {
   unsubscribe(channels: readonly string[], done: (error?: Error) => void): void
   /** A channel is confirmed: `interest` is what it was confirmed for. */
   confirmed(channel: string, interest: Interest): void
+  /** A channel that was confirmed before is refused now: what it misses is not known when it is confirmed for `interest`. */
+  missed(interest: Interest): void
 }
 
 const RETRY_MS = 50
@@ -105,7 +107,7 @@ export class Subscriptions {
   }
 
   /** A new line is there: everything wanted is subscribed to. `complete` is called when all that was wanted at this moment
-   * is confirmed or not wanted any more; never from within this call. */
+   * is confirmed, or refused, or not wanted any more; never from within this call. */
   up(complete: () => void): void {
     this.#up = true
     this.#onComplete = complete
@@ -142,10 +144,7 @@ export class Subscriptions {
   renew(): Set<Interest> {
     const renewed = new Set<Interest>()
     for (const one of this.#subscriptions.values()) {
-      if (!one.wanted || one.interest.since === undefined) continue
-      one.interest.ended = true
-      one.interest = newInterest()
-      renewed.add(one.interest)
+      if (one.wanted && one.interest.since !== undefined) renewed.add(renew(one))
     }
     return renewed
   }
@@ -251,6 +250,8 @@ export class Subscriptions {
 
   /** @param together it may have been refused for another's sake: at once, alone. */
   #retry(one: Subscription, together: boolean): void {
+    // Nothing else waits for what may never be allowed.
+    if (!together && this.#missing.delete(one) && one.interest.since !== undefined) this.#port.missed(renew(one))
     one.state = 'unsure'
     one.busy = 'retry'
     if (one.failures++ === 0) this.failing++

@@ -2,8 +2,11 @@
 // cluster, the first may take connections and never say a word.
 
 import type { Redis } from 'ioredis'
+import { Attention } from '../bus/attention.ts'
+import { realClock } from '../real-clock.ts'
 import { hangUp } from './connection.ts'
 
+/** In attended time: a process that blocks as it starts has given nobody the chance to answer. */
 const ANSWER_MS = 2000
 
 /** Asks until one answers; `answered` hears the answer, or why the last one gave none. Never within the call. The function
@@ -20,7 +23,7 @@ export function askEach<Server, Answer>(
     const redis = await ask.connect(server)
     if (over) throw new Error('called off')
     let lastError: Error | undefined
-    let timer: NodeJS.Timeout | undefined
+    let unwatch: (() => void) | undefined
     redis.on('error', (error: Error) => {
       lastError = error
     })
@@ -28,8 +31,10 @@ export function askEach<Server, Answer>(
       return await new Promise<Answer>((resolve, reject) => {
         hang = () => reject(new Error('called off'))
         redis.once('end', () => reject(lastError ?? new Error('the connection was closed')))
-        // Once more around the loop: after a stall of our own the answer may lie there unread.
-        timer = setTimeout(() => setImmediate(() => reject(new Error('no answer in time'))), ANSWER_MS)
+        const attention = new Attention(realClock)
+        unwatch = attention.watch(() => {
+          if (attention.now() > ANSWER_MS) reject(new Error('no answer in time'))
+        })
         redis.connect().then(
           () => ask.question(redis, server).then(resolve, reject),
           // Told by 'error' and 'end'.
@@ -37,7 +42,7 @@ export function askEach<Server, Answer>(
         )
       })
     } finally {
-      clearTimeout(timer)
+      unwatch?.()
       hangUp(redis)
     }
   }

@@ -21,6 +21,10 @@ export const OVERRIDES: ConnectionOptions = {
   disableClientInfo: true,
   // The bridge watches the time itself, and counts its own stalls out.
   connectTimeout: 0,
+  commandTimeout: undefined,
+  socketTimeout: undefined,
+  blockingTimeout: undefined,
+  readOnly: false,
   keyPrefix: '',
   monitor: false,
   noDelay: true,

@@ -30,12 +30,17 @@ export interface SentinelOptions {
   makeRedis: MakeRedis
 }
 
-/** The master that Sentinels name. The one that answered last is asked first. */
+/** The master that Sentinels name. The one that answered last is asked first, unless what it named was none: one that is
+ * cut off from the others goes on naming the old one. */
 export function sentinelTransport(prefix: string, options: SentinelOptions, subscribes: boolean): Transport {
   let sentinels = [...options.sentinels]
+  /** Who named the master, until that proved to be one. */
+  let doubted: Partial<Address> | undefined
   return {
     routes: plainRoutes(prefix),
     locate(_partition, found) {
+      if (doubted !== undefined) sentinels = [...without(sentinels, doubted), doubted]
+      doubted = undefined
       return askEach(
         sentinels,
         {
@@ -43,15 +48,27 @@ export function sentinelTransport(prefix: string, options: SentinelOptions, subs
           async question(redis, sentinel) {
             const reply: unknown = await redis.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', options.name)
             if (!Array.isArray(reply)) throw new Error(`the Sentinel knows no master ${options.name}`)
-            sentinels = [sentinel, ...sentinels.filter((other) => other !== sentinel)]
-            return placeOf(options.seen({ host: String(reply[0]), port: Number(reply[1]) }))
+            const address = addressIn(reply[0], reply[1])
+            sentinels = [sentinel, ...without(sentinels, sentinel)]
+            doubted = sentinel
+            return placeOf(options.seen(address))
           },
         },
         (place) => found(place instanceof Error ? new Error(`no Sentinel is of help: ${place.message}`) : place),
       )
     },
-    open: (place, events) => new RedisLink(options.makeRedis, { subscribes, sharded: false }, events, addressOf(place)),
+    open(place, events) {
+      const up = (): void => {
+        doubted = undefined
+        events.up()
+      }
+      return new RedisLink(options.makeRedis, { subscribes, sharded: false }, { ...events, up }, addressOf(place))
+    },
   }
+}
+
+function without<T>(list: readonly T[], one: T): T[] {
+  return list.filter((other) => other !== one)
 }
 
 /** A cluster: its nodes to begin with, and how one is connected to. */
@@ -65,7 +82,7 @@ export interface ClusterNodesOptions {
 
 const SLOTS = 16_384
 
-/** What was found is believed for so long: all partitions that lost their place ask at once. */
+/** What was found, or that nothing was, is believed for so long: all partitions that lost their place ask at once. */
 const FRESH_MS = 300
 
 /** The masters of a cluster, found by asking any of its nodes. */
@@ -74,7 +91,7 @@ export function clusterTransport(prefix: string, options: ClusterNodesOptions, s
   const slots = Array.from({ length: routes.partitions }, (_, partition) => slotOf(String(partition)))
   const asking = new Set<(masters: Master[] | Error) => void>()
   let known: Address[] = []
-  let fresh: { masters: Master[]; at: number } | undefined
+  let fresh: { masters: Master[] | Error; at: number } | undefined
   let cancel: (() => void) | undefined
 
   function ask(): void {
@@ -91,10 +108,8 @@ export function clusterTransport(prefix: string, options: ClusterNodesOptions, s
       },
       (masters) => {
         cancel = undefined
-        if (!(masters instanceof Error)) {
-          fresh = { masters, at: performance.now() }
-          known = masters.map(({ place }) => addressOf(place))
-        }
+        fresh = { masters, at: performance.now() }
+        if (!(masters instanceof Error)) known = masters.map(({ place }) => addressOf(place))
         for (const answered of [...asking]) answered(masters)
       },
     )
@@ -136,10 +151,24 @@ interface Master {
 /** The reply to CLUSTER SLOTS. A node that does not know its own address gives none: it is where it was asked. */
 function mastersIn(reply: unknown, asked: Address, seen: (address: Address) => Address): Master[] {
   if (!Array.isArray(reply)) throw new Error('no reply to CLUSTER SLOTS')
-  return reply.map(([first, last, [host, port]]) => {
-    const address = { host: host ? String(host) : asked.host, port: Number(port) }
+  return reply.map((entry: unknown) => {
+    const [first, last, master] = listIn(entry)
+    const [host, port] = listIn(master)
+    const address = addressIn(host || asked.host, port)
     return { first: Number(first), last: Number(last), place: placeOf(seen(address)) }
   })
+}
+
+function listIn(reply: unknown): unknown[] {
+  if (!Array.isArray(reply)) throw new Error('a reply without addresses')
+  return reply
+}
+
+function addressIn(host: unknown, port: unknown): Address {
+  const number = Number(port)
+  const isAddress = typeof host === 'string' && host !== '' && Number.isInteger(number) && number > 0 && number < 65_536
+  if (!isAddress) throw new Error('a reply without an address')
+  return { host, port: number }
 }
 
 function placeOf({ host, port }: Address): string {

@@ -6,7 +6,10 @@ import { Buffer } from 'node:buffer'
 import type { BusRecord, ClientInfo, Data, Draft, Publication } from '@roomcast/rooms'
 
 /** What a draft has, beside its id and its data. */
-const Has = { TEXT: 1, WHO: 2, INFO: 4, INFO_TEXT: 8, TAGS: 16 } as const
+const Has = { TEXT: 1, WHO: 2, TAGS: 4 } as const
+
+/** What an info has, beside client and user; text is that one more. */
+const Shown = { INFO: 1, INFO_TEXT: 2, ROOM_INFO: 4, ROOM_INFO_TEXT: 8 } as const
 
 const RECORDS = ['publication', 'join', 'leave'] as const
 
@@ -40,12 +43,7 @@ export function encodeDraft({ id, data, info, tags }: Draft): Buffer {
   put(parts, id)
   if (info !== undefined) {
     has |= Has.WHO
-    put(parts, info.client)
-    put(parts, info.user)
-    if (info.info !== undefined) {
-      has |= typeof info.info === 'string' ? Has.INFO | Has.INFO_TEXT : Has.INFO
-      put(parts, info.info)
-    }
+    put(parts, encodeInfo(info))
   }
   if (tags !== undefined) {
     has |= Has.TAGS
@@ -61,14 +59,20 @@ export function encodeDraft({ id, data, info, tags }: Draft): Buffer {
   return Buffer.concat(parts)
 }
 
-export function encodeInfo({ client, user, info }: ClientInfo): Buffer {
+export function encodeInfo({ client, user, info, roomInfo }: ClientInfo): Buffer {
   const parts: Parts = [Buffer.alloc(1)]
+  let shown = 0
   put(parts, client)
   put(parts, user)
   if (info !== undefined) {
-    parts[0]![0] = typeof info === 'string' ? Has.INFO | Has.INFO_TEXT : Has.INFO
-    parts.push(asBytes(info))
+    shown |= typeof info === 'string' ? Shown.INFO | Shown.INFO_TEXT : Shown.INFO
+    put(parts, info)
   }
+  if (roomInfo !== undefined) {
+    shown |= typeof roomInfo === 'string' ? Shown.ROOM_INFO | Shown.ROOM_INFO_TEXT : Shown.ROOM_INFO
+    put(parts, roomInfo)
+  }
+  parts[0]![0] = shown
   return Buffer.concat(parts)
 }
 
@@ -135,11 +139,7 @@ export function reading<T>(bytes: Buffer, at: number, read: (reader: Reader) => 
 export function readDraft(reader: Reader): Draft {
   const has = reader.byte()
   const id = reader.text()
-  let info: ClientInfo | undefined
-  if (has & Has.WHO) {
-    const [client, user] = [reader.text(), reader.text()]
-    info = { client, user, info: has & Has.INFO ? dataOf(reader.run(), has & Has.INFO_TEXT) : undefined }
-  }
+  const info = has & Has.WHO ? readInfo(new Reader(reader.run())) : undefined
   let tags: Record<string, string> | undefined
   if (has & Has.TAGS) {
     // Names are anybody's: `__proto__` is one of them.
@@ -151,10 +151,11 @@ export function readDraft(reader: Reader): Draft {
 }
 
 export function readInfo(reader: Reader): ClientInfo {
-  const has = reader.byte()
+  const shown = reader.byte()
   const [client, user] = [reader.text(), reader.text()]
-  const rest = reader.rest()
-  return { client, user, info: has & Has.INFO ? dataOf(rest, has & Has.INFO_TEXT) : undefined }
+  const info = shown & Shown.INFO ? dataOf(reader.run(), shown & Shown.INFO_TEXT) : undefined
+  const roomInfo = shown & Shown.ROOM_INFO ? dataOf(reader.run(), shown & Shown.ROOM_INFO_TEXT) : undefined
+  return { client, user, info, roomInfo }
 }
 
 export function readRecord(reader: Reader): BusRecord {

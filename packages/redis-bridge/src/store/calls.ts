@@ -7,9 +7,9 @@ import { StoreUnavailableError } from '@roomcast/rooms'
 import type { Attention } from '../bus/attention.ts'
 import type { Clock } from '../bus/clock.ts'
 import { Lane } from '../bus/lane.ts'
-import type { Command, Line } from '../bus/line.ts'
 import type { Lines } from '../bus/lines.ts'
 import type { Call, PublishReply } from '../bus/link.ts'
+import type { Command, OutQueue, WayOut } from '../bus/way-out.ts'
 import { ADOPT, NO_LINEAGE } from './history-scripts.ts'
 
 /** A call waits so long to be written. */
@@ -23,7 +23,7 @@ const MAX_BYTES = 16 * 1_048_576
 const ADOPT_AGAIN_MS = 1000
 
 /** So many connections may end with the same call unanswered. */
-const MAX_STRIKES = 2
+const MAX_STRIKES = 3
 
 const CALL_COST_BYTES = 400
 const NOTHING = new Uint8Array(0)
@@ -72,7 +72,7 @@ export interface CallsOptions {
 }
 
 /** The calls of one partition. */
-export class Calls {
+export class Calls implements OutQueue {
   readonly #options: CallsOptions
   readonly #lane: Lane
   #waiting: Pending[] = []
@@ -80,7 +80,6 @@ export class Calls {
   #order = 0
   /** The line is there, and leads to a Redis that is known. */
   #isOpen = false
-  #isCut = false
   #scheduled = false
   #adopting = false
   #lineage = ''
@@ -92,31 +91,17 @@ export class Calls {
   constructor(options: CallsOptions) {
     this.#options = options
     this.#lane = new Lane(options.partition, options.clock, options.lines, {
-      up: () => this.#adopt(),
-      down: () => this.#down(new StoreUnavailableError('Redis was lost before it answered')),
-      cut: () => {
-        this.#isCut = true
-        this.#adopting = false
-        this.#again(new StoreUnavailableError('the connection to Redis ended before it answered'))
-      },
-      mended: () => {
-        this.#isCut = false
-        this.#adopt()
-      },
-      room: () => this.#flush(),
+      queue: this,
+      up: () => this.flush(),
+      down: () => this.#lost(new StoreUnavailableError('Redis was lost before it answered')),
       heard: () => {},
       probe: () => false,
     })
   }
 
-  /** The lineage of the Redis that it is connected to; `''` while it is not known. */
-  get lineage(): string {
-    return this.#isOpen ? this.#lineage : ''
-  }
-
-  /** What a message of the store's own is published on; undefined while there is none. */
-  get line(): Line | undefined {
-    return this.#isOpen && !this.#isCut ? this.#lane.line : undefined
+  /** Where a message of the store's own is published; undefined while that is not possible. */
+  get out(): WayOut | undefined {
+    return this.#isOpen ? this.#lane.line?.out : undefined
   }
 
   open(): void {
@@ -149,9 +134,38 @@ export class Calls {
     }
   }
 
-  /** Looks anew which Redis it is: something tells that it may be another one. */
-  doubt(): void {
-    if (this.#isOpen) this.#adopt()
+  /** Something was answered under a lineage: where that is not the one that is known, it is looked anew which Redis it is.
+   * Returns whether it is the one. */
+  compare(lineage: string): boolean {
+    const isKnown = lineage === this.#lineage
+    if (!isKnown && this.#isOpen) this.#doubt()
+    return isKnown
+  }
+
+  /** Writes as much as there is room for. */
+  flush(): void {
+    const out = this.#lane.line?.out
+    if (out === undefined || this.#refusal !== undefined) return
+    if (!this.#isOpen) return this.#adopt(out)
+    while (this.#waiting.length > 0 && out.room > 0) {
+      const pendings = this.#waiting.splice(0, Math.min(50, out.room))
+      for (const pending of pendings) this.#inFlight.add(pending)
+      out.publish(pendings.map((pending) => this.#command(pending)))
+    }
+  }
+
+  /** The way out ended. It may lead elsewhere when it is there again. */
+  cut(): void {
+    this.#lost(new StoreUnavailableError('the connection to Redis ended before it answered'))
+  }
+
+  /** What may have ended it is not looked for among calls: those that were there too often are given up. */
+  suspect(): undefined {
+    return undefined
+  }
+
+  takeSuspect(): Command {
+    throw new Error('no call is suspected')
   }
 
   close(): void {
@@ -162,50 +176,55 @@ export class Calls {
     for (const pending of [...this.#inFlight, ...this.#waiting.splice(0)]) this.#settle(pending, error)
   }
 
-  #adopt(): void {
-    const { line } = this.#lane
-    if (this.#adopting || line === undefined) return
+  #doubt(): void {
     this.#isOpen = false
+    this.#schedule()
+  }
+
+  #adopt(out: WayOut): void {
+    if (this.#adopting || out.room <= 0) return
     this.#adopting = true
-    const { lineageKey, newEpoch, refused } = this.#options
+    const { line } = this.#lane
+    const { lineageKey, newEpoch } = this.#options
     const call: Call = { script: ADOPT, keys: [lineageKey], args: [newEpoch()], costBytes: CALL_COST_BYTES }
     const replied = (reply: PublishReply): void => {
       if (this.#lane.line !== line || this.#closed) return
       this.#adopting = false
-      if ('answer' in reply) return this.#adopted(String(reply.answer))
-      const error = 'refused' in reply ? reply.refused : new Error('no answer')
-      refused(error)
-      const refusal = new StoreUnavailableError(`Redis refuses: ${error.message}`, { cause: error })
-      this.#down(refusal)
-      this.#refusal = refusal
-      for (const pending of this.#waiting.splice(0)) this.#settle(pending, refusal)
-      this.#cancelAdopt?.()
-      this.#cancelAdopt = this.#options.clock.after(ADOPT_AGAIN_MS, () => this.#adopt())
+      if ('answer' in reply) this.#adopted(String(reply.answer))
+      else this.#refused('refused' in reply ? reply.refused : new Error('no answer'))
     }
-    line.publish([{ route: '', bytes: NOTHING, call, replied }])
+    out.publish([{ route: '', bytes: NOTHING, call, replied }])
+  }
+
+  /** Redis is there, and does not do what is needed: whoever asks is told why, and it is tried again. */
+  #refused(error: Error): void {
+    const refusal = new StoreUnavailableError(`Redis refuses: ${error.message}`, { cause: error })
+    this.#options.refused(error)
+    this.#lost(refusal)
+    this.#refusal = refusal
+    for (const pending of this.#waiting.splice(0)) this.#settle(pending, refusal)
+    this.#cancelAdopt?.()
+    this.#cancelAdopt = this.#options.clock.after(ADOPT_AGAIN_MS, () => {
+      this.#refusal = undefined
+      this.flush()
+    })
   }
 
   #adopted(lineage: string): void {
     const before = this.#lineage
     this.#lineage = lineage
-    this.#refusal = undefined
     this.#lane.establish()
     this.#isOpen = true
     if (before !== '' && before !== lineage) this.#options.changed()
     this.#options.up()
-    this.#flush()
-  }
-
-  #down(error: Error): void {
-    this.#isOpen = false
-    this.#isCut = false
-    this.#adopting = false
-    this.#refusal = undefined
-    this.#again(error)
+    this.flush()
   }
 
   /** What was written and is not answered never will be. */
-  #again(error: Error): void {
+  #lost(error: Error): void {
+    this.#isOpen = false
+    this.#adopting = false
+    this.#refusal = undefined
     const unanswered = [...this.#inFlight]
     this.#inFlight.clear()
     const again: Pending[] = []
@@ -221,18 +240,8 @@ export class Calls {
     this.#scheduled = true
     this.#options.clock.soon(() => {
       this.#scheduled = false
-      this.#flush()
+      this.flush()
     })
-  }
-
-  #flush(): void {
-    const { line } = this
-    if (line === undefined) return
-    while (this.#waiting.length > 0 && line.room) {
-      const pendings = this.#waiting.splice(0, 50)
-      for (const pending of pendings) this.#inFlight.add(pending)
-      line.publish(pendings.map((pending) => this.#command(pending)))
-    }
   }
 
   #command(pending: Pending): Command {
@@ -255,7 +264,7 @@ export class Calls {
       // Nothing was done. It comes first when it is known which Redis this is.
       this.#waiting.push(pending)
       this.#waiting.sort((a, b) => a.order - b.order)
-      return this.#adopt()
+      return this.#doubt()
     }
     this.#settle(pending, new StoreUnavailableError(`Redis refuses: ${error.message}`, { cause: error }))
   }

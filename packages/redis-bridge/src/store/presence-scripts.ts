@@ -20,14 +20,13 @@ const MAX_BLOCKS = 100_000
 /** Nodes that were not heard of for so long are forgotten. */
 const FORGET_NODE_MS = 60_000
 
-/** KEYS: entries, rooms of the node, leases. ARGV: room, client, info, node. Answers with whether the entry is new, and
- * whether there was a lease. */
+/** KEYS: entries, rooms of the node, leases. ARGV: room, client, info, node. Answers with whether the entry is new. */
 export const ENTER: Script = script(
   'enter',
   `
-local leased = redis.call('ZADD', KEYS[3], 'NX', now(), ARGV[4]) == 0
+redis.call('ZADD', KEYS[3], 'NX', now(), ARGV[4])
 redis.call('SADD', KEYS[2], ARGV[1])
-return {redis.call('HSET', KEYS[1], ARGV[2], ARGV[3]), leased and 1 or 0}
+return redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
 `,
 )
 
@@ -88,7 +87,7 @@ for k = 4, #KEYS do
       removed[#removed + 1] = was[j + 1]
     end
   end
-  redis.call(count > 0 and 'SADD' or 'SREM', KEYS[1], room)
+  if count > 0 then redis.call('SADD', KEYS[1], room) else redis.call('SREM', KEYS[1], room) end
   answer[k - 3] = {added, removed}
 end
 return answer
@@ -151,14 +150,14 @@ return 'done'
 `,
 )
 
-/** This node is there. KEYS: nodes. ARGV: node. */
+/** This node is there. KEYS: nodes, lineage. ARGV: node. Answers with the lineage. */
 export const HERE: Script = script(
   'here',
   `
 local at = now()
 redis.call('ZADD', KEYS[1], at, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', at - ${FORGET_NODE_MS})
-return 1
+return redis.call('HGET', KEYS[2], 's') or ''
 `,
 )
 

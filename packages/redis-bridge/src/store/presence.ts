@@ -47,16 +47,14 @@ export class Presence {
     this.#used.add(place)
     this.#note(room, info.client, [room, info])
     const { homeHex } = this.#options
-    const [isNew, leased] = (await place.calls.call({
+    const added = await place.calls.call({
       script: ENTER,
       keys: [place.keys.entries(room, homeHex), place.keys.roomsOf(homeHex), place.keys.leases],
       args: [room, info.client, encodeInfo(info), homeHex],
       // It may have been carried out, and so may an exit that came after it: a second time would leave a ghost.
       again: false,
-    })) as number[]
-    // What else it had of us is gone, too.
-    if (leased === 0) this.#lost.add(place)
-    return isNew === 1
+    })
+    return added === 1
   }
 
   async exit(room: string, client: string): Promise<boolean> {
@@ -158,7 +156,8 @@ export class Presence {
       args: [homeHex],
       again: true,
     })) as [Buffer, Buffer, (Buffer | number)[]]
-    if (String(lineage) !== calls.lineage) calls.doubt()
+    // It was emptied, or went back: what it had of us may be gone, whatever there is by now.
+    if (!calls.compare(String(lineage))) this.#lost.add(place)
     const nodes: string[] = []
     for (let i = 0; i < flat.length; i += 2) {
       const [node, silentMs] = [String(flat[i]), Number(flat[i + 1])]

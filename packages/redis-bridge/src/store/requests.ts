@@ -110,7 +110,7 @@ export class Requests {
       return false
     }
     const { place, routes, home } = this.#options
-    place.calls.line?.publish([
+    place.calls.out?.publish([
       {
         route: routes.direct(place.partition, from),
         bytes: encodeJson(StoreKind.ANSWER, home, numberOf(envelope), answer),
@@ -145,8 +145,13 @@ export class Requests {
     const { clock, place, homeHex } = this.#options
     this.#cancelHere?.()
     this.#cancelHere = clock.after(HERE_MS, () => this.#here())
-    // Where that is not possible there is nobody who could be asked, either.
-    place.calls.call({ script: HERE, keys: [place.keys.nodes], args: [homeHex], again: true }).catch(() => {})
+    const { keys, calls } = place
+    calls.call({ script: HERE, keys: [keys.nodes, keys.lineage], args: [homeHex], again: true }).then(
+      // A Redis that was emptied does not say so by itself.
+      (lineage) => calls.compare(String(lineage)),
+      // Where that is not possible there is nobody who could be asked, either.
+      () => {},
+    )
   }
 
   async #learnBlocks(): Promise<void> {

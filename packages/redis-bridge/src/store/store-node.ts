@@ -61,7 +61,7 @@ export class StoreNode implements Store {
       return new Calls({
         ...{ partition, clock, newEpoch, attention: this.#attention, budget: this.#budget, lineageKey: lineage },
         lines: this.#bus.lines,
-        changed: () => this.#presence.changed(this.#places.all[partition]!),
+        changed: () => this.#changed(partition),
         up: () => this.#up(partition),
         refused: (error) => this.#refused(error),
       })
@@ -195,9 +195,16 @@ export class StoreNode implements Store {
     return Promise.reject(new StoreUnavailableError('the store is closed'))
   }
 
+  /** What a Redis has is not what it had. */
+  #changed(partition: number): void {
+    this.#presence.changed(this.#places.all[partition]!)
+    this.#tops.listening(partition)
+  }
+
   #up(partition: number): void {
     this.#refusalTold = false
     if (partition === 0) this.#requests.up()
+    this.#tops.look()
   }
 
   #refused(error: Error): void {

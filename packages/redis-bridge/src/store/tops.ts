@@ -75,7 +75,7 @@ export class Tops {
   listening(partition: number): void {
     const { places } = this.#options
     for (const room of this.#joined.keys()) if (places.of(room).partition === partition) this.#due.add(room)
-    this.#look()
+    this.look()
   }
 
   close(): void {
@@ -89,7 +89,7 @@ export class Tops {
       this.#cancel = undefined
       this.#tell()
       this.#goRound()
-      this.#look()
+      this.look()
       if (this.#joined.size + this.#fresh.size + this.#older.size > 0) this.#tickLater()
     })
   }
@@ -100,7 +100,7 @@ export class Tops {
       // What was published to meanwhile is not quiet yet.
       if (this.#fresh.has(room)) continue
       const place = places.of(room)
-      place.calls.line?.publish([{ route: place.route(room), bytes: encodeTop(home, top), replied: () => {} }])
+      place.calls.out?.publish([{ route: place.route(room), bytes: encodeTop(home, top), replied: () => {} }])
     }
     this.#older = this.#fresh
     this.#fresh = new Map()
@@ -115,11 +115,12 @@ export class Tops {
     }
   }
 
-  #look(): void {
+  /** Looks at what is to be looked at, where that is possible. */
+  look(): void {
     const byPlace = new Map<Place, string[]>()
     for (const room of this.#due) {
       const place = this.#options.places.of(room)
-      if (this.#asking.has(room) || place.calls.line === undefined) continue
+      if (this.#asking.has(room) || place.calls.out === undefined) continue
       const rooms = byPlace.get(place) ?? []
       rooms.push(room)
       byPlace.set(place, rooms)

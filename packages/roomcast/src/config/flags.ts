@@ -4,10 +4,11 @@ import { flagOf, LIMIT_NAMES, LIMITS } from '../limits.ts'
 import { isToken } from '../token.ts'
 import { KEYS, type Key, type Reader, readCount, readSwitch } from './keys.ts'
 import { readOrigins } from './origins.ts'
+import { readPem } from './pem.ts'
 import { WrongSetting } from './wrong.ts'
 
 /** Flags that take no value. */
-export const SWITCHES = ['insecure', 'allow-anonymous-connect-without-token'] as const
+export const SWITCHES = ['insecure', 'allow-anonymous-connect-without-token', 'require-redis'] as const
 
 /** ioredis takes nearly anything for an address, and `REDISS://` for one without TLS. */
 export function isRedisUrl(text: string): boolean {
@@ -51,6 +52,14 @@ export const FLAG_KEYS: ReadonlyMap<string, Key> = new Map<string, Key>([
   ['origin', { read: origin, option: 'origin' }],
   ['redis-url', { read: redisUrl, option: 'engine.url' }],
   ['prefix', KEYS.get('engine.redis.prefix')!],
+  ['require-redis', KEYS.get('roomcast.require_redis')!],
+  ['metrics-key', KEYS.get('roomcast.metrics_key')!],
+  ['readiness', KEYS.get('roomcast.readiness')!],
+  ['trust-proxy', KEYS.get('roomcast.trust_proxy')!],
+  ['tls-cert', { read: readPem, option: 'tls.certFlag' }],
+  ['tls-key', { read: readPem, option: 'tls.keyFlag' }],
+  ['log-level', KEYS.get('roomcast.log_level')!],
+  ['log-format', KEYS.get('roomcast.log_format')!],
   ...LIMIT_NAMES.map((name): [string, Key] => [
     flagOf(name),
     { read: readCount(LIMITS[name].least, LIMITS[name].most), option: name },

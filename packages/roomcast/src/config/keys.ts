@@ -2,8 +2,10 @@
 // which option of the server it becomes. Every key is a flag (`--client.channel_limit 50`) and a variable
 // (ROOMCAST_CLIENT_CHANNEL_LIMIT=50), too.
 
+import { isIP } from 'node:net'
 import { flagOf, LIMIT_NAMES, LIMITS } from '../limits.ts'
 import { isToken } from '../token.ts'
+import { LOG_FORMATS, LOG_LEVELS } from '../watch/log-settings.ts'
 import { readDuration } from './duration.ts'
 import { readAllowedOrigins } from './origins.ts'
 import { readPem } from './pem.ts'
@@ -101,6 +103,21 @@ const prefix: Reader = (value, source) => {
   throw wrong(source, '1 to 64 characters of A-Z a-z 0-9 _ . -', value)
 }
 
+/** How many proxies stand before the server, or a list of their addresses and ranges. */
+const trustProxy: Reader = (value, source) => {
+  const text = Array.isArray(value) ? value.join(',') : `${value}`
+  if (/^\d{1,3}$/.test(text)) return Number(text)
+  const list = text.split(',').map((entry) => entry.trim())
+  if (list.every(isNetwork)) return list
+  throw wrong(source, 'how many proxies there are, or their addresses and CIDR ranges', value)
+}
+
+function isNetwork(entry: string): boolean {
+  const [, address = '', bits] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(entry) ?? []
+  const family = isIP(address)
+  return family !== 0 && Number(bits ?? 0) <= (family === 4 ? 32 : 128)
+}
+
 /** 0 is "no limit" for Centrifugo. */
 function unlimited(most: number): Reader {
   const read = readCount(0, most)
@@ -176,5 +193,11 @@ export const KEYS: ReadonlyMap<string, Key> = new Map<string, Key>([
   ['engine.redis.sentinel_master_name', { read: text, option: 'engine.sentinelMasterName' }],
   ['engine.redis.cluster_address', { read: addresses, option: 'engine.clusterAddress' }],
   ['roomcast.token', { read: apiKey, option: 'token' }],
+  ['roomcast.metrics_key', { read: apiKey, option: 'metricsKey' }],
+  ['roomcast.readiness', { read: readWord('store', 'local'), option: 'readiness' }],
+  ['roomcast.trust_proxy', { read: trustProxy, option: 'trustProxy' }],
+  ['roomcast.require_redis', { read: readSwitch, option: 'program.requireRedis' }],
+  ['roomcast.log_level', { read: readWord(...LOG_LEVELS), option: 'program.logLevel' }],
+  ['roomcast.log_format', { read: readWord(...LOG_FORMATS), option: 'program.logFormat' }],
   ...OWN,
 ])

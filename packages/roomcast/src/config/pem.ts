@@ -12,7 +12,8 @@ export function readPem(value: unknown, source: string): string | undefined {
   const decoded = Buffer.from(value, 'base64').toString()
   if (isPem(decoded)) return decoded
   const file = readFile(value)
-  if (file !== undefined && isPem(file)) return file
+  // Tools write what is in it before it (RFC 7468 §2).
+  if (file !== undefined && /^-----BEGIN /m.test(file)) return file
   throw new WrongSetting(`${source} must be PEM, PEM in base64, or the path of a PEM file`)
 }
 

@@ -102,7 +102,7 @@ export function createNamespaces(
 }
 
 /** The namespace in a room's name: what is before the first `:`; a `$` before it does not count. */
-function namespaceOf(room: string): string {
+export function namespaceOf(room: string): string {
   const end = room.indexOf(BOUNDARY)
   return end === -1 ? '' : room.slice(room.startsWith(PRIVATE) ? 1 : 0, end)
 }

@@ -193,7 +193,7 @@ export function createPolicy(options: PolicyOptions): ServerPolicy {
       if (grant === undefined || grant instanceof Refusal) return grant
       const turn = await options.turn(client, room, bytesOf(grant.data))
       if (turn === 'busy') return refuse(ErrorCode.TOO_MANY_REQUESTS, 'busy')
-      return turn === false ? undefined : grant
+      return turn === false ? refuse(ErrorCode.INTERNAL, GONE) : grant
     },
     presence(client, room) {
       if (!ruleOf(room).presence) return refuse(ErrorCode.NOT_AVAILABLE)
@@ -246,6 +246,9 @@ export function createPolicy(options: PolicyOptions): ServerPolicy {
     },
   }
 }
+
+/** Why nothing is published of who has left meanwhile, or when the server is about to end. */
+export const GONE = 'nobody is there any more'
 
 /** Why data cannot be published that is as large as that. */
 export const TOO_LARGE = 'the data is too large'

@@ -10,6 +10,8 @@ export interface TokenRequest {
   readonly user: string
   /** With it the token is for a subscription to this room. */
   readonly room?: string | undefined
+  /** Rooms that its connection is put into. */
+  readonly rooms?: readonly string[] | undefined
   /** Undefined: it does not expire. */
   readonly ttlSeconds?: number | undefined
   readonly audience?: string | undefined
@@ -18,9 +20,9 @@ export interface TokenRequest {
 
 /** Signs a token with HS256. */
 export function signToken(request: TokenRequest, now: () => number = Date.now): Promise<string> {
-  const { secret, user, room, ttlSeconds, audience, issuer } = request
+  const { secret, user, room, rooms, ttlSeconds, audience, issuer } = request
   const seconds = Math.floor(now() / 1000)
-  const jwt = new SignJWT(room === undefined ? {} : { channel: room })
+  const jwt = new SignJWT({ ...(room !== undefined && { channel: room }), ...(rooms && { channels: rooms }) })
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
     .setIssuedAt(seconds)
   if (user !== '') jwt.setSubject(user)

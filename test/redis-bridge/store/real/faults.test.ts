@@ -18,7 +18,9 @@ const runs = FAULTS.filter((fault) => row === undefined || fault.row === row).fl
 describeRedis('rooms, faults', () => {
   beforeAll(buildRoomsNodes)
 
-  test.concurrent.each(runs)(
+  // In full size each needs the machine for itself.
+  const each = full ? test.each(runs) : test.concurrent.each(runs)
+  each(
     '$title',
     async ({ fault, seed, title }) => {
       const { acknowledged, deliveries, recovered, unrecovered, told, longestMs } = await runFault(fault, {

@@ -40,6 +40,13 @@ export class Ledger {
   recovered = 0
   unrecovered = 0
   told = 0
+  /** Of rooms that keep everything: how often one was told that something is missing, or did not recover. */
+  lost = 0
+  readonly #keepsAll: (room: string) => boolean
+
+  constructor(keepsAll: (room: string) => boolean) {
+    this.#keepsAll = keepsAll
+  }
 
   asked(room: string, data: string): void {
     this.#asked.set(data, room)
@@ -66,6 +73,7 @@ export class Ledger {
     }
     if (heard.is === 'out') {
       this.told++
+      this.#miss(stay)
       return false
     }
     if (heard.is === 'said') this.#shown(stay, heard, name)
@@ -88,7 +96,10 @@ export class Ledger {
     const { since, known } = stay
     stay.recovered = recovered
     if (!recovered) {
-      if (since !== undefined) this.unrecovered++
+      if (since !== undefined) {
+        this.unrecovered++
+        this.#miss(stay)
+      }
       if (missed.length > 0) this.#fault(`${name} did not recover and got publications`)
       stay.at = { epoch, offset }
       this.#know(stay.room, stay.at)
@@ -133,6 +144,10 @@ export class Ledger {
     this.#known.set(room, known)
     known.set(epoch, Math.max(known.get(epoch) ?? 0, offset))
     this.epochs.set(room, (this.epochs.get(room) ?? new Set()).add(epoch))
+  }
+
+  #miss({ room }: Stay): void {
+    if (this.#keepsAll(room)) this.lost++
   }
 
   #fault(what: string): void {

@@ -27,7 +27,7 @@ export class World implements Site {
   readonly nodes: RoomsNode[] = []
   readonly rooms: readonly string[]
   readonly clients: Client[] = []
-  readonly ledger: Ledger = new Ledger()
+  readonly ledger: Ledger = new Ledger((room) => !room.startsWith('short'))
   readonly random: () => number
   readonly speakers: Speakers
   readonly options: WorldOptions

@@ -1,0 +1,184 @@
+// A server of ours behind the words of ws: `handleUpgrade` and 'connection' before, core's `createServer` behind. Who is
+// connected, what is refused and how it all ends is decided there.
+
+import { EventEmitter } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { isIP } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { callSafely, isThenable } from '../connection/call-safely.ts'
+import { Acceptance, accept, type CloseInfo, type HandshakeRequest, Rejection, type Socket } from '../handler.ts'
+import { CloseCode } from '../protocol/close.ts'
+import { setImmediate } from '../server/real-time.ts'
+import { createServer, type Server } from '../server/server.ts'
+import { warn } from '../server/warn.ts'
+import { checkPlace, type WebSocketServerOptions } from './options.ts'
+import type { SentCallback } from './sent.ts'
+import { toldOf, WebSocket } from './web-socket.ts'
+
+/** The events of a `WebSocketServer`, with what their listeners are called with. */
+export interface WebSocketServerEvents {
+  /** Somebody is connected: to the `port`, `unix` socket or `server` (`handleUpgrade` has a callback instead). */
+  connection: [socket: WebSocket, request: IncomingMessage]
+  /** The 101 is about to be made: lines pushed to `headers` (`'name: value'`) go into it. */
+  headers: [headers: string[], request: IncomingMessage]
+  listening: []
+  close: []
+  error: [error: Error]
+}
+
+/** What sockets are closed with when the application closes or drains the server. */
+const LEAVING: readonly number[] = [CloseCode.GOING_AWAY, CloseCode.SERVICE_RESTART]
+
+type OnOpen = (socket: WebSocket, request: IncomingMessage) => void
+
+/** An upgrade on its way. */
+class Asked {
+  readonly request: IncomingMessage
+  /** Header lines of listeners to 'headers'. */
+  readonly lines: string[]
+  readonly onOpen: OnOpen | undefined
+  state: unknown
+
+  constructor(server: WebSocketServer, request: IncomingMessage, onOpen?: OnOpen) {
+    this.request = request
+    this.onOpen = onOpen
+    const headers = ['HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade']
+    const ours = headers.length
+    server.emit('headers', headers, request)
+    this.lines = headers.slice(ours)
+  }
+}
+
+/** A WebSocket server with the words of npm's ws. */
+export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
+  readonly options: Readonly<WebSocketServerOptions>
+  /** The open sockets, and those that are closing. */
+  readonly clients: Set<WebSocket> = new Set()
+  /** The same server in core's words: for `stats` and `drain`. */
+  readonly server: Server
+  readonly #sockets = new Map<Socket, WebSocket>()
+  #address: ReturnType<WebSocketServer['address']> = null
+  #closing: Promise<void> | null = null
+  #closed = false
+
+  /** @param onListening called on 'listening'.
+   * @throws TypeError for a missing, unknown or wrongly typed option, RangeError for a wrong value. */
+  constructor(options: WebSocketServerOptions, onListening?: () => void) {
+    super()
+    checkPlace(options)
+    // What a framework would set here later has no effect, so it shall not go unnoticed.
+    this.options = Object.freeze({ ...options })
+    const { noServer, handshake, ...ours } = options
+    this.server = createServer<undefined, unknown>({
+      ...ours,
+      handler: {
+        handshake: (request) => this.#decide(request),
+        opened: (socket) => this.#opened(socket),
+        message: (socket, data, opcode) => toldOf(this.#sockets.get(socket)!).message(data, opcode),
+        ping: (socket, payload) => void this.#sockets.get(socket)!.emit('ping', payload),
+        pong: (socket, payload) => void this.#sockets.get(socket)!.emit('pong', payload),
+        drained: (socket) => toldOf(this.#sockets.get(socket)!).drained(),
+        closed: (socket, info) => this.#onClosed(socket, info),
+      },
+    })
+    if (onListening !== undefined) this.once('listening', onListening)
+    if (options.port !== undefined || options.unix !== undefined) void this.#listen()
+  }
+
+  /** Where the server listens: as node says it, a path for a unix socket, null before 'listening'.
+   * @throws Error with `noServer`. */
+  address(): { address: string; family: string; port: number } | string | null {
+    if (this.options.noServer) throw new Error('a server with noServer has no address')
+    return this.options.server?.address() ?? this.#address
+  }
+
+  /** Takes an upgrade. It is judged by the server's rules, and refused by them; `onOpen` is called when it is open, in
+   * this call where nothing must be waited for.
+   * @throws Error for a socket that was given before. */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, onOpen: OnOpen): void {
+    this.server.upgrade(request, socket, head, new Asked(this, request, onOpen))
+  }
+
+  /** Closes every socket with 1001, and the port; an http server of the application's goes on. When all are gone, 'close'
+   * is emitted, `callback` called, and the promise resolved.
+   * @param callback called with an error when the server was closed before. */
+  close(callback?: (error?: Error) => void): Promise<void> {
+    if (this.#closed) {
+      if (callback !== undefined) process.nextTick(callback, new Error('the server is closed already'))
+      return Promise.resolve()
+    }
+    if (callback !== undefined) this.once('close', callback)
+    this.#closing ??= this.server.close().then(() => {
+      this.#closed = true
+      this.emit('close')
+    })
+    return this.#closing
+  }
+
+  async #listen(): Promise<void> {
+    try {
+      const { host, port, path } = await this.server.listen()
+      this.#address = path ?? { address: host, family: `IPv${isIP(host)}`, port }
+    } catch (error) {
+      // Without a listener it is thrown, and ends the process, as a port that cannot be had does in node.
+      return void this.emit('error', error as Error)
+    }
+    this.emit('listening')
+  }
+
+  #decide(request: HandshakeRequest): unknown {
+    const { extra } = request
+    const asked = extra instanceof Asked ? extra : new Asked(this, extra as IncomingMessage)
+    const { handshake } = this.options
+    if (handshake === undefined) return complete(asked, accept(undefined))
+    // `signal` is made when somebody looks at it.
+    const result: unknown = handshake(Object.create(request, { extra: { value: asked.request } }))
+    return isThenable(result) ? Promise.resolve(result).then((one) => complete(asked, one)) : complete(asked, result)
+  }
+
+  #opened(socket: Socket): Promise<void> {
+    const { request, onOpen, state } = socket.state as Asked
+    socket.state = state
+    const one = new WebSocket(socket, (callback, error) => this.#call(callback, error))
+    this.#sockets.set(socket, one)
+    this.clients.add(one)
+    if (onOpen === undefined) this.emit('connection', one, request)
+    else onOpen(one, request)
+    // Frameworks listen a little later, behind a promise: what came with the handshake waits for them.
+    return new Promise((resolve) => setImmediate(resolve))
+  }
+
+  #onClosed(socket: Socket, info: CloseInfo): void {
+    const one = this.#sockets.get(socket)
+    if (one === undefined) return
+    this.#sockets.delete(socket)
+    this.clients.delete(one)
+    toldOf(one).closed(info, info.by === 'server' && !LEAVING.includes(info.code))
+  }
+
+  /** Calls what a user wrote, where a throw would be nobody's. */
+  #call(callback: SentCallback, error: Error | undefined): void {
+    const { onError = (thrown) => warn(thrown, 'message') } = this.options
+    void callSafely(
+      () => callback(error),
+      (thrown) => onError(thrown, { where: 'message' }),
+    )
+  }
+}
+
+/** What a `handshake` came to, with the header lines that listeners added. */
+function complete(asked: Asked, result: unknown): unknown {
+  // Core answers 500 to nothing, as to a forgotten return.
+  if (result === undefined || result instanceof Rejection) return result
+  const { state, subprotocol, headers } = result instanceof Acceptance ? result : accept(result)
+  asked.state = state
+  const merged: Record<string, string[]> = {}
+  for (const [name, value] of Object.entries(headers)) merged[name.toLowerCase()] = [value].flat() as string[]
+  for (const line of asked.lines) {
+    const [, name = '', value = ''] = /^([^:]*):[ \t]*(.*)$/s.exec(line) ?? []
+    ;(merged[name.toLowerCase()] ??= []).push(value)
+  }
+  // ws's way to choose a subprotocol late.
+  const [chosen = subprotocol] = merged['sec-websocket-protocol'] ?? []
+  return accept(asked, { ...(chosen !== undefined && { subprotocol: chosen }), headers: merged })
+}

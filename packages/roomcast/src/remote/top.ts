@@ -1,0 +1,82 @@
+// `roomcast top`: how a running server is, again and again: what /stats says, as rates, and with the key of the HTTP API the
+// rooms with the most clients.
+
+import type { RoomcastStats } from '../roomcast.ts'
+import type { Remote, RemoteCommand } from './arguments.ts'
+import { callApi, get } from './ask.ts'
+
+/** How many rooms are shown. */
+const ROOMS = 15
+
+interface Look {
+  readonly atMs: number
+  readonly stats: RoomcastStats
+}
+
+/** Writes how the server is, until `signal` aborts. @param write takes whole screens. */
+export async function top(
+  { remote, intervalMs, isOnce }: Extract<RemoteCommand, { kind: 'top' }>,
+  write: (screen: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  let before = await look(remote)
+  do {
+    await wait(intervalMs, signal)
+    if (signal.aborted) return
+    const now = await look(remote)
+    write(`${screenOf(remote.url, before, now, await roomsOf(remote)).join('\n')}\n`)
+    before = now
+  } while (!isOnce && !signal.aborted)
+}
+
+async function look(remote: Remote): Promise<Look> {
+  return { stats: (await get(remote, '/stats')) as RoomcastStats, atMs: performance.now() }
+}
+
+async function roomsOf(remote: Remote): Promise<[room: string, clients: number][] | undefined> {
+  if (remote.apiKey === undefined) return undefined
+  const { channels } = (await callApi(remote, 'channels', '{}')) as {
+    channels: Record<string, { num_clients: number }>
+  }
+  const rooms = Object.entries(channels).map(([room, { num_clients }]): [string, number] => [room, num_clients])
+  return rooms.sort(([, a], [, b]) => b - a)
+}
+
+/** The lines of one screen. */
+function screenOf(url: string, before: Look, now: Look, rooms: [string, number][] | undefined): string[] {
+  const seconds = (now.atMs - before.atMs) / 1000
+  const rate = (of: (stats: RoomcastStats) => number): string => number((of(now.stats) - of(before.stats)) / seconds)
+  const { status, uptimeSeconds, sockets, channels, pendingHandshakes, closes, rejections, limits, bridge } = now.stats
+  const counts = (record: object): string =>
+    Object.entries(record)
+      .map(([name, count]) => `${name}: ${count}`)
+      .join(', ') || 'none'
+  return [
+    `${url}  ${status}, up ${uptimeSeconds} s${bridge === undefined ? '' : `, bus ${bridge.status}`}`,
+    `sockets ${sockets}, handshakes ${pendingHandshakes}, rooms ${channels}`,
+    `messages/s  in ${rate((stats) => stats.messagesIn)}, out ${rate((stats) => stats.messagesOut)}`,
+    `bytes/s     in ${rate((stats) => stats.bytesIn)}, out ${rate((stats) => stats.bytesOut)}`,
+    `closes      ${counts(closes)}`,
+    `refused     ${counts(rejections)}`,
+    `limits hit  ${counts(limits)}`,
+    ...(rooms === undefined
+      ? ['rooms: give --http_api.key to see them']
+      : rooms.slice(0, ROOMS).map(([room, clients]) => `${number(clients).padStart(9)}  ${JSON.stringify(room)}`)),
+  ]
+}
+
+function number(value: number): string {
+  return Math.round(value).toLocaleString('en-US')
+}
+
+function wait(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', end)
+      resolve()
+    }
+    const timer = setTimeout(end, ms)
+    signal.addEventListener('abort', end)
+  })
+}

@@ -1,0 +1,43 @@
+// Labels of metrics that come from outside: always one of few. And what is read of the store and of the process.
+
+import type { KeepingStore } from '../options.ts'
+import type { Reading } from './metrics.ts'
+
+/** Close codes that a peer cannot choose at will: those of RFC 6455, of the protocol for SDKs, and our own. */
+export function closeLabel(code: number): string {
+  const isKnown = (code >= 1000 && code <= 1015) || (code >= 3000 && code <= 3014) || (code >= 3500 && code <= 3509)
+  return isKnown || code === 4002 || code === 4008 ? `${code}` : 'other'
+}
+
+const ROUTES = ['/healthz', '/readyz', '/stats', '/metrics']
+
+/** What a request was for. */
+export function routeLabel(path: string): string {
+  if (ROUTES.includes(path)) return path
+  if (path.startsWith('/api/')) return '/api'
+  return path.startsWith('/channels/') ? '/channels' : 'page'
+}
+
+/** How a store's figures are called. */
+const FATES = ['published', 'received', 'delivered', 'echoes', 'dropped', 'invalid']
+
+/** What is read of a store, and of the process. */
+export function storeReadings(store: KeepingStore): Reading {
+  return (set) => {
+    set('roomcast_store_status', 1, { status: store.status ?? 'ready' })
+    const stats: Readonly<Record<string, unknown>> = { ...store.stats?.() }
+    for (const fate of FATES) {
+      if (typeof stats[fate] === 'number') set('roomcast_bus_messages_total', stats[fate], { fate })
+    }
+    const { gaps, reconnects, queued } = stats
+    if (typeof gaps === 'number') set('roomcast_bus_gaps_total', gaps)
+    if (typeof reconnects === 'number') set('roomcast_bus_reconnects_total', reconnects)
+    if (typeof queued === 'number') set('roomcast_bus_queued_messages', queued)
+    const { rss, heapUsed } = process.memoryUsage()
+    const { user, system } = process.cpuUsage()
+    set('process_resident_memory_bytes', rss)
+    set('nodejs_heap_used_bytes', heapUsed)
+    set('process_cpu_seconds_total', (user + system) / 1e6)
+    set('process_start_time_seconds', Math.round(Date.now() / 1000 - process.uptime()))
+  }
+}

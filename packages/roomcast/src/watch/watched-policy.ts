@@ -1,0 +1,71 @@
+// A policy, and what it refuses.
+
+import { type Client, Refusal } from '@roomcast/centrifuge'
+import { GONE, type ServerPolicy, TOO_LARGE } from '../who/policy.ts'
+import type { Circumstances, Refused } from './refusals.ts'
+import { busy } from './refusals.ts'
+import { type Deed, dataTooLarge, notAdmitted, notPermitted } from './who-refusals.ts'
+
+/** The same policy.
+ * @param tell hears of each refusal. */
+export function watchPolicy(
+  policy: ServerPolicy,
+  around: Circumstances,
+  tell: (refused: Refused) => void,
+): ServerPolicy {
+  /** Asks, and tells when the answer is a refusal. */
+  async function asked<T>(
+    question: () => T,
+    refused: (code: number | undefined, refusal?: Refusal) => void,
+  ): Promise<Awaited<T>> {
+    try {
+      const answer = await question()
+      if (answer === undefined) refused(undefined)
+      else if (answer instanceof Refusal) refused(answer.code, answer)
+      return answer
+    } catch (error) {
+      if (error instanceof Refusal) refused(error.code, error)
+      throw error
+    }
+  }
+  const inRoom =
+    (deed: Deed, { user, remoteAddress: address }: Client, room: string) =>
+    (code = NOT_PERMITTED, refusal?: Refusal): void => {
+      if (refusal?.message === GONE) return
+      const who = { address, user, room }
+      if (refusal?.message === TOO_LARGE) tell(dataTooLarge(around, who))
+      else tell(code === BUSY ? busy(around, who) : notPermitted(around, deed, code, who))
+    }
+  const admitted =
+    (token: string, address: string) =>
+    (code: number | undefined): void =>
+      tell(notAdmitted(around, code, token, { address }))
+
+  return {
+    ...policy,
+    authenticate: (request) => {
+      const { token, http } = request
+      return asked(() => policy.authenticate(request), admitted(token, http.remoteAddress))
+    },
+    identify: (request) => {
+      const { token, http } = request
+      return asked(() => policy.identify(request), admitted(token, http.remoteAddress))
+    },
+    admit(user) {
+      const isAdmitted = policy.admit(user)
+      if (!isAdmitted) tell(notAdmitted(around, CONNECTION_LIMIT, '', { user }))
+      return isAdmitted
+    },
+    subscribe: (client, request) =>
+      asked(() => policy.subscribe(client, request), inRoom('subscribe', client, request.room)),
+    publication: (client, room, data) =>
+      asked(() => policy.publication(client, room, data), inRoom('publish', client, room)),
+    publish: (client, room, data) => asked(() => policy.publish(client, room, data), inRoom('publish', client, room)),
+    presence: (client, room) => asked(() => policy.presence(client, room), inRoom('presence', client, room)),
+    history: (client, room) => asked(() => policy.history(client, room), inRoom('history', client, room)),
+  }
+}
+
+const NOT_PERMITTED = 103
+const BUSY = 111
+const CONNECTION_LIMIT = 3504

@@ -1,0 +1,227 @@
+// GET /metrics: what is in it, who may read it, that no name of a room or a user is in it, and that the dashboard and the
+// README speak of what is there.
+
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { request } from 'node:http'
+import { createRoomcast, type Roomcast, type RoomcastOptions } from 'roomcast'
+import { afterEach, describe, expect, test } from 'vitest'
+import { WebSocket } from 'ws'
+import { METRICS } from '../../../packages/roomcast/src/watch/metric-table.ts'
+import { createMetrics } from '../../../packages/roomcast/src/watch/metrics.ts'
+import { eventually } from '../../support/log.ts'
+import { connect } from '../client.ts'
+import { readSamples, scrape } from './scrape.ts'
+
+const PACKAGE = new URL('../../../packages/roomcast/', import.meta.url)
+const open: Roomcast[] = []
+afterEach(async () => {
+  for (const roomcast of open.splice(0)) await roomcast.close()
+})
+
+async function serve(options: RoomcastOptions = {}): Promise<{ roomcast: Roomcast; port: number }> {
+  const roomcast = createRoomcast({ port: 0, host: '127.0.0.1', ...options })
+  open.push(roomcast)
+  return { roomcast, port: (await roomcast.listen()).port }
+}
+
+/** The status of GET /metrics with these headers; fetch sets Host by itself. */
+async function statusOf(port: number, headers: Record<string, string>, method = 'GET'): Promise<number> {
+  const asked = request({ port, host: '127.0.0.1', path: '/metrics', headers, method }).end()
+  const [answer] = await once(asked, 'response')
+  answer.resume()
+  return answer.statusCode
+}
+
+const historyOf = {
+  historySize: 10,
+  historyTtlMs: 60_000,
+  allowSubscribeForClient: true,
+  allowSubscribeForAnonymous: true,
+}
+
+describe('what is in it', () => {
+  test('sockets, messages, bytes, fan-out, closes, refusals, requests', async () => {
+    const { port } = await serve({ namespaces: { news: historyOf, '': historyOf }, insecure: true })
+    const [one, other] = [await connect(port), await connect(port)]
+    for (const client of [one, other]) {
+      await client.ask({ join: 'news:secret-room' })
+      await client.ask({ join: 'lobby' })
+    }
+    await one.ask({ say: 'hello', to: 'news:secret-room' })
+    const refused = new WebSocket(`ws://127.0.0.1:${port}/`, { origin: 'https://evil.example' })
+    await once(refused, 'error')
+    let samples = await scrape(port)
+    const of = (name: string): number | undefined => samples.get(name)
+    expect(of('roomcast_sockets')).toBe(2)
+    expect(of('roomcast_clients')).toBe(2)
+    expect(of('roomcast_rooms')).toBe(2)
+    expect(of('roomcast_members')).toBe(4)
+    expect(of('roomcast_status{status="ready"}')).toBe(1)
+    expect(of('roomcast_store_status{status="ready"}')).toBe(1)
+    expect(of('roomcast_handshakes_total{outcome="accepted"}')).toBe(2)
+    expect(of('roomcast_handshakes_total{outcome="refused"}')).toBe(1)
+    expect(of('roomcast_refusals_total{reason="origin_not_allowed"}')).toBe(1)
+    expect(of('roomcast_messages_received_total')).toBe(5)
+    expect(of('roomcast_messages_sent_total')).toBeGreaterThanOrEqual(7)
+    expect(of('roomcast_received_bytes_total')).toBeGreaterThan(100)
+    expect(of('roomcast_sent_bytes_total')).toBeGreaterThan(100)
+    expect(of('roomcast_fanout_members_sum{namespace="news"}')).toBe(2)
+    expect(of('roomcast_fanout_members_count{namespace="news"}')).toBe(1)
+    expect(of('roomcast_store_call_seconds_count{call="publish"}')).toBe(1)
+    for (const name of [
+      'queued_bytes',
+      'queued_sockets',
+      'queued_oldest_seconds',
+      'waiting_bytes',
+      'store_lag_seconds',
+    ]) {
+      expect(of(`roomcast_${name}`), name).toBe(0)
+    }
+    expect(of('process_resident_memory_bytes')).toBeGreaterThan(2 ** 20)
+    one.socket.close(4711)
+    other.socket.terminate()
+    await Promise.all([one.closed, other.closed])
+    await eventually(() => open[0]!.stats().sockets === 0)
+    samples = await scrape(port)
+    expect(of('roomcast_closes_total{by="peer",code="other"}')).toBe(1)
+    expect(of('roomcast_closes_total{by="network",code="1006"}')).toBe(1)
+    expect(of('roomcast_http_requests_total{route="/metrics",status="200"}')).toBe(1)
+    expect(of('roomcast_event_loop_delay_seconds{quantile="1"}')).toBeGreaterThanOrEqual(0)
+  })
+
+  test('a room and a user are in no label, whatever they are called', async () => {
+    const { roomcast, port } = await serve({
+      insecure: true,
+      logger: { warn() {} },
+      authenticate: ({ token }) => ({ user: token }),
+      subscribe: (_, room) => (room.includes('forbidden') ? undefined : {}),
+    })
+    const client = await connect(port, { path: '/?token=secret-user' })
+    // Without configured namespaces clients invent what is before the colon.
+    for (const room of ['secret-ns:secret-room', 'secret', 'forbidden:secret']) await client.ask({ join: room })
+    await client.ask({ say: 1, to: 'secret-ns:secret-room' })
+    const { text } = await roomcast.metrics()
+    expect(readSamples(text).get('roomcast_fanout_members_count{namespace=""}')).toBe(1)
+    expect(readSamples(text).get('roomcast_refusals_total{reason="refused_by_subscribe"}')).toBe(1)
+    expect(text).not.toMatch(/secret/)
+  })
+
+  test('limits hit; what waits for a slow socket, and since when', async () => {
+    const { roomcast, port } = await serve({ maxMessageBytes: 100_000, memberPatienceMs: 60_000 })
+    const large = await connect(port)
+    large.socket.send('x'.repeat(100_001))
+    await large.closed
+    const slow = await connect(port)
+    await slow.ask({ join: 'lobby' })
+    slow.socket.pause()
+    const waits = async (): Promise<number> =>
+      readSamples((await roomcast.metrics()).text).get('roomcast_queued_bytes')!
+    for (let i = 0; i < 1000 && (await waits()) < 500_000; i++) void roomcast.rooms.publish('lobby', 'x'.repeat(60_000))
+    const samples = readSamples((await roomcast.metrics()).text)
+    expect(samples.get('roomcast_queued_sockets')).toBe(1)
+    expect(samples.get('roomcast_queued_oldest_seconds')).toBeGreaterThan(0)
+    expect(samples.get('roomcast_limits_hit_total{limit="maxMessageBytes"}')).toBe(1)
+    expect(samples.get('roomcast_closes_total{by="server",code="1009"}')).toBe(1)
+    slow.socket.terminate()
+  })
+
+  test('two servers in one process count for themselves', async () => {
+    const [one, other] = [await serve(), await serve()]
+    const client = await connect(one.port)
+    expect((await scrape(one.port)).get('roomcast_handshakes_total{outcome="accepted"}')).toBe(1)
+    expect((await scrape(other.port)).has('roomcast_handshakes_total{outcome="accepted"}')).toBe(false)
+    client.socket.close()
+  })
+})
+
+describe('who may read it', () => {
+  const KEY = 'scrape-me'
+  const here = { host: 'localhost' }
+  const cases: [title: string, key: string | undefined, headers: Record<string, string>, status: number][] = [
+    ['without a key: this machine', undefined, here, 200],
+    ['without a key: through a proxy', undefined, { ...here, 'x-forwarded-for': '192.0.2.1' }, 403],
+    ['without a key: through a proxy of another kind', undefined, { ...here, via: '1.1 proxy' }, 403],
+    ['without a key: another host', undefined, { host: 'chat.example' }, 403],
+    ['with a key: nobody without it', KEY, here, 401],
+    ['with a key: not with another', KEY, { ...here, authorization: 'Bearer scrape-you' }, 401],
+    ['with a key: from everywhere', KEY, { host: 'chat.example', via: 'x', authorization: `Bearer ${KEY}` }, 200],
+    ['the key of the other API is none', KEY, { ...here, authorization: 'Bearer other' }, 401],
+  ]
+  test.each(cases)('%s', async (_, metricsKey, headers, status) => {
+    const { port } = await serve({ metricsKey, token: 'other', insecure: true })
+    expect(await statusOf(port, headers)).toBe(status)
+  })
+
+  test('only reading', async () => {
+    const { port } = await serve()
+    expect(await statusOf(port, here, 'POST')).toBe(405)
+    expect(await statusOf(port, here, 'HEAD')).toBe(200)
+  })
+
+  test('a key is checked at the call', () => {
+    expect(() => createRoomcast({ metricsKey: 'a b' })).toThrow(RangeError)
+    expect(() => createRoomcast({ metricsKey: 1 as never })).toThrow(TypeError)
+  })
+})
+
+describe('names', () => {
+  const read = (name: string): string => readFileSync(new URL(name, PACKAGE), 'utf8')
+  const base = (name: string): string => name.replace(/_(?:bucket|sum|count)$/, '')
+  const inTable = (name: string): boolean => Object.hasOwn(METRICS, name) || METRICS[base(name)]?.kind === 'histogram'
+
+  test('the dashboard asks for metrics and labels that are there, and for every one of ours', () => {
+    const { panels } = JSON.parse(read('grafana/roomcast.json')) as {
+      panels: { targets: { expr: string; legendFormat: string }[] }[]
+    }
+    const targets = panels.flatMap((panel) => panel.targets)
+    const asked = targets.flatMap(({ expr }) => expr.match(/\b(?:roomcast|process|nodejs)_[a-z_]+/g) ?? [])
+    expect(asked.filter((name) => !inTable(name))).toEqual([])
+    const ours = Object.keys(METRICS).filter((name) => name.startsWith('roomcast_'))
+    expect(ours.filter((name) => !asked.some((one) => base(one) === base(name) || one === name))).toEqual([])
+    for (const { expr, legendFormat } of targets) {
+      const names = expr.match(/\b(?:roomcast|process|nodejs)_[a-z_]+/g)!
+      const known = [
+        'le',
+        'instance',
+        ...names.flatMap((name) => METRICS[name]?.labels ?? METRICS[base(name)]?.labels ?? []),
+      ]
+      const by = [...expr.matchAll(/by \(([^)]*)\)/g)].flatMap(([, list]) => list!.split(/, */))
+      const shown = [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => label!)
+      expect(
+        [...by, ...shown].filter((label) => !known.includes(label)),
+        expr,
+      ).toEqual([])
+      // What is summed away cannot be shown.
+      if (/\bsum|\bmax/.test(expr))
+        expect(
+          shown.filter((label) => !by.includes(label)),
+          expr,
+        ).toEqual([])
+    }
+  })
+
+  test('the README has exactly these', () => {
+    const rows = [
+      ...read('README.md').matchAll(/^\| `((?:roomcast|process|nodejs)_[a-z_]+)` *\| (\w+) +\| ([^|]*?) *\|/gm),
+    ]
+    const told = Object.fromEntries(rows.map(([, name, kind, labels]) => [name, [kind, labels]]))
+    const made = Object.entries(METRICS).map(([name, { kind, labels = [] }]) => [
+      name,
+      [kind, labels.map((label) => `\`${label}\``).join(', ')],
+    ])
+    expect(told).toEqual(Object.fromEntries(made))
+  })
+
+  test('the sources count and set only what is in the table, and with its labels', () => {
+    const folder = new URL('src/watch/', PACKAGE)
+    const names = readdirSync(folder)
+      .filter((file) => file !== 'metric-table.ts')
+      .flatMap(
+        (file) => readFileSync(new URL(file, folder), 'utf8').match(/'(?:roomcast|process|nodejs)_[a-z_]+'/g) ?? [],
+      )
+    expect(new Set(names)).toEqual(new Set(Object.keys(METRICS).map((name) => `'${name}'`)))
+    const metrics = createMetrics()
+    expect(() => metrics.count('roomcast_closes_total', { room: 'x' })).toThrow(/room/)
+  })
+})
