@@ -174,3 +174,25 @@ test('a way out that is ended after a second without use, as some servers do, is
   expect(failures).toEqual([])
   expect(mends()).toBe(100)
 })
+
+test('what is read in the second after a stall was sent when it began, or later', () => {
+  const clock = new VirtualClock(1)
+  const attention = new Attention(clock)
+  const close = attention.watch(() => {})
+  /** How old it may be, but for the tick that was the last before a stall. */
+  const ageAfter = (ms: number): number => {
+    clock.advance(ms)
+    return Math.floor((clock.now() - attention.sentAt()) / 300) * 300
+  }
+  expect([ageAfter(100), ageAfter(900)]).toEqual([0, 0])
+  clock.stall(3000)
+  expect([ageAfter(0), ageAfter(600), ageAfter(300), ageAfter(300)]).toEqual([3000, 3600, 3900, 0])
+  // One upon the other: as old as the first of which something may be left.
+  for (let i = 0; i < 10; i++) {
+    clock.stall(600)
+    clock.advance(0)
+  }
+  expect(ageAfter(0)).toBe(2400)
+  close()
+  expect(attention.sentAt()).toBe(clock.now())
+})

@@ -22,9 +22,8 @@ export class Attention {
   readonly #judges = new Set<() => void>()
   #attendedMs = 0
   #tickedAt = 0
-  /** When the last ticks were, before that. */
-  #ticks: number[] = []
-  #reading = 0
+  /** The stalls after which there may be something unread: when each began, and the ticks since. */
+  #stalls: { at: number; ticks: number }[] = []
   #unjudged = 0
   #cancel: (() => void) | undefined
 
@@ -42,8 +41,7 @@ export class Attention {
   sentAt(): number {
     const now = this.#clock.now()
     if (this.#cancel === undefined) return now
-    const ticks = [...this.#ticks, this.#tickedAt, now]
-    return ticks.find((at, i) => i + 1 < ticks.length && ticks[i + 1]! - at > LATE_MS) ?? now
+    return this.#stalls[0]?.at ?? (now - this.#tickedAt > LATE_MS ? this.#tickedAt : now)
   }
 
   /** Calls `judge` each tick, when what was there to be read has been read. The function returned ends it. */
@@ -51,7 +49,7 @@ export class Attention {
     this.#judges.add(judge)
     if (this.#cancel === undefined) {
       this.#tickedAt = this.#clock.now()
-      this.#ticks = []
+      this.#stalls = []
       this.#cancel = this.#clock.after(TICK_MS, this.#tick)
     }
     return () => {
@@ -67,13 +65,13 @@ export class Attention {
     const now = this.#clock.now()
     const elapsed = now - this.#tickedAt
     this.#cancel = this.#clock.after(TICK_MS, this.#tick)
-    this.#ticks = [...this.#ticks, this.#tickedAt].slice(-READING_TICKS)
-    this.#tickedAt = now
     const late = elapsed > LATE_MS
+    this.#stalls = this.#stalls.filter((stall) => ++stall.ticks <= READING_TICKS)
+    if (late) this.#stalls.push({ at: this.#tickedAt, ticks: 1 })
+    this.#tickedAt = now
     this.#attendedMs += late ? TICK_MS : elapsed
-    this.#reading = late ? READING_TICKS : Math.max(0, this.#reading - 1)
     this.#unjudged++
-    if (this.#reading > 0 && this.#unjudged < MAX_UNJUDGED_TICKS) return
+    if (this.#stalls.length > 0 && this.#unjudged < MAX_UNJUDGED_TICKS) return
     this.#unjudged = 0
     this.#clock.soon(() => {
       for (const judge of [...this.#judges]) if (this.#judges.has(judge)) judge()
