@@ -50,6 +50,7 @@ test('the defaults are those of the documentation', () => {
     staleCloseDelayMs: 10_000,
     expiredCloseDelayMs: 25_000,
     expiredSubCloseDelayMs: 25_000,
+    drainDelayMs: 0,
     drainMs: 10_000,
   })
 })

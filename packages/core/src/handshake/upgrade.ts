@@ -59,7 +59,8 @@ export class Upgrade<S> implements Sink, Pending {
     this.#extra = extra
     this.#method = request.method
     this.#client = readClient(context.trusted, stream, request.rawHeaders)
-    this.#asked = [request.url, this.#client.host(request.headers.host ?? ''), request.headers.origin]
+    // A framework's request may have no more than its raw headers.
+    this.#asked = [request.url, this.#client.host(request.headers?.host ?? ''), request.headers?.origin]
     this.#early = head
     context.pressure.input(head.length)
     this.#deadline = context.heartbeat.now + context.limits.handshakeTimeoutMs
