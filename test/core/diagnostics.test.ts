@@ -81,7 +81,7 @@ test('reject: every status that stats() counts, with path but never query', asyn
     hosts.add(host)
     return Object.values(rest).join(' ').trimEnd()
   })
-  expect([...hosts]).toEqual(['localhost', ''])
+  expect([...hosts]).toEqual(['localhost', '', 'x'])
   expect(said).toEqual([
     '401 invalid_token /no',
     '404 not_found /none',

@@ -91,7 +91,7 @@ test('info of one room alone is shown there, and counts with the other', async (
   await one.enter('s', person, { reply })
   expect((await two.presence('r')).get('p')).toMatchObject({ info: 'everywhere', roomInfo: '"here"' })
   expect((await two.presence('s')).get('p')).not.toHaveProperty('roomInfo')
-  expect(await one.enter('t', person, { roomInfo: 'x'.repeat(2048), reply })).toBe('too_large')
+  expect(await one.enter('t', person, { roomInfo: 'x'.repeat(2055), reply })).toBe('too_large')
   const said: unknown[] = []
   const codec = { ...lines, body: ({ info }: { info?: unknown }) => `${said.push(info)}` }
   const listener = new Person('l', { codec })

@@ -11,7 +11,7 @@ import { type Entering, waits, whenOwed } from './entering.ts'
 import { guarded } from './guarded.ts'
 import { Kept } from './kept.ts'
 import type { Codec, Entered, EnterResult, Member, Place, ReplyToAll } from './member.ts'
-import { MAX_INFO_BYTES, type RoomRule } from './options.ts'
+import { MAX_INFO_BYTES, type RoomRule, WRAPPING_BYTES } from './options.ts'
 import type { BusRecord, ClientInfo, Entry, GapInfo, NodeAnswer, NodeRequest, NodeStatus, Store } from './port.ts'
 import { PresenceKeeper } from './presence.ts'
 import { NOTHING_OWED } from './replay.ts'
@@ -162,7 +162,8 @@ export class LocalRooms {
     const isShown = rule.presence || rule.joinLeave
     const { since, roomInfo = '' } = place
     const infoBytes = byteLength(client.member.info ?? '') + byteLength(roomInfo)
-    if (isShown && infoBytes > MAX_INFO_BYTES) return 'too_large'
+    const most = roomInfo.length === 0 ? MAX_INFO_BYTES : MAX_INFO_BYTES + WRAPPING_BYTES
+    if (isShown && infoBytes > most) return 'too_large'
     const room = this.#rooms.get(name) ?? this.#open(name, rule)
     room.count++
     this.#members++

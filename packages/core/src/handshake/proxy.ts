@@ -97,7 +97,8 @@ function withoutPort(text: string): string {
   return /^\[([^\]]*)\](?::\d+)?$/.exec(text)?.[1] ?? /^([\d.]+):\d+$/.exec(text)?.[1] ?? text
 }
 
-function valuesOf(raw: readonly string[], name: string): string[] {
+/** What a header says, in however many lines; node's own object of all headers is not made for it. */
+export function valuesOf(raw: readonly string[], name: string): string[] {
   const lines = raw.filter((_, index) => index % 2 === 1 && raw[index - 1]!.toLowerCase() === name)
   return lines.flatMap((line) => line.split(',')).map((value) => value.trim())
 }

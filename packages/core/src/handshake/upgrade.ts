@@ -40,7 +40,7 @@ export class Upgrade<S> implements Sink, Pending {
   readonly #stream: TcpSocket
   readonly #client: Client
   readonly #method: string | undefined
-  readonly #asked: readonly [url: string | undefined, host: string, origin: string | undefined]
+  readonly #asked: Pick<IncomingMessage, 'url' | 'rawHeaders'>
   readonly #extra: unknown
   /** The asynchronous context of the upgrade, in which the user's callbacks are called. */
   readonly #scope = new AsyncResource('RoomcastSocket')
@@ -59,8 +59,7 @@ export class Upgrade<S> implements Sink, Pending {
     this.#extra = extra
     this.#method = request.method
     this.#client = readClient(context.trusted, stream, request.rawHeaders)
-    // A framework's request may have no more than its raw headers.
-    this.#asked = [request.url, this.#client.host(request.headers?.host ?? ''), request.headers?.origin]
+    this.#asked = request
     this.#early = head
     context.pressure.input(head.length)
     this.#deadline = context.heartbeat.now + context.limits.handshakeTimeoutMs
@@ -144,7 +143,7 @@ export class Upgrade<S> implements Sink, Pending {
     else this.#stream.end(response)
     // What the peer still sends is read past, so that it can read the answer before it meets a reset.
     readOn(this.#stream)
-    counters.rejected(status, error, this.#client.address, ...this.#asked)
+    counters.rejected(status, error, this.#client, this.#asked)
   }
 
   onBytes(chunk: Buffer): void {

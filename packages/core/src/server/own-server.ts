@@ -52,8 +52,8 @@ export class OwnServer {
       take(socket)
       // Node would end TCP with the answer.
       socket.destroySoon = () => linger(socket)
-      const { address } = readClient(context.trusted, socket, request.rawHeaders)
-      context.counters.rejected(426, 'upgrade_required', address, request.url)
+      const client = readClient(context.trusted, socket, request.rawHeaders)
+      context.counters.rejected(426, 'upgrade_required', client, request)
       response.writeHead(426, { Connection: 'close, Upgrade', Upgrade: 'websocket', Error: 'upgrade_required' }).end()
     }
     // The same for a request that asks first, which node would tell to go on.
@@ -103,7 +103,7 @@ export class OwnServer {
     if (!socket.writable || !(late || code.startsWith('HPE_'))) return void socket.destroy()
     const status = late ? 408 : large ? 431 : 400
     const error = late ? 'request_timeout' : large ? 'headers_too_large' : 'bad_request'
-    counters.rejected(status, error, readClient(trusted, socket, []).address)
+    counters.rejected(status, error, readClient(trusted, socket, []))
     take(socket)
     socket.write(refusalResponse({ status, error }, STATUS_CODES[status]))
     linger(socket)

@@ -1,8 +1,10 @@
 // What a server counts, and tells who listens (diagnostics.ts) in the same place, so that both always agree. Plain fields:
 // counting costs an increment, reading a copy of a few numbers.
 
+import type { IncomingMessage } from 'node:http'
 import type { CloseInfo, Socket } from '../handler.ts'
 import { requestPath } from '../handshake/handshake.ts'
+import { type Client, valuesOf } from '../handshake/proxy.ts'
 import type { Limits } from '../limits.ts'
 import { channels } from './diagnostics.ts'
 import { queueMicrotask } from './real-time.ts'
@@ -10,6 +12,8 @@ import { queueMicrotask } from './real-time.ts'
 /** What `server.stats()` gives: counts since the server was made, but for `sockets` and `pendingHandshakes`, which are
  * of this moment. */
 export type Stats = Omit<Counters, 'opened' | 'closed' | 'rejected' | 'limitHit' | 'snapshot'>
+
+type Asked = Partial<Pick<IncomingMessage, 'url' | 'rawHeaders'>>
 
 /** The counters of one server. */
 export class Counters {
@@ -45,11 +49,13 @@ export class Counters {
     if (channels.close.hasSubscribers) channels.close.publish({ server: this.#server, socket, ...info })
   }
 
-  /** @param to the URL as it was sent; its query is nobody's business. */
-  rejected(status: number, error: string, remoteAddress: string, to = '', host = '', origin = ''): void {
+  /** @param asked as far as it was read; its query is nobody's business. */
+  rejected(status: number, error: string, { address, host }: Client, { url = '', rawHeaders = [] }: Asked = {}): void {
     this.rejections[status] = (this.rejections[status] ?? 0) + 1
     if (!channels.reject.hasSubscribers) return
-    channels.reject.publish({ server: this.#server, status, error, remoteAddress, path: requestPath(to), host, origin })
+    const said = (name: string): string => valuesOf(rawHeaders, name).join()
+    const asked = { remoteAddress: address, path: requestPath(url), host: host(said('host')), origin: said('origin') }
+    channels.reject.publish({ server: this.#server, status, error, ...asked })
   }
 
   limitHit(limit: keyof Limits, socket?: Socket): void {
