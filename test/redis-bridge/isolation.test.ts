@@ -21,7 +21,7 @@ const routes: Routes = {
 }
 
 /** What Redis makes of a message. */
-type Verdict = 'taken' | 'ends it' | 'answered, and ends it'
+type Verdict = 'taken' | 'ends it' | 'answered, and ends it' | 'sent elsewhere'
 
 /** One connection for all partitions. It ends on some messages, and with it the last `answersLost` answers are lost. */
 class Wire {
@@ -84,7 +84,8 @@ class Wire {
     }
     this.ends.push(this.#sent.filter(({ answered }) => !answered).map(({ text }) => text))
     this.#sent = []
-    this.#events!.cut()
+    if (this.verdictOn(poison.text) === 'sent elsewhere') this.#events!.down(new Error('MOVED'), true)
+    else this.#events!.cut()
   }
 }
 
@@ -157,6 +158,16 @@ test('an end that the last answer explains makes nobody suspected: all of the re
   for (const channel of 'acdefghijklmnopqrstuvwxyz') say(channel, 'innocent')
   clock.advance(2.5)
   expect([...fates.values()]).toEqual(['too large', ...Array(25).fill('there')])
+})
+
+test('a place that sends a message elsewhere, again and again, says why: nobody is suspected', () => {
+  const { clock, wire, fates, say } = setUp()
+  let times = 0
+  wire.verdictOn = (text) => (text === 'a alone' && times++ < 20 ? 'sent elsewhere' : 'taken')
+  say('a', 'alone')
+  clock.advance(30_000)
+  expect(wire.ends.length).toBeGreaterThan(3)
+  expect(Object.fromEntries(fates)).toEqual({ 'a alone': 'there' })
 })
 
 test('a notice goes before a suspect or after it, not along', () => {

@@ -82,7 +82,7 @@ export class Line {
       },
       cut: () => this.#cut(),
       mended: () => this.#mended(),
-      down: (error) => this.#down(error),
+      down: (error, isExplained) => (isExplained ? this.fail(error) : this.#down(error)),
       message: (route, bytes) => {
         if (this.#state === 'up') options.message(this, route, bytes)
       },

@@ -62,8 +62,9 @@ export interface LinkEvents {
   cut(): void
   /** After `mend`: there is a way out again. */
   mended(): void
-  /** It is over, ended by the other side or never there. Once at most, and nothing after it. */
-  down(error: Error): void
+  /** It is over, ended by the other side or never there. Once at most, and nothing after it.
+   * @param isExplained the other side said why, as one whose slots have moved does: no message is suspected of it. */
+  down(error: Error, isExplained?: boolean): void
   /** A message came in. The bytes may be a view of a larger buffer. */
   message(route: string, bytes: Buffer): void
 }

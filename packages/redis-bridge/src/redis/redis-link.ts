@@ -61,7 +61,7 @@ export class RedisLink implements Link {
       if (!this.#over) this.#events.message(redisChannel.toString(), bytes)
     })
     // A slot has moved to another node, with the subscriptions to it.
-    this.#subscriber?.on('moved', () => this.#end(new Error('the cluster has moved a slot')))
+    this.#subscriber?.on('moved', () => this.#end(new Error('the cluster has moved a slot'), true))
   }
 
   publish(messages: readonly RoutedMessage[], replied: (index: number, reply: PublishReply) => void): void {
@@ -151,7 +151,7 @@ export class RedisLink implements Link {
     const role = await roleOf(command)
     // What a connection that has ended does not say, the next one is asked.
     if (this.#over || command !== this.#command || command.status !== 'ready') return
-    if (role === 'slave' || role === 'replica') return this.#end(new Error('Redis is a replica, not the master'))
+    if (role === 'slave' || role === 'replica') return this.#end(new Error('Redis is a replica, not the master'), true)
     isMaster()
     if (role === undefined || this.#over) return
     this.#roleTimer = setTimeout(() => void this.#checkRole(() => {}), ROLE_MS)
@@ -159,17 +159,17 @@ export class RedisLink implements Link {
 
   /** A reply of the server about itself. What is no reply is the end of the connection, which tells of itself. */
   #failed(error: Error): void {
-    if (OF_SERVER.test(error.message)) this.#end(error)
+    if (OF_SERVER.test(error.message)) this.#end(error, true)
   }
 
   #unless(done: (error: Error) => void): (error: Error) => void {
     return (error) => (isOfCommand(error) ? done(error) : this.#failed(error))
   }
 
-  #end(error: Error): void {
+  #end(error: Error, isExplained = false): void {
     if (this.#over) return
     this.close()
-    this.#events.down(error)
+    this.#events.down(error, isExplained)
   }
 }
 
