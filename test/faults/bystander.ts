@@ -56,7 +56,8 @@ export class Bystander {
 
   async #say(): Promise<void> {
     const payload = `bystander ${this.#said++}`
-    const heard = (): boolean => this.#peer.frames.at(-1)?.payload.toString() === payload
+    // A ping may have come right behind it.
+    const heard = (): boolean => this.#peer.frames.some((frame) => frame.payload.toString() === payload)
     this.#peer.frames.length = 0
     this.#peer.write(clientFrame({ opcode: Op.TEXT, payload }))
     try {
