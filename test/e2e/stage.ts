@@ -28,9 +28,10 @@ export function describeBrowser(name: string, body: (stage: Stage) => void): voi
   })
 }
 
-/** What a browser says of servers that are away is no problem of the page's. */
+/** What a browser says of servers that are away, and of a connection that was cut before it used it again, is no problem of
+ * the page's. */
 const EXPECTED =
-  /ERR_(CONNECTION_|INTERNET_DISCONNECTED|EMPTY_RESPONSE|ABORTED)|closed before the connection|WebSocket is closed/
+  /ERR_(CONNECTION_|SOCKET_NOT_CONNECTED|INTERNET_DISCONNECTED|EMPTY_RESPONSE|ABORTED)|closed before the connection|WebSocket is closed/
 
 export class Stage {
   #browser: Browser | undefined
