@@ -16,6 +16,7 @@ describe('createChannels', () => {
     ['null', null, TypeError],
     ['a string', 'lobby', TypeError],
     ['an unknown option', { maxChannels: 5 }, TypeError],
+    ['maxNameBytes: 0', { maxNameBytes: 0 }, RangeError],
     ['maxChannelsPerSocket: 0', { maxChannelsPerSocket: 0 }, RangeError],
     ['maxChannelsPerSocket: -1', { maxChannelsPerSocket: -1 }, RangeError],
     ['maxChannelsPerSocket: 1.5', { maxChannelsPerSocket: 1.5 }, RangeError],

@@ -26,6 +26,12 @@ describe('join', () => {
     expect(socket!.listenersGiven).toBe(0)
   })
 
+  test('a name may have maxNameBytes', () => {
+    const channels = createChannels({ maxNameBytes: 255 })
+    expect(channels.join('x'.repeat(255), new FakeSocket())).toBe('joined')
+    expect(channels.join('x'.repeat(256), new FakeSocket())).toBe('bad_name')
+  })
+
   test("'full' past maxChannelsPerSocket, for that socket and as long as it lasts", () => {
     const channels = createChannels({ maxChannelsPerSocket: 2 })
     const [one, two] = sockets(2)

@@ -1,9 +1,9 @@
 // Which rooms can be named in this protocol.
 
-/** What rooms allow; Centrifugo has 255. */
-const MAX_LENGTH = 200
+/** As Centrifugo has it. */
+const MAX_LENGTH = 255
 
-/** ASCII without control characters, 1 to 200 of them. */
+/** ASCII without control characters, 1 to 255 of them. */
 const ROOM = new RegExp(`^[\\x20-\\x7e]{1,${MAX_LENGTH}}$`)
 
 export function isRoomName(name: string): boolean {

@@ -4,7 +4,7 @@
 import { type Framed, frame, type Payload, type Socket } from '@roomcast/core'
 import type { Broker, GapInfo } from './broker.ts'
 import { GAP_CLOSE_CODE, type GapEvent, type GapListener, guarded, type OnGap } from './gap.ts'
-import { isChannelName } from './name.ts'
+import { isChannelName, MAX_NAME_BYTES } from './name.ts'
 import {
   type BroadcastOptions,
   type ChannelsOptions,
@@ -19,7 +19,7 @@ import {
 import { type Channel, Registry } from './registry.ts'
 
 /** What a join came to. `'member'`: it was one before. `'closed'`: the socket is not open, or the channels were closed.
- * `'full'`: the socket is in `maxChannelsPerSocket` channels. `'bad_name'`: see `isChannelName`. */
+ * `'full'`: the socket is in `maxChannelsPerSocket` channels. `'bad_name'`: see `isChannelName` and `maxNameBytes`. */
 export type JoinResult = 'joined' | 'member' | 'closed' | 'full' | 'bad_name'
 
 /** The meta argument of `join`: it must be given unless `Meta` admits undefined. */
@@ -41,14 +41,23 @@ export class Channels<Meta = unknown, State = unknown> {
   readonly #registry: Registry<Meta, State>
   readonly #broker: Broker | undefined
   readonly #maxChannelsPerSocket: number
+  readonly #maxNameBytes: number
   readonly #onGap: OnGap
   #listeners: readonly GapListener[] = []
   #closed: Promise<void> | undefined
 
-  constructor({ broker, maxChannelsPerSocket = 128, autoLeave = true, onGap = 'event' }: ChannelsOptions) {
+  constructor(options: ChannelsOptions) {
+    const {
+      broker,
+      maxChannelsPerSocket = 128,
+      maxNameBytes = MAX_NAME_BYTES,
+      autoLeave = true,
+      onGap = 'event',
+    } = options
     this.#registry = new Registry(autoLeave ? (socket) => this.leaveAll(socket) : undefined)
     this.#broker = broker
     this.#maxChannelsPerSocket = maxChannelsPerSocket
+    this.#maxNameBytes = maxNameBytes
     this.#onGap = onGap
     broker?.start({
       deliver: (channel, framed) => this.#writeAll(this.#registry.get(channel), framed, undefined),
@@ -67,7 +76,7 @@ export class Channels<Meta = unknown, State = unknown> {
     checkChannel(channel)
     checkSocket(socket)
     const found = this.#registry.get(channel)
-    if (found === undefined && !isChannelName(channel)) return 'bad_name'
+    if (found === undefined && !isChannelName(channel, this.#maxNameBytes)) return 'bad_name'
     if (this.#closed !== undefined || socket.readyState !== 'open') return 'closed'
     if (found?.members.has(socket)) return 'member'
     const count = this.#registry.channelsOf(socket)?.length ?? 0
@@ -147,7 +156,7 @@ export class Channels<Meta = unknown, State = unknown> {
     const found = this.#registry.get(channel)
     const here = found !== undefined && (except === undefined || found.members.size > 1 || !found.members.has(except))
     const broker = scope === 'local' || this.#closed !== undefined ? undefined : this.#broker
-    const there = broker !== undefined && (found !== undefined || isChannelName(channel))
+    const there = broker !== undefined && (found !== undefined || isChannelName(channel, this.#maxNameBytes))
     if (!here && !there) {
       checkData(data, opcode)
       return 0
@@ -162,7 +171,8 @@ export class Channels<Meta = unknown, State = unknown> {
    * broker. What was said before is not sent again, so load it after this. */
   ready(channel: string): Promise<void> {
     checkChannel(channel)
-    if (this.#broker === undefined || this.#closed !== undefined || !isChannelName(channel)) return Promise.resolve()
+    if (this.#broker === undefined || this.#closed !== undefined || !isChannelName(channel, this.#maxNameBytes))
+      return Promise.resolve()
     return this.#broker.ready(channel)
   }
 

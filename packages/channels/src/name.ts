@@ -1,16 +1,17 @@
 // Which strings may name a channel. Clients choose names, so the rule keeps out what would hurt elsewhere: names without
 // bound, control characters that end lines in logs and protocols, and strings that have no UTF-8 form at all.
 
-/** The longest channel name, in bytes of UTF-8. */
-const MAX_NAME_BYTES = 200
+/** The longest channel name, in bytes of UTF-8, unless who asks says else. */
+export const MAX_NAME_BYTES = 200
 
 /** Whether a string may name a channel: 1–200 bytes of UTF-8, no control characters (U+0000–U+001F, U+007F–U+009F), no
  * lone surrogates. Everything else is legal, and two names are the same channel only if they are the same string: no
- * case folding, no Unicode normalization. */
-export function isChannelName(name: string): boolean {
+ * case folding, no Unicode normalization.
+ * @param maxBytes default 200. */
+export function isChannelName(name: string, maxBytes: number = MAX_NAME_BYTES): boolean {
   const { length } = name
   // No UTF-16 unit takes less than a byte, so a longer string is over the limit whatever is in it.
-  if (length === 0 || length > MAX_NAME_BYTES) return false
+  if (length === 0 || length > maxBytes) return false
   let bytes = length
   for (let i = 0; i < length; i++) {
     const unit = name.charCodeAt(i)
@@ -28,5 +29,5 @@ export function isChannelName(name: string): boolean {
       bytes += 2
     }
   }
-  return bytes <= MAX_NAME_BYTES
+  return bytes <= maxBytes
 }

@@ -11,6 +11,9 @@ export interface ChannelsOptions {
   broker?: Broker | undefined
   /** How many channels one socket may be in. Over it: `'full'`. Default 128. */
   maxChannelsPerSocket?: number | undefined
+  /** How long a name may be, in bytes of UTF-8. Over it: `'bad_name'`. Default 200; rooms, which stand on channels, have
+   * names of 255. */
+  maxNameBytes?: number | undefined
   /** Does a socket leave everything by itself when it starts closing? Without, whoever made the channels calls `leave` or
    * `leaveAll` from a closing listener of its own, and 200 bytes for each socket are saved. Default true. */
   autoLeave?: boolean | undefined
@@ -33,16 +36,16 @@ const BROKER_METHODS = ['start', 'join', 'leave', 'ready', 'publish', 'close'] a
 /** Checks the options of `createChannels`. */
 export function checkOptions(options: ChannelsOptions): void {
   if (typeof options !== 'object' || options === null) throw new TypeError('options must be an object')
-  const { broker, maxChannelsPerSocket = 1, autoLeave = true, onGap = 'event', ...unknown } = options
+  const { broker, maxChannelsPerSocket = 1, maxNameBytes = 1, autoLeave = true, onGap = 'event', ...unknown } = options
   for (const name of Object.keys(unknown)) throw new TypeError(`unknown option: ${name}`)
   if (broker !== undefined) {
     for (const name of BROKER_METHODS) {
       if (typeof broker?.[name] !== 'function') throw new TypeError(`broker must have a method ${name}`)
     }
   }
-  if (typeof maxChannelsPerSocket !== 'number') throw new TypeError('maxChannelsPerSocket must be a number')
-  if (!Number.isInteger(maxChannelsPerSocket) || maxChannelsPerSocket < 1) {
-    throw new RangeError(`maxChannelsPerSocket must be a positive integer: ${maxChannelsPerSocket}`)
+  for (const [name, value] of Object.entries({ maxChannelsPerSocket, maxNameBytes })) {
+    if (typeof value !== 'number') throw new TypeError(`${name} must be a number`)
+    if (!Number.isInteger(value) || value < 1) throw new RangeError(`${name} must be a positive integer: ${value}`)
   }
   if (typeof autoLeave !== 'boolean') throw new TypeError('autoLeave must be a boolean')
   if (typeof onGap === 'string' && onGap !== 'event' && onGap !== 'close') {

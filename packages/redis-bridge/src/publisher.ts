@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto'
 import { isChannelName } from '@roomcast/channels'
 import { type Framed, frame, type Opcode, type Payload } from '@roomcast/core'
-import type { ClientInfo, Data, HistoryRule, Position } from '@roomcast/rooms'
+import { type ClientInfo, type Data, type HistoryRule, isRoomName, type Position } from '@roomcast/rooms'
 import { Sender } from './bus/sender.ts'
 import { type PublisherOptions, readQueueLimits, readTarget } from './options.ts'
 import { realClock, settled } from './real-clock.ts'
@@ -79,7 +79,7 @@ function readSaid(room: string, data: Data, options: PublishRoomOptions): Said {
   const { history, info, tags, idempotencyKey, ...unknown } = options
   for (const name of Object.keys(unknown)) throw new TypeError(`unknown option: ${name}`)
   if (typeof room !== 'string') throw new TypeError('room must be a string')
-  if (!isChannelName(room)) throw new RangeError('room is no name of a room')
+  if (!isRoomName(room)) throw new RangeError('room is no name of a room')
   if (typeof data !== 'string' && !(data instanceof Uint8Array)) throw new TypeError('data must be text or bytes')
   if (info !== undefined && (typeof info?.client !== 'string' || typeof info.user !== 'string')) {
     throw new TypeError('info must have a client and a user')

@@ -3,6 +3,7 @@
 import { type Channels, createChannels } from '@roomcast/channels'
 import type { Framed, Socket } from '@roomcast/core'
 import type { Codec } from './member.ts'
+import { MAX_ROOM_NAME_BYTES } from './name.ts'
 import type { Membership } from './room.ts'
 
 /** How many rooms a socket may be in is decided before. */
@@ -16,7 +17,11 @@ export class Audience {
     const { codec, socket } = membership.client.member
     let channels = this.#channels.get(codec)
     if (channels === undefined) {
-      channels = createChannels<Membership>({ maxChannelsPerSocket: NO_LIMIT, autoLeave: false })
+      channels = createChannels<Membership>({
+        maxChannelsPerSocket: NO_LIMIT,
+        maxNameBytes: MAX_ROOM_NAME_BYTES,
+        autoLeave: false,
+      })
       this.#channels.set(codec, channels)
     }
     channels.join(room, socket, membership)

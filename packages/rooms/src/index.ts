@@ -17,6 +17,7 @@ export type {
 export type { MemoryOptions } from './memory-database.ts'
 export type { MemoryDatabase } from './memory-store.ts'
 export { createMemoryDatabase, memoryStore } from './memory-store.ts'
+export { isRoomName } from './name.ts'
 export type { PublishOptions, RoomOptions, RoomsOptions } from './options.ts'
 export type * from './port.ts'
 export type { DisconnectOptions, HistoryPage, HistoryQuery, ListQuery, UnsubscribeOptions } from './queries.ts'

@@ -1,10 +1,10 @@
 // What callers pass, and its checks: their mistakes throw at the call, a TypeError for a wrong type and a RangeError for a
 // wrong value. Nothing that a client can choose is judged here.
 
-import { isChannelName } from '@roomcast/channels'
 import type { Clock } from './clock.ts'
 import { byteLength } from './data.ts'
 import type { Member, Since } from './member.ts'
+import { isRoomName } from './name.ts'
 import type { ClientInfo, Data, HistoryRule, Store } from './port.ts'
 
 /** What a room is. Everything is off unless it is asked for. */
@@ -134,7 +134,7 @@ export function checkMember(member: Member): void {
 /** Checks a room's name where the application chose it. */
 export function checkRoom(room: string): void {
   checkString('room', room)
-  if (!isChannelName(room)) throw new RangeError(`not a name of a room: ${JSON.stringify(room)}`)
+  if (!isRoomName(room)) throw new RangeError(`not a name of a room: ${JSON.stringify(room)}`)
 }
 
 export function checkString(name: string, value: string): void {

@@ -1,7 +1,6 @@
 // What an application calls: publishing, histories, who is there, commands. Its mistakes throw here. How members come and go
 // is local-rooms.ts.
 
-import { isChannelName } from '@roomcast/channels'
 import type { Socket } from '@roomcast/core'
 import { Audience } from './audience.ts'
 import { processClock } from './clock.ts'
@@ -12,6 +11,7 @@ import { type GapListener, GapListeners } from './gap.ts'
 import { Kept } from './kept.ts'
 import { LocalRooms } from './local-rooms.ts'
 import type { EnterOptions, EnterResult, Member, Place, ReplyToAll } from './member.ts'
+import { isRoomName } from './name.ts'
 import {
   checkClose,
   checkCount,
@@ -144,7 +144,7 @@ export class Rooms {
     checkMember(member)
     checkSince(options?.since)
     if (typeof options?.reply !== 'function') throw new TypeError('reply must be a function')
-    if (!isChannelName(room)) return Promise.resolve('bad_name')
+    if (!isRoomName(room)) return Promise.resolve('bad_name')
     const { reply, ...place } = options
     const all: ReplyToAll<Body> = (entered) => reply(entered.get(room)!)
     return this.#local.enter(new Map([[room, place]]), member, all as ReplyToAll)
@@ -164,7 +164,7 @@ export class Rooms {
       checkString('room', room)
       checkSince(since)
     }
-    if (![...places.keys()].every(isChannelName)) return Promise.resolve('bad_name')
+    if (![...places.keys()].every(isRoomName)) return Promise.resolve('bad_name')
     return this.#local.enter(new Map(places), member, reply as ReplyToAll)
   }
 

@@ -3,6 +3,8 @@
 import { refuse } from '@roomcast/centrifuge'
 import { INFO, SUBSCRIBE, SUBSCRIBED, type Transcript } from './transcript.ts'
 
+const LONGEST = 'plain'.padEnd(255, 'x')
+
 export const SUBSCRIBING: Transcript[] = [
   { about: 'subscribe', say: [SUBSCRIBE], hear: [SUBSCRIBED] },
   {
@@ -112,7 +114,7 @@ export const SUBSCRIBING: Transcript[] = [
     say: ['{"id":2,"subscribe":{"channel":"plain","tf":{"key":"a"}}}'],
     hear: ['{"id":2,"error":{"code":107,"message":"bad request"}}'],
   },
-  ...['é', 'a\\u0007b', 'x'.repeat(201)].map((name) => ({
+  ...['é', 'a\\u0007b', 'x'.repeat(256)].map((name) => ({
     about: `a bad name: ${name.slice(0, 10)}`,
     say: [
       `{"id":2,"subscribe":{"channel":"${name}"}}`,
@@ -121,6 +123,15 @@ export const SUBSCRIBING: Transcript[] = [
     ],
     hear: [2, 3, 4].map((id) => `{"id":${id},"error":{"code":107,"message":"bad request"}}`),
   })),
+  {
+    about: 'the longest name there is',
+    say: [`{"id":2,"subscribe":{"channel":"${LONGEST}"}}`, `{"id":3,"publish":{"channel":"${LONGEST}","data":1}}`],
+    hear: [
+      '{"id":2,"subscribe":{}}',
+      `{"push":{"channel":"${LONGEST}","pub":{"data":1,"info":{"user":"u","client":"client1"}}}}`,
+      '{"id":3,"publish":{}}',
+    ],
+  },
   {
     about: 'more rooms than a client may be in',
     say: [Array.from({ length: 129 }, (_, i) => `{"id":${i + 1},"subscribe":{"channel":"plain${i}"}}`)],

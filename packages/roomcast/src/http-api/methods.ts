@@ -1,20 +1,22 @@
 // The methods of the HTTP API for backends, one by one: fields in, a result or an error out. Reading comes first and throws
 // for a request that is none; what is returned then does it.
 
-import { DisconnectCode, ErrorCode, Refusal, refuse } from '@roomcast/centrifuge'
-import { isChannelName } from '@roomcast/channels'
-import { type ClientInfo, type Data, type Publication, type Rooms, UnrecoverablePositionError } from '@roomcast/rooms'
+import { ErrorCode, Refusal, refuse } from '@roomcast/centrifuge'
+import {
+  type ClientInfo,
+  type Data,
+  isRoomName,
+  type Publication,
+  type Rooms,
+  UnrecoverablePositionError,
+} from '@roomcast/rooms'
 import { textOf } from '../who/data.ts'
 import { hasHistory, type NamespaceRule } from '../who/namespace-options.ts'
 import type { Namespaces } from '../who/namespaces.ts'
 import type { Fields } from './fields.ts'
+import { type Action, bad, type Method, type Result, unavailable } from './method.ts'
 import { Raw } from './raw-json.ts'
-
-/** What a method came to. */
-export type Result = object | Refusal
-
-/** Does what was asked for. */
-export type Action = () => Result | Promise<Result>
+import { userMethods } from './user-methods.ts'
 
 /** What methods work on. */
 export interface MethodOptions {
@@ -27,16 +29,8 @@ export interface MethodOptions {
 
 type Position = Awaited<ReturnType<Rooms['publish']>>
 
-/** A method: reads its fields. */
-type Method = (fields: Fields) => Action
-
 /** So many characters a key may have. */
 const MAX_KEY_LENGTH = 256
-
-const MAX_REASON_BYTES = 123
-
-const bad = (): Refusal => refuse(ErrorCode.BAD_REQUEST)
-const unavailable = (field: string): Refusal => refuse(ErrorCode.NOT_AVAILABLE, `not available: ${field}`)
 
 /** Makes the methods, by name. */
 export function createMethods(options: MethodOptions): ReadonlyMap<string, Method> {
@@ -44,7 +38,7 @@ export function createMethods(options: MethodOptions): ReadonlyMap<string, Metho
 
   /** The rule of a room, or why there is none. */
   const ruleOf = (room: string): NamespaceRule | Refusal => {
-    if (!isChannelName(room)) return bad()
+    if (!isRoomName(room)) return bad()
     const rule = namespaces.find(room)
     if (rule === 'unknown_room') return refuse(ErrorCode.UNKNOWN_CHANNEL)
     return rule === 'bad_name' ? bad() : rule
@@ -61,16 +55,6 @@ export function createMethods(options: MethodOptions): ReadonlyMap<string, Metho
         if (rule instanceof Refusal) return rule
         return needs(rule) ? action() : refuse(ErrorCode.NOT_AVAILABLE)
       }
-    }
-
-  /** A method for the connections of a user. @param lacks fields of Centrifugo's that would mean something else here. */
-  const ofUser =
-    (lacks: readonly string[], act: (user: string, fields: Fields) => Action): Method =>
-    (fields) => {
-      const user = fields.text('user')
-      const action = act(user, fields)
-      const lacking = lacks.find((name) => fields.has(name) && fields.value(name) !== '')
-      return () => (lacking === undefined ? action() : unavailable(lacking))
     }
 
   const publication = (fields: Fields) => {
@@ -112,58 +96,7 @@ export function createMethods(options: MethodOptions): ReadonlyMap<string, Metho
         }
       },
     ],
-    [
-      'subscribe',
-      ofUser(
-        ['client', 'session', 'info', 'b64info', 'data', 'b64data', 'expire_at', 'override', 'recover_since'],
-        (user, fields) => {
-          const room = fields.text('channel')
-          return async () => {
-            const rule = ruleOf(room)
-            if (rule instanceof Refusal) return rule
-            await rooms.subscribe(user, room)
-            return {}
-          }
-        },
-      ),
-    ],
-    [
-      'unsubscribe',
-      ofUser(['client', 'session'], (user, fields) => {
-        const room = fields.text('channel')
-        return async () => {
-          const rule = ruleOf(room)
-          if (rule instanceof Refusal) return rule
-          await rooms.unsubscribe(user, room)
-          return {}
-        }
-      }),
-    ],
-    [
-      'disconnect',
-      ofUser(['client', 'session', 'whitelist'], (user, fields) => {
-        const how = fields.fields('disconnect')
-        const code = how?.integer('code') ?? DisconnectCode.FORCE_DISCONNECT
-        const reason = how?.text('reason') ?? 'force disconnect'
-        return async () => {
-          if (code < 3000 || code > 4999 || Buffer.byteLength(reason) > MAX_REASON_BYTES) return bad()
-          await rooms.disconnect(user, { code, reason })
-          return {}
-        }
-      }),
-    ],
-    [
-      'refresh',
-      ofUser(['client', 'session', 'info'], (user, fields) => {
-        const isExpired = fields.isOn('expired')
-        const expiresAt = fields.integer('expire_at') || undefined
-        return async () => {
-          if (isExpired) await rooms.disconnect(user, { code: DisconnectCode.EXPIRED, reason: 'connection expired' })
-          else await rooms.refresh(user, { expiresAt })
-          return {}
-        }
-      }),
-    ],
+    ...userMethods({ rooms, ruleOf }),
     [
       'presence',
       inRoom(

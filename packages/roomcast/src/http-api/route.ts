@@ -8,7 +8,8 @@ import { send, sendJson } from '../reply.ts'
 import { fail } from '../requests.ts'
 import { keyCheck } from '../token.ts'
 import { Fields, WrongField } from './fields.ts'
-import { type Action, createMethods, errorOf, type MethodOptions, type Result, responseOf, settled } from './methods.ts'
+import type { Action, Result } from './method.ts'
+import { createMethods, errorOf, type MethodOptions, responseOf, settled } from './methods.ts'
 import { encode } from './raw-json.ts'
 
 /** What the route needs. */
