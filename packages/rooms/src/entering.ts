@@ -26,7 +26,7 @@ export interface Way {
 
 /** Is there anything to wait for? */
 export function waits(entering: readonly Entering[], store: Store): boolean {
-  const has = ({ membership: { room } }: Entering): boolean => room.track !== undefined || room.rule.presence
+  const has = ({ membership: { room, isPresent } }: Entering): boolean => room.track !== undefined || isPresent
   return (store.status === 'ready' && entering.length > 0) || entering.some(has)
 }
 
@@ -37,8 +37,8 @@ export async function whenOwed(
   live: () => EnterResult,
 ): Promise<EnterResult> {
   const present = entering.map(({ membership }) => {
-    const { room, info } = membership
-    return room.rule.presence ? presence.enter(room.name, info) : undefined
+    const { room, info, isPresent } = membership
+    return isPresent ? presence.enter(room.name, info) : undefined
   })
   for (;;) {
     const confirmed = await Promise.all(

@@ -3,6 +3,7 @@
 export type { Clock } from './clock.ts'
 export { StoreUnavailableError, UnrecoverablePositionError } from './errors.ts'
 export type { GapEvent, GapListener } from './gap.ts'
+export type { RoomInfo } from './info.ts'
 export type {
   Codec,
   Entered,
@@ -20,7 +21,16 @@ export { createMemoryDatabase, memoryStore } from './memory-store.ts'
 export { isRoomName } from './name.ts'
 export type { PublishOptions, RoomOptions, RoomsOptions } from './options.ts'
 export type * from './port.ts'
-export type { DisconnectOptions, HistoryPage, HistoryQuery, ListQuery, UnsubscribeOptions } from './queries.ts'
+export type {
+  DisconnectOptions,
+  HistoryPage,
+  HistoryQuery,
+  ListQuery,
+  OneClient,
+  RefreshOptions,
+  SubscribeOptions,
+  UnsubscribeOptions,
+} from './queries.ts'
 export type { CommandResult, RoomList } from './requests.ts'
 export type { Rooms } from './rooms.ts'
 export { createRooms } from './rooms.ts'

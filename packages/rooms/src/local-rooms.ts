@@ -6,17 +6,18 @@ import type { Audience } from './audience.ts'
 import { Blocks } from './blocks.ts'
 import { Clients } from './clients.ts'
 import type { Clock } from './clock.ts'
-import { byteLength, own } from './data.ts'
+import { own } from './data.ts'
 import { type Entering, waits, whenOwed } from './entering.ts'
 import { guarded } from './guarded.ts'
+import { fits, type RoomInfo, renewInfo } from './info.ts'
 import { Kept } from './kept.ts'
 import type { Codec, Entered, EnterResult, Member, Place, ReplyToAll } from './member.ts'
-import { MAX_INFO_BYTES, type RoomRule, WRAPPING_BYTES } from './options.ts'
-import type { BusRecord, ClientInfo, Entry, GapInfo, NodeAnswer, NodeRequest, NodeStatus, Store } from './port.ts'
+import type { RoomRule } from './options.ts'
+import type { BusRecord, Entry, GapInfo, NodeAnswer, NodeRequest, NodeStatus, Store } from './port.ts'
 import { PresenceKeeper } from './presence.ts'
 import { NOTHING_OWED } from './replay.ts'
 import { answer } from './requests.ts'
-import { type Client, Membership, type Room } from './room.ts'
+import { type Announced, type Client, Membership, type Room } from './room.ts'
 import type { RoomsStats } from './stats.ts'
 import { Track } from './track.ts'
 import { WindowBudget } from './window.ts'
@@ -67,7 +68,8 @@ export class LocalRooms {
     this.#clients = new Clients((client) => this.#leaveAll(client))
     this.#presence = new PresenceKeeper(store, clock, {
       entries: () => this.#entries(),
-      tell: (kind, name, info) => guarded('options', () => this.#tell(kind, { name, rule: this.ruleOf(name) }, info)),
+      tell: (kind, name, info) =>
+        guarded('options', () => this.#tell(kind, { room: { name }, info, isAnnounced: this.ruleOf(name).joinLeave })),
     })
     store.start({
       deliver: (room, record) => this.#deliver(room, record),
@@ -128,6 +130,10 @@ export class LocalRooms {
     return true
   }
 
+  renew(socket: Socket, place: RoomInfo | undefined): boolean {
+    return renewInfo(this.#clients.get(socket), this.#presence, place)
+  }
+
   /** Delivers a publication to the live members of a room, one frame for each codec. */
   push(room: string, kept: Kept): void {
     this.#audience.send(room, (codec) => codec.push(room, kept.body(codec)))
@@ -159,17 +165,13 @@ export class LocalRooms {
     if (client.in(name) !== undefined) return 'member'
     if ([...client.memberships()].length >= this.#options.maxRoomsPerClient) return 'full'
     const rule = this.ruleOf(name)
-    const isShown = rule.presence || rule.joinLeave
-    const { since, roomInfo = '' } = place
-    const infoBytes = byteLength(client.member.info ?? '') + byteLength(roomInfo)
-    const most = roomInfo.length === 0 ? MAX_INFO_BYTES : MAX_INFO_BYTES + WRAPPING_BYTES
-    if (isShown && infoBytes > most) return 'too_large'
+    if (!fits(rule, client.member.info, place.roomInfo)) return 'too_large'
     const room = this.#rooms.get(name) ?? this.#open(name, rule)
     room.count++
     this.#members++
     const membership = new Membership(client, room, place)
     client.add(membership)
-    return { membership, since, owed: NOTHING_OWED }
+    return { membership, since: place.since, owed: NOTHING_OWED }
   }
 
   /** One step: the reply, then whatever is delivered from now on. */
@@ -195,7 +197,7 @@ export class LocalRooms {
       membership.state = 'live'
       this.#audience.join(membership.room.name, membership)
     }
-    for (const { membership } of entering) this.#tell('join', membership.room, membership.info)
+    for (const { membership } of entering) this.#tell('join', membership)
     return 'entered'
   }
 
@@ -214,8 +216,8 @@ export class LocalRooms {
       this.#audience.leave(room.name, membership)
       if (notice !== undefined) client.member.socket.write(notice)
     }
-    if (room.rule.presence) this.#presence.exit(room.name, membership.info, live)
-    else if (live) this.#tell('leave', room, membership.info)
+    if (membership.isPresent) this.#presence.exit(room.name, membership.info, live && membership.isAnnounced)
+    else if (live) this.#tell('leave', membership)
     this.#members--
     if (--room.count > 0) return
     this.#rooms.delete(room.name)
@@ -231,10 +233,9 @@ export class LocalRooms {
     const name = own(named)
     this.#options.store.join(name, rule.history)
     const owner = { deliver: (kept: Kept) => this.push(name, kept), expel: () => this.#expel(name) }
-    const { history } = rule
     const { store, clock, enterTimeoutMs } = this.#options
     const common = { room: name, store, clock, budget: this.#budget, owner, enterTimeoutMs }
-    const track = history && new Track({ ...common, rule: history })
+    const track = rule.history && new Track({ ...common, rule: rule.history })
     const room: Room = { name, rule, track, count: 0 }
     this.#rooms.set(name, room)
     return room
@@ -260,8 +261,8 @@ export class LocalRooms {
     guarded('expelled', () => client.member.expelled!(room.name, code, reason))
   }
 
-  #tell(kind: 'join' | 'leave', { name, rule }: Pick<Room, 'name' | 'rule'>, info: ClientInfo): void {
-    if (!rule.joinLeave) return
+  #tell(kind: 'join' | 'leave', { room: { name }, info, isAnnounced }: Announced): void {
+    if (!isAnnounced) return
     this.#audience.sendJoinLeave(name, (codec) => codec[kind](name, info))
     this.carry(name, { kind, info })
   }
@@ -278,7 +279,7 @@ export class LocalRooms {
   #entries(): Entry[] {
     const entries: Entry[] = []
     for (const client of this.#clients.all()) {
-      for (const { room, info } of client.memberships()) if (room.rule.presence) entries.push([room.name, info])
+      for (const { room, info, isPresent } of client.memberships()) if (isPresent) entries.push([room.name, info])
     }
     return entries
   }

@@ -22,6 +22,9 @@ export interface Codec<Body = unknown> {
 export interface Member<Body = unknown> extends Omit<ClientInfo, 'roomInfo'> {
   readonly socket: Socket
   readonly codec: Codec<Body>
+  /** Closes its connection, as `Rooms.disconnect` wants it: protocols may have their own ways. Without this its socket is
+   * closed. */
+  readonly close?: (code: number, reason: string) => void
   /** Hears of `subscribe` and `refresh` from `Rooms`: what follows from them is the protocol's business. */
   readonly commanded?: (command: MemberCommand) => void
   /** Called when it is put out of a room, or its way in ends, by a command or because something that was missing cannot be
@@ -32,8 +35,8 @@ export interface Member<Body = unknown> extends Omit<ClientInfo, 'roomInfo'> {
 
 /** What a member is told to do. */
 export type MemberCommand =
-  | { readonly do: 'subscribe'; readonly room: string }
-  | { readonly do: 'refresh'; readonly expiresAt: number | undefined }
+  | { readonly do: 'subscribe'; readonly room: string; readonly given?: unknown }
+  | { readonly do: 'refresh'; readonly expiresAt: number | undefined; readonly info?: string | undefined }
 
 /** What a member is told when it comes in. Live publications follow from `offset + 1`. Without history: `''` and 0. */
 export interface Entered<Body = unknown> extends Position {
@@ -57,6 +60,10 @@ export interface Place {
   readonly roomInfo?: Data | undefined
   /** Is it told who comes and goes, where members are? Default true. */
   readonly hearsJoinLeave?: boolean | undefined
+  /** Is it shown among those who are there, where the room has presence? Default true. */
+  readonly presence?: boolean | undefined
+  /** Are members told that it comes and goes, where they are told of others? Default true. */
+  readonly joinLeave?: boolean | undefined
 }
 
 /** Options of `enter`. */

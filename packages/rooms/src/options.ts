@@ -55,11 +55,6 @@ export interface RoomRule {
   readonly joinLeave: boolean
 }
 
-/** The most that a client's info may take in a room in which others are shown it. */
-export const MAX_INFO_BYTES = 2048
-/** What a protocol may put around the info of one room, to tell whose words it is, does not count. */
-export const WRAPPING_BYTES = 16
-
 const DEFAULT_MAX_BYTES = 4 * 1024 * 1024
 const DEFAULT_META_TTL_MS = 3_600_000
 const MAX_KEY_LENGTH = 256

@@ -80,12 +80,23 @@ export interface Page extends Top {
   readonly publications: readonly Publication[]
 }
 
-/** What is done to a user's clients on every node. */
-export type Command =
-  | { readonly do: 'disconnect'; user: string; code: number; reason: string; blockMs: number }
-  | { readonly do: 'unsubscribe'; user: string; room: string; code: number; reason: string }
-  | { readonly do: 'subscribe'; user: string; room: string }
-  | { readonly do: 'refresh'; user: string; expiresAt: number | undefined }
+/** Which of a user's clients a command is for. Absent: all. */
+export interface Meant {
+  readonly user: string
+  /** Only the one with this id. */
+  readonly client?: string | undefined
+  /** Not those with these ids. */
+  readonly except?: readonly string[] | undefined
+}
+
+/** What is done to a user's clients on every node. Plain data, as JSON can carry it. */
+export type Command = Meant &
+  (
+    | { readonly do: 'disconnect'; code: number; reason: string; blockMs: number }
+    | { readonly do: 'unsubscribe'; room: string; code: number; reason: string }
+    | { readonly do: 'subscribe'; room: string; given?: unknown }
+    | { readonly do: 'refresh'; expiresAt: number | undefined; info?: string | undefined }
+  )
 
 /** What every node is asked: to carry out a command, how it is, or who is in which room. */
 export type NodeRequest =

@@ -49,6 +49,11 @@ export class PresenceKeeper {
     await this.#store.enter(room, info).catch(() => this.#failed())
   }
 
+  /** What is shown of somebody who is there has changed. */
+  renew(room: string, info: ClientInfo): void {
+    if (!this.#closed) this.#store.enter(room, info).catch(() => this.#failed())
+  }
+
   /** Removes somebody. @param told whether its leave is told, once it is removed. */
   exit(room: string, info: ClientInfo, told: boolean): void {
     if (this.#closed) return

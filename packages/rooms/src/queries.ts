@@ -13,22 +13,44 @@ export interface HistoryQuery {
   readonly reverse?: boolean | undefined
 }
 
+/** Which of a user's clients a command is for. */
+export interface OneClient {
+  /** Only the one with this id. Default: all. */
+  readonly client?: string | undefined
+}
+
 /** Options of `disconnect`. */
-export interface DisconnectOptions {
+export interface DisconnectOptions extends OneClient {
+  /** Not those with these ids. */
+  readonly except?: readonly string[] | undefined
   /** The close code. Default 3503. */
   readonly code?: number | undefined
   /** Default 'force disconnect'. */
   readonly reason?: string | undefined
-  /** The user's new connections are refused for so long. Default 0. */
+  /** The user's new connections are refused for so long, whichever of its clients are closed now. Default 0. */
   readonly blockMs?: number | undefined
 }
 
 /** Options of `unsubscribe`. */
-export interface UnsubscribeOptions {
+export interface UnsubscribeOptions extends OneClient {
   /** Default 2000. From 2500 on, clients come back by themselves. */
   readonly code?: number | undefined
   /** Default 'server unsubscribe'. */
   readonly reason?: string | undefined
+}
+
+/** Options of `subscribe`. */
+export interface SubscribeOptions extends OneClient {
+  /** What the clients' protocol is to know: plain data, as JSON can carry it; the rooms do not look at it. */
+  readonly given?: unknown
+}
+
+/** Options of `refresh`. */
+export interface RefreshOptions extends OneClient {
+  /** Unix seconds; absent: they do not expire any more. */
+  readonly expiresAt?: number | undefined
+  /** What others are shown from now on beside these clients; absent: it stays. */
+  readonly info?: string | undefined
 }
 
 /** Options of `list`. */

@@ -3,7 +3,8 @@
 
 import type { Clients } from './clients.ts'
 import { guarded } from './guarded.ts'
-import type { Answers, Command, NodeAnswer, NodeRequest, NodeStatus } from './port.ts'
+import type { Member } from './member.ts'
+import type { Answers, Command, Meant, NodeAnswer, NodeRequest, NodeStatus } from './port.ts'
 import type { Client, Membership } from './room.ts'
 import { matches } from './wildcard.ts'
 
@@ -28,7 +29,7 @@ export function answer(node: Asked, request: NodeRequest): NodeAnswer {
     case 'unsubscribe':
     case 'subscribe':
     case 'refresh':
-      return { clients: node.clients.of(request.user).filter((client) => obeys(node, client, request)).length }
+      return { clients: meantOf(node.clients, request).filter((client) => obeys(node, client, request)).length }
     default:
       // Of a node that is newer than this one.
       return {}
@@ -45,6 +46,13 @@ function list(rooms: Iterable<readonly [string, number]>, pattern: string, limit
   return { rooms: found }
 }
 
+/** The clients of this node that a command is for. */
+function meantOf(clients: Clients, { user, client: only, except = [] }: Meant): Client[] {
+  return clients
+    .of(user)
+    .filter(({ member: { client } }) => (only === undefined || client === only) && !except.includes(client))
+}
+
 /** @returns whether the command means this client. What goes wrong is a warning: other nodes and clients go on. */
 function obeys(node: Asked, client: Client, command: Command): boolean {
   const { member } = client
@@ -55,11 +63,16 @@ function obeys(node: Asked, client: Client, command: Command): boolean {
     return false
   }
   guarded(command.do, () => {
-    if (command.do === 'disconnect') member.socket.close(command.code, command.reason)
+    if (command.do === 'disconnect') close(member, command.code, command.reason)
     else if (command.do !== 'unsubscribe') member.commanded?.(command)
     else node.unsubscribe(membership!, command.code, command.reason)
   })
   return true
+}
+
+function close(member: Member, code: number, reason: string): void {
+  if (member.close === undefined) member.socket.close(code, reason)
+  else member.close(code, reason)
 }
 
 /** What a command came to. */

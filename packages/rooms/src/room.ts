@@ -20,26 +20,36 @@ export interface Room {
 export class Membership {
   readonly client: Client
   readonly room: Room
-  readonly #roomInfo: Data | undefined
+  roomInfo: Data | undefined
   readonly hearsJoinLeave: boolean
+  /** Is it among those who are there? */
+  readonly isPresent: boolean
+  /** Is it told that it comes and goes? */
+  readonly isAnnounced: boolean
   state: 'entering' | 'live' | 'gone' = 'entering'
   /** The place that its client took before. */
   next: Membership | undefined
 
-  constructor(client: Client, room: Room, { roomInfo, hearsJoinLeave = true }: Place) {
+  constructor(client: Client, room: Room, place: Place) {
+    const { roomInfo, hearsJoinLeave = true, presence = true, joinLeave = true } = place
     this.client = client
     this.room = room
-    this.#roomInfo = roomInfo
+    this.roomInfo = roomInfo
     this.hearsJoinLeave = hearsJoinLeave
+    this.isPresent = presence && room.rule.presence
+    this.isAnnounced = joinLeave && room.rule.joinLeave
   }
 
   /** Who it is, as others in the room are told. */
   get info(): ClientInfo {
     const { client, user, info } = this.client.member
-    const roomInfo = this.#roomInfo
+    const { roomInfo } = this
     return roomInfo === undefined ? { client, user, info } : { client, user, info, roomInfo }
   }
 }
+
+/** Somebody whose coming and going may be told. */
+export type Announced = Pick<Membership, 'info' | 'isAnnounced'> & { readonly room: Pick<Room, 'name'> }
 
 /** A connected client. */
 export class Client {

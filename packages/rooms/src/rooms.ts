@@ -4,16 +4,17 @@
 import type { Socket } from '@roomcast/core'
 import { Audience } from './audience.ts'
 import { processClock } from './clock.ts'
+import { disconnect, refresh, subscribe, unsubscribe } from './commands.ts'
 import { copyOf, copyOfInfo, copyOfTags } from './data.ts'
 import { draftIds } from './draft-ids.ts'
 import { UnrecoverablePositionError } from './errors.ts'
 import { type GapListener, GapListeners } from './gap.ts'
+import type { RoomInfo } from './info.ts'
 import { Kept } from './kept.ts'
 import { LocalRooms } from './local-rooms.ts'
 import type { EnterOptions, EnterResult, Member, Place, ReplyToAll } from './member.ts'
 import { isRoomName } from './name.ts'
 import {
-  checkClose,
   checkCount,
   checkInteger,
   checkMember,
@@ -27,15 +28,21 @@ import {
   ruleOf,
 } from './options.ts'
 import type { ClientInfo, Command, Data, NodeStatus, Position, Store } from './port.ts'
-import type { DisconnectOptions, HistoryPage, HistoryQuery, ListQuery, UnsubscribeOptions } from './queries.ts'
+import type {
+  DisconnectOptions,
+  HistoryPage,
+  HistoryQuery,
+  ListQuery,
+  RefreshOptions,
+  SubscribeOptions,
+  UnsubscribeOptions,
+} from './queries.ts'
 import { type CommandResult, commandResult, type RoomList, roomList } from './requests.ts'
 import type { RoomsStats } from './stats.ts'
 
 const DEFAULT_MAX_REPLAY_BYTES = 64 * 1024 * 1024
 const DEFAULT_HISTORY_LIMIT = 100
 const DEFAULT_LIST_LIMIT = 10_000
-const UNSUBSCRIBED = 2000
-const FORCE_DISCONNECT = 3503
 const NOWHERE: Position = { epoch: '', offset: 0 }
 
 /** Makes the rooms of this node.
@@ -174,6 +181,14 @@ export class Rooms {
     return this.#local.leave(room, socket)
   }
 
+  /** What others are shown beside a client has changed: `info` of its member is another one by now, or, with a room given,
+   * `roomInfo` is to be what is shown there. Who asks who is there is told so from now on. False: it is too large for a room
+   * that shows who is there, and nothing is changed. */
+  renew(socket: Socket, place?: RoomInfo): boolean {
+    if (place !== undefined) checkString('room', place.room)
+    return this.#local.renew(socket, place)
+  }
+
   /** Is a socket in a room of this node? On its way in does not count. */
   isMember(room: string, socket: Socket): boolean {
     return this.#audience.has(room, socket)
@@ -202,37 +217,24 @@ export class Rooms {
   }
 
   /** Closes a user's connections, on every node.
-   * @throws TypeError, RangeError for arguments of the wrong type or value. */
+   * @throws TypeError, RangeError for arguments of the wrong type or value; so with the other commands. */
   disconnect(user: string, options: DisconnectOptions = {}): Promise<CommandResult> {
-    checkString('user', user)
-    const { code = FORCE_DISCONNECT, reason = 'force disconnect', blockMs = 0 } = options
-    checkClose(code, reason)
-    checkInteger('blockMs', blockMs)
-    return this.#command({ do: 'disconnect', user, code, reason, blockMs })
+    return this.#command(disconnect(user, options))
   }
 
   /** Takes a user's clients out of a room, on every node. From code 2500 on they come back by themselves. */
   unsubscribe(user: string, room: string, options: UnsubscribeOptions = {}): Promise<CommandResult> {
-    checkString('user', user)
-    checkRoom(room)
-    const { code = UNSUBSCRIBED, reason = 'server unsubscribe' } = options
-    checkInteger('code', code)
-    checkString('reason', reason)
-    return this.#command({ do: 'unsubscribe', user, room, code, reason })
+    return this.#command(unsubscribe(user, room, options))
   }
 
   /** Has a user's clients put into a room, on every node, each by its protocol (`commanded`). */
-  subscribe(user: string, room: string): Promise<CommandResult> {
-    checkString('user', user)
-    checkRoom(room)
-    return this.#command({ do: 'subscribe', user, room })
+  subscribe(user: string, room: string, options: SubscribeOptions = {}): Promise<CommandResult> {
+    return this.#command(subscribe(user, room, options))
   }
 
   /** Prolongs a user's connections, on every node, each by its protocol (`commanded`). */
-  refresh(user: string, { expiresAt }: { expiresAt?: number | undefined } = {}): Promise<CommandResult> {
-    checkString('user', user)
-    if (expiresAt !== undefined) checkInteger('expiresAt', expiresAt)
-    return this.#command({ do: 'refresh', user, expiresAt })
+  refresh(user: string, options: RefreshOptions = {}): Promise<CommandResult> {
+    return this.#command(refresh(user, options))
   }
 
   /** Rooms with members and how many each has, on all nodes or on this one alone.

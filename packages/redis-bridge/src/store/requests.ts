@@ -28,6 +28,8 @@ export interface RequestsOptions {
   answer(request: NodeRequest): NodeAnswer
 }
 
+type Disconnect = NodeRequest & { do: 'disconnect' }
+
 interface Pending {
   answers: Map<string, NodeAnswer>
   /** Nodes that are there; undefined until that is known. */
@@ -54,8 +56,8 @@ export class Requests {
     const envelope = encodeJson(StoreKind.REQUEST, home, number, request)
     const args: (string | number | Buffer)[] = [routes.shared(place.partition), envelope, publishCommand]
     if (request.do === 'disconnect' && request.blockMs > 0) {
-      const { user, blockMs, code, reason } = request
-      args.push(user, Math.ceil(blockMs), JSON.stringify({ code, reason }))
+      const { user, blockMs, code, reason, client, except } = request
+      args.push(user, Math.ceil(blockMs), JSON.stringify({ code, reason, client, except }))
     }
     return new Promise((resolve, reject) => {
       const end = (): boolean => {
@@ -167,8 +169,8 @@ export class Requests {
         })) as [Buffer, number, Buffer][]
         if (this.#closed) return
         for (const [user, blockMs, words] of blocks) {
-          const { code, reason } = JSON.parse(String(words) || '{}') as { code?: number; reason?: string }
-          answer({ do: 'disconnect', user: String(user), code: code ?? 3503, reason: reason ?? '', blockMs })
+          const { code = 3503, reason = '', ...which } = JSON.parse(String(words) || '{}') as Partial<Disconnect>
+          answer({ ...which, do: 'disconnect', user: String(user), code, reason, blockMs })
         }
         if (blocks.length < BLOCKS_PER_CALL) return
       }
