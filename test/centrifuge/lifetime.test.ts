@@ -1,7 +1,8 @@
 // How long a connection lives: first words, pings, tokens that expire, buckets; on a clock that a test moves.
 
-import { expect, test } from 'vitest'
-import { type Peer, Stage } from './stage.ts'
+import { refuse } from '@roomcast/centrifuge'
+import { describe, expect, test } from 'vitest'
+import { type Peer, Stage, type StageOptions, settled } from './stage.ts'
 
 const SUBSCRIBE = '{"id":2,"subscribe":{"channel":"r"}}'
 
@@ -152,6 +153,67 @@ test('the server prolongs a connection itself, lets it stay, or ends it', async 
   expect(peer.end).toBeUndefined()
   await stage.rooms.refresh('u', { expiresAt: 1_800_000_000 })
   expect(peer.end).toBe('3005 connection expired')
+})
+
+describe('what others are shown follows a refresh', () => {
+  const INFOS = { small: '{"name":"new"}', large: JSON.stringify('x'.repeat(2100)) }
+  const policy = {
+    authenticate: () => ({ user: 'u', info: '{"name":"old"}' }),
+    subscribe: () => ({ info: '"before"' }),
+    refresh: (_client: unknown, token: string) => ({ info: INFOS[token as keyof typeof INFOS] }),
+    subRefresh: (_client: unknown, { token }: { token: string }) => ({ info: INFOS[token as keyof typeof INFOS] }),
+  }
+  const shown = async (stage: Stage) => (await stage.rooms.presence('r')).get('client1')
+
+  test('of a connection, by its own or by the server', async () => {
+    const stage = new Stage({ policy })
+    const peer = await stage.client()
+    await peer.say(SUBSCRIBE)
+    await peer.say('{"id":3,"refresh":{"token":"small"}}')
+    expect(await shown(stage)).toMatchObject({ info: INFOS.small, roomInfo: '"before"' })
+    await peer.say('{"id":4,"refresh":{"token":"large"}}')
+    expect(peer.values.at(-1)).toMatchObject({ id: 4, error: { code: 107 } })
+    await peer.say('{"id":5,"publish":{"channel":"r","data":1}}')
+    expect(peer.heard.at(-2)).toContain('"conn_info":{"name":"new"}')
+    await stage.rooms.refresh('u', { info: '"by the server"' })
+    expect(await shown(stage)).toMatchObject({ info: '"by the server"' })
+    await stage.rooms.refresh('u', { info: INFOS.large })
+    expect(await shown(stage)).toMatchObject({ info: '"by the server"' })
+    expect(stage.errors).toMatchObject([{ error: { name: 'RangeError' }, where: 'rooms' }])
+    expect(peer.end).toBeUndefined()
+  })
+
+  test('of a subscription', async () => {
+    const stage = new Stage({ policy })
+    const peer = await stage.client()
+    await peer.say(SUBSCRIBE)
+    await peer.say('{"id":3,"sub_refresh":{"channel":"r","token":"small"}}')
+    expect(await shown(stage)).toMatchObject({ roomInfo: INFOS.small })
+    await peer.say('{"id":4,"sub_refresh":{"channel":"r","token":"large"}}')
+    expect(peer.values.at(-1)).toMatchObject({ id: 4, error: { code: 107 } })
+    expect(await shown(stage)).toMatchObject({ roomInfo: INFOS.small })
+  })
+})
+
+test('3000 ends TCP without a Close frame, whoever says it, and the policy is told so', async () => {
+  const told: unknown[] = []
+  const policy: StageOptions['policy'] = {
+    disconnected: (_client, info) => void told.push(info),
+    rpc: (client) => void client.disconnect(3000),
+    message: () => refuse(3000, 'by refusal'),
+  }
+  for (const [act, reason] of [
+    [(stage: Stage) => stage.rooms.disconnect('u', { code: 3000, reason: 'gone' }), 'gone'],
+    [(_: Stage, peer: Peer) => peer.say('{"id":2,"rpc":{}}'), 'connection closed'],
+    [(_: Stage, peer: Peer) => peer.say('{"send":{"data":1}}'), 'by refusal'],
+  ] as const) {
+    const stage = new Stage({ policy })
+    const peer = await stage.client()
+    await act(stage, peer)
+    await settled()
+    expect([peer.socket.closes, peer.socket.readyState]).toEqual([[], 'closed'])
+    expect(told.splice(0)).toEqual([{ code: 3000, reason }])
+  }
 })
 
 test('a subscription outlives its token by 25 s, then it is out: 2501', async () => {

@@ -28,6 +28,8 @@ export const UnsubscribeCode = {
 
 /** Close codes. Below 3500 clients come back by themselves. */
 export const DisconnectCode = {
+  /** TCP ends, without a Close frame. */
+  CONNECTION_CLOSED: 3000,
   SHUTDOWN: 3001,
   SERVER_ERROR: 3004,
   EXPIRED: 3005,
@@ -71,6 +73,7 @@ const TEXTS: Readonly<Record<number, string>> = {
   2500: 'insufficient state',
   2501: 'subscription expired',
   2502: 'state invalidated',
+  3000: 'connection closed',
   3001: 'shutdown',
   3004: 'internal server error',
   3005: 'connection expired',

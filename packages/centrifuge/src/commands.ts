@@ -61,9 +61,9 @@ export const DEEDS: Deeds = {
     return session.attempt('rooms', id, () => carryOut(session, command[method]!, id))
   },
   commanded(session, command) {
-    if (command.do === 'refresh') refreshed(session, command.expiresAt)
-    else if (session.phase === 'connected') void serverSubscribe(session, command.room)
-    else if (!session.owedRooms.includes(command.room)) session.owedRooms.push(command.room)
+    if (command.do === 'refresh') refreshed(session, command)
+    else if (session.phase === 'connected') void serverSubscribe(session, command)
+    else if (!session.owedRooms.some(({ room }) => room === command.room)) session.owedRooms.push(command)
   },
   expelled,
 }
@@ -228,6 +228,9 @@ function subRefresh(session: Session, request: Request<'sub_refresh'>, id: numbe
       if (session.subscriptions.get(room) !== subscription) return session.error(id, ErrorCode.PERMISSION_DENIED)
       const ttl = ttlOf(session, expiresAt)
       if (ttl !== undefined && ttl <= 0) return session.error(id, ErrorCode.EXPIRED)
+      if (info !== undefined && !session.env.rooms.renew(session.socket, { room, roomInfo: info })) {
+        return session.error(id, ErrorCode.BAD_REQUEST)
+      }
       subscription.info = info ?? subscription.info
       expireIn(session, subscription, ttl)
       session.reply(id, { sub_refresh: { expires: ttl !== undefined, ttl } })

@@ -6,7 +6,7 @@ import { DisconnectCode, ErrorCode, Refusal, textOf } from './codes.ts'
 import { isRoomName } from './names.ts'
 import type { Admission, Refreshed, RoomGrant } from './policy.ts'
 import type { Session } from './session.ts'
-import { resultOf, type Subscription, sinceOf, type Terms, termsOf } from './subscription.ts'
+import { placeOf, resultOf, type Subscription, type Terms, termsOf } from './subscription.ts'
 import { begin, expireIn, giveUp, serverSubscribe, ttlOf } from './subscriptions.ts'
 import { isThenable } from './thenable.ts'
 import type { Piece } from './wire/format.ts'
@@ -99,7 +99,7 @@ async function enterAll(session: Session, request: Request, admission: Admission
     const subscription = begin(session, room, true)
     subscription.info = grant.info
     coming.set(room, { grant, terms, asked, ttl, subscription })
-    places.set(room, { since: sinceOf(terms, asked), roomInfo: grant.info, hearsJoinLeave: terms.hearsJoinLeave })
+    places.set(room, placeOf(grant, terms, asked))
   }
   const result = await rooms.enterAll<Piece>(places, session, (entered) => {
     session.phase = 'connected'
@@ -131,7 +131,7 @@ function resultOfConnect(
 function begun(session: Session): void {
   session.connected()
   expireConnectionIn(session, ttlOf(session, session.expiresAt))
-  for (const room of session.owedRooms.splice(0)) void serverSubscribe(session, room)
+  for (const command of session.owedRooms.splice(0)) void serverSubscribe(session, command)
 }
 
 /** The rooms that it is let into: those it was given, and those of the named ones that it may be in. */
@@ -191,7 +191,8 @@ export function refresh(
     ErrorCode.NOT_AVAILABLE,
     () => policy.refresh?.(session, token),
     ({ expiresAt, info }: Refreshed) => {
-      const ttl = prolong(session, expiresAt, info)
+      if (!show(session, info)) return session.error(id, ErrorCode.BAD_REQUEST)
+      const ttl = prolong(session, expiresAt)
       if (session.isOpen) session.reply(id, { refresh: { expires: ttl !== undefined, ttl } })
       return undefined
     },
@@ -199,20 +200,30 @@ export function refresh(
 }
 
 /** The server itself prolongs a connection, or ends it. */
-export function refreshed(session: Session, expiresAt: number | undefined): void {
+export function refreshed(session: Session, { expiresAt, info }: Refreshed): void {
+  if (!show(session, info)) session.env.onError(new RangeError('the info is too large to be shown'), 'rooms')
   if (session.phase !== 'connected') {
     // Its answer to connect will say so.
     session.expiresAt = expiresAt
     return
   }
-  const ttl = prolong(session, expiresAt, undefined)
+  const ttl = prolong(session, expiresAt)
   session.push({ refresh: { expires: ttl !== undefined, ttl } })
 }
 
-function prolong(session: Session, expiresAt: number | undefined, info: Data | undefined): number | undefined {
+/** Others are shown that info beside it from now on. False: it is too large, and what was shown stays. */
+function show(session: Session, info: Data | undefined): boolean {
+  const before = session.info
+  if (info === undefined || info === before) return true
+  session.info = info
+  if (session.env.rooms.renew(session.socket)) return true
+  session.info = before
+  return false
+}
+
+function prolong(session: Session, expiresAt: number | undefined): number | undefined {
   const ttl = ttlOf(session, expiresAt)
   session.expiresAt = expiresAt
-  session.info = info ?? session.info
   if (ttl !== undefined && ttl <= 0) session.close(DisconnectCode.EXPIRED)
   else expireConnectionIn(session, ttl)
   return ttl

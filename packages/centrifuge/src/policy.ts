@@ -87,6 +87,10 @@ export interface RoomGrant {
   readonly recoverable?: Feature | undefined
   /** Is it told who comes and goes? The room must have `joinLeave`. Default `'never'`. */
   readonly joinLeave?: Feature | undefined
+  /** Is it shown among those who are there, where the room has presence? Default true. */
+  readonly isPresent?: boolean | undefined
+  /** Are others told that it comes and goes, where the room has `joinLeave`? Default true. */
+  readonly isAnnounced?: boolean | undefined
 }
 
 /** A client wants to be in a room. */
@@ -98,6 +102,8 @@ export interface SubscribeRequest {
   /** Why it is asked. `'client'`: the client's command. `'connect'`: it named the room when it connected, and `authenticate`
    * did not; refusing leaves the room out, unless the code is 3000 or above. `'server'`: `rooms.subscribe` wants it in. */
   readonly by: 'client' | 'connect' | 'server'
+  /** Of `'server'`: what `rooms.subscribe` was given. */
+  readonly given?: unknown
 }
 
 /** What is published in place of what the client sent. */
@@ -112,7 +118,7 @@ export interface PublishGrant {
 export interface Refreshed {
   /** Unix seconds; absent: it does not expire any more. One that has passed: 3005 (for a room: 110). */
   readonly expiresAt?: number | undefined
-  /** The new info; absent: it stays. Of connections it is shown in rooms that are entered from then on. */
+  /** The new info, shown from then on; absent: it stays. One that is too large for a room that shows who is there is 107. */
   readonly info?: Data | undefined
 }
 

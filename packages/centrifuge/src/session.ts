@@ -17,7 +17,7 @@ import type { Environment, PolicyCall } from './options.ts'
 import type { Answer, Client } from './policy.ts'
 import { type Beating, Pulse } from './pulse.ts'
 import { Replies } from './replies.ts'
-import type { Subscription } from './subscription.ts'
+import type { PutInto, Subscription } from './subscription.ts'
 import { isThenable } from './thenable.ts'
 import type { Format, Piece, Raw } from './wire/format.ts'
 import type { Command, Wire } from './wire/schema.ts'
@@ -55,8 +55,8 @@ export class Session implements Client, Member<Piece>, Worker, Beating {
   readonly subscriptions: Map<string, Subscription> = new Map()
   /** How it ended, when it has. */
   end: { readonly code: number; readonly reason: string } | undefined
-  /** Rooms that `rooms.subscribe` wants it in while it is not connected yet. */
-  owedRooms: string[] = []
+  /** What `rooms.subscribe` wants while it is not connected yet. */
+  owedRooms: PutInto[] = []
   readonly #deeds: Deeds
   readonly #inbox: Inbox
   readonly #pulse: Pulse
@@ -135,7 +135,7 @@ export class Session implements Client, Member<Piece>, Worker, Beating {
     const { policy, onError } = this.env
     if (!this.isAdmitted || policy.disconnected === undefined) return
     try {
-      const told = policy.disconnected(this, { code, reason })
+      const told = policy.disconnected(this, this.end)
       if (isThenable(told)) told.then(undefined, (error: unknown) => onError(error, 'disconnected'))
     } catch (error) {
       onError(error, 'disconnected')
@@ -146,6 +146,10 @@ export class Session implements Client, Member<Piece>, Worker, Beating {
   close(code: number, reason: string = textOf(code)): void {
     this.#inbox.stop()
     if (!this.isOpen) return
+    if (code === DisconnectCode.CONNECTION_CLOSED) {
+      this.end = { code, reason }
+      return this.socket.terminate()
+    }
     this.#replies.flush()
     this.socket.close(code, reason)
   }
@@ -183,14 +187,11 @@ export class Session implements Client, Member<Piece>, Worker, Beating {
   }
 
   /** Answers what went wrong. */
-  /** Answers what went wrong. */
   fail(where: PolicyCall, id: number, error: unknown): void {
-    if (!(error instanceof Refusal || error instanceof StoreUnavailableError)) {
-      if (error instanceof UnrecoverablePositionError) return this.error(id, ErrorCode.UNRECOVERABLE_POSITION)
-      this.env.onError(error, where)
-    }
-    if (error instanceof Refusal) this.refuse(id, error)
-    else this.error(id, ErrorCode.INTERNAL)
+    if (error instanceof Refusal) return this.refuse(id, error)
+    if (error instanceof UnrecoverablePositionError) return this.error(id, ErrorCode.UNRECOVERABLE_POSITION)
+    if (!(error instanceof StoreUnavailableError)) this.env.onError(error, where)
+    this.error(id, ErrorCode.INTERNAL)
   }
 
   /** Asks the policy, and goes on with what it grants, if the connection is still there.

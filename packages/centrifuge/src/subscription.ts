@@ -1,6 +1,6 @@
 // A room that a client is in, or on its way into, and what that depends on.
 
-import type { Data, Entered, Since } from '@roomcast/rooms'
+import type { Data, Entered, MemberCommand, Place, Since } from '@roomcast/rooms'
 import type { Feature, RoomGrant } from './policy.ts'
 import type { Piece } from './wire/format.ts'
 import type { Wire } from './wire/schema.ts'
@@ -17,6 +17,9 @@ export interface Subscription {
   /** The code with which it was put out on its way in. */
   expelledWith: number | undefined
 }
+
+/** The server wants a client in a room. */
+export type PutInto = MemberCommand & { readonly do: 'subscribe' }
 
 /** What a client gets of what it asked for. */
 export interface Terms {
@@ -44,8 +47,14 @@ function has(feature: Feature = 'never', isAsked = false): boolean {
 }
 
 /** Where it says it was, if that is of use. */
-export function sinceOf({ isRecoverable, wantsRecovery }: Terms, { epoch, offset = 0 }: Asked): Since | undefined {
+function sinceOf({ isRecoverable, wantsRecovery }: Terms, { epoch, offset = 0 }: Asked): Since | undefined {
   return isRecoverable && wantsRecovery ? { epoch, offset } : undefined
+}
+
+/** How it is to be in the room. */
+export function placeOf(grant: RoomGrant, terms: Terms, asked: Asked): Place {
+  const { info: roomInfo, isPresent: presence, isAnnounced: joinLeave } = grant
+  return { since: sinceOf(terms, asked), roomInfo, hearsJoinLeave: terms.hearsJoinLeave, presence, joinLeave }
 }
 
 /** What it is answered. A room without history has no positions, whatever was granted. */

@@ -5,7 +5,7 @@ import { DisconnectCode, ErrorCode, textOf, UnsubscribeCode } from './codes.ts'
 import { isRoomName } from './names.ts'
 import type { RoomGrant } from './policy.ts'
 import type { Session } from './session.ts'
-import { resultOf, type Subscription, sinceOf, termsOf } from './subscription.ts'
+import { type PutInto, placeOf, resultOf, type Subscription, termsOf } from './subscription.ts'
 import type { Piece } from './wire/format.ts'
 import type { Wire } from './wire/schema.ts'
 
@@ -49,9 +49,7 @@ async function enter(
   if (subscription.expelledWith !== undefined) return notEntered(session, 'closed', subscription, id)
   subscription.info = grant.info
   const result = await session.env.rooms.enter<Piece>(subscription.room, session, {
-    since: sinceOf(terms, request),
-    roomInfo: grant.info,
-    hearsJoinLeave: terms.hearsJoinLeave,
+    ...placeOf(grant, terms, request),
     reply(entered) {
       const answer = resultOf(grant, terms, request, entered, ttl)
       const isLost = terms.wantsRecovery && answer.recoverable === true && !answer.recovered
@@ -65,7 +63,7 @@ async function enter(
 }
 
 /** Puts a client into a room that did not ask for it. */
-export async function serverSubscribe(session: Session, room: string): Promise<void> {
+export async function serverSubscribe(session: Session, { room, given }: PutInto): Promise<void> {
   const { policy, rooms } = session.env
   if (session.subscriptions.has(room)) return
   const subscription = begin(session, room, true)
@@ -73,7 +71,7 @@ export async function serverSubscribe(session: Session, room: string): Promise<v
     'subscribe',
     0,
     ErrorCode.PERMISSION_DENIED,
-    () => policy.subscribe?.(session, { room, token: '', data: undefined, by: 'server' }),
+    () => policy.subscribe?.(session, { room, token: '', data: undefined, by: 'server', given }),
     async (grant) => {
       const ttl = ttlOf(session, grant.expiresAt)
       // Taken out, or gone by itself, while that was asked; or too late.
@@ -82,8 +80,7 @@ export async function serverSubscribe(session: Session, room: string): Promise<v
       const terms = termsOf(grant, {})
       subscription.info = grant.info
       const result = await rooms.enter<Piece>(room, session, {
-        roomInfo: grant.info,
-        hearsJoinLeave: terms.hearsJoinLeave,
+        ...placeOf(grant, terms, {}),
         reply(entered) {
           subscription.state = 'live'
           const { recoverable, positioned, epoch, offset, data } = resultOf(grant, terms, {}, entered, ttl)

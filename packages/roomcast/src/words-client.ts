@@ -5,6 +5,7 @@ import type { Socket } from '@roomcast/core'
 import type { Data, Member, MemberCommand } from '@roomcast/rooms'
 import { Expiry } from './expiry.ts'
 import { Pace } from './pace.ts'
+import { warn } from './warn.ts'
 import { WORDS } from './words-codec.ts'
 
 /** How a connection ends whose user was sent away. */
@@ -16,6 +17,8 @@ const EXPIRED = [3005, 'connection expired'] as const
 /** What a client needs of the server around it. */
 export interface ClientSurroundings {
   isMember(room: string, socket: Socket): boolean
+  /** What others are shown of it has changed; false: it is too large. */
+  renew(socket: Socket): boolean
   /** Carries out what the rooms tell a member. */
   commanded(client: WordsClient, command: MemberCommand): void
   /** It outlives its token by so long. */
@@ -26,7 +29,7 @@ export interface ClientSurroundings {
 export class WordsClient implements Client {
   readonly id: string
   readonly user: string
-  readonly info: Data | undefined
+  info: Data | undefined
   readonly remoteAddress: string
   readonly protocol = 'json'
   readonly state = undefined
@@ -36,7 +39,7 @@ export class WordsClient implements Client {
   readonly #around: ClientSurroundings
   readonly #admission: Admission
   #expiry: Expiry | undefined
-  #member: (Member & { socket: Socket<WordsClient> }) | undefined
+  #member: (Omit<Member, 'info'> & { socket: Socket<WordsClient>; info: Data | undefined }) | undefined
 
   constructor(id: string, admission: Admission, remoteAddress: string, around: ClientSurroundings) {
     this.id = id
@@ -67,6 +70,22 @@ export class WordsClient implements Client {
     const commanded = (command: MemberCommand): void => this.#around.commanded(this, command)
     this.#member = { socket, client, user, info, codec: WORDS, commanded }
     this.expire(this.expiresAt)
+  }
+
+  /** The server prolongs it, and may say what others are shown of it from now on. */
+  refresh({ expiresAt, info }: { expiresAt: number | undefined; info?: string | undefined }): void {
+    this.expire(expiresAt)
+    if (info === undefined) return
+    const before = this.info
+    this.#show(info)
+    if (this.#around.renew(this.member.socket)) return
+    this.#show(before)
+    warn(new RangeError('the info is too large to be shown'))
+  }
+
+  #show(info: Data | undefined): void {
+    this.info = info
+    this.#member!.info = info
   }
 
   /** @param at when its token expires, in Unix seconds; undefined: never. */

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { type Admission, ErrorCode, Refusal, type RoomGrant, textOf } from '@roomcast/centrifuge'
 import { isChannelName } from '@roomcast/channels'
 import { type Handler, type HandshakeRequest, type Opcode, type Rejection, reject, type Socket } from '@roomcast/core'
-import type { Data, EnterResult, Rooms } from '@roomcast/rooms'
+import type { EnterResult, MemberCommand, Place, Rooms } from '@roomcast/rooms'
 import { paced } from './commands.ts'
 import type { Rate } from './pace.ts'
 import { type Ref, type RequestOf, readRequest } from './protocol.ts'
@@ -39,24 +39,32 @@ const MISSING: readonly EnterResult[] = ['full', 'bad_name', 'too_large', 'unava
 
 type WordsSocket = Socket<WordsClient>
 
+/** How it is to be in a room. */
+function placeOf({ info: roomInfo, isPresent: presence, isAnnounced: joinLeave }: RoomGrant): Place {
+  return { roomInfo, presence, joinLeave }
+}
+
 /** Makes a handler of core that speaks the words. */
 export function wordsHandler(options: WordsOptions): Handler<undefined, WordsClient> {
   const { rooms, policy, maxDataBytes, expiredCloseDelayMs } = options
   const around = {
     isMember: (room: string, socket: Socket) => rooms.isMember(room, socket),
     expiredCloseDelayMs,
-    commanded(client: WordsClient, command: { do: string; room?: string; expiresAt?: number | undefined }): void {
-      if (command.do === 'refresh') client.expire(command.expiresAt)
-      else void put(client, command.room!).catch(warn)
+    renew: (socket: Socket) => rooms.renew(socket),
+    commanded(client: WordsClient, command: MemberCommand): void {
+      if (command.do === 'refresh') client.refresh(command)
+      else void put(client, command.room, { given: command.given }).catch(warn)
     },
   }
 
   /** Puts a client into a room that it did not ask for. */
-  async function put(client: WordsClient, room: string, grant?: RoomGrant): Promise<void> {
+  async function put(client: WordsClient, room: string, by: { grant?: RoomGrant; given?: unknown }): Promise<void> {
     const { socket } = client.member
-    const given = grant ?? (await policy.subscribe(client, { room, token: '', data: undefined, by: 'server' }))
-    if (given === undefined || given instanceof Refusal) return
-    const result = await enter(socket, room, { roomInfo: given.info })
+    const { given } = by
+    const grant =
+      by.grant ?? (await policy.subscribe(client, { room, token: '', data: undefined, by: 'server', given }))
+    if (grant === undefined || grant instanceof Refusal) return
+    const result = await enter(socket, room, placeOf(grant))
     // It does not know that it is to be there, and would miss what it is sent.
     if (MISSING.includes(result)) socket.close(...INSUFFICIENT_STATE)
   }
@@ -65,10 +73,10 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
   function enter(
     socket: WordsSocket,
     room: string,
-    { roomInfo, ref }: { roomInfo: Data | undefined; ref?: Ref | undefined },
+    { ref, ...place }: Place & { ref?: Ref | undefined },
   ): ReturnType<Rooms['enter']> {
     const reply = (): string => answerOf({ joined: room }, ref)
-    return rooms.enter(room, socket.state.member, { roomInfo, hearsJoinLeave: false, reply })
+    return rooms.enter(room, socket.state.member, { ...place, hearsJoinLeave: false, reply })
   }
 
   async function join(socket: WordsSocket, { channel: room, meta, ref }: RequestOf<'join'>): Promise<void> {
@@ -79,7 +87,7 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
     if (grant === undefined || grant instanceof Refusal) return refused(socket, grant, ref, 'bad_name')
     // What it says of itself is shown as that, and never as what the server knows of it.
     const roomInfo = grant.info ?? (meta && JSON.stringify({ meta }))
-    const result = await enter(socket, room, { roomInfo, ref })
+    const result = await enter(socket, room, { ...placeOf(grant), roomInfo, ref })
     if (result === 'entered' || result === 'closed') return
     if (result === 'member') answer(socket, { joined: room }, ref)
     else if (result === 'blocked') socket.close(...SENT_AWAY)
@@ -141,7 +149,9 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
       if (rooms.connect(client.member) === 'blocked') return socket.close(...SENT_AWAY)
       const { rooms: given = [] } = client
       const entries = given instanceof Map ? [...given] : Object.entries(given)
-      return Promise.all(entries.map(([room, grant]) => put(client, room, grant as RoomGrant))).then(() => {})
+      return Promise.all(entries.map(([room, grant]) => put(client, room, { grant: grant as RoomGrant }))).then(
+        () => {},
+      )
     },
     message: paced(options.rate, perform),
     closed({ state: client }, { code, reason }) {

@@ -364,23 +364,76 @@ describe('users', () => {
     expect(await leto.closed).toEqual({ code: 3005, reason: 'connection expired' })
   })
 
+  test('one of the connections of a user, or all but some', async () => {
+    const [one, two] = [await member('leto', 'log:u'), await member('leto', 'log:u')]
+    const ids = async (): Promise<string[]> => {
+      const { result } = (await call('presence', { channel: 'log:u' })) as { result: { presence: object } }
+      return Object.keys(result.presence)
+    }
+    const [first = ''] = await ids()
+    expect(await call('unsubscribe', { user: 'leto', channel: 'log:u', client: first })).toEqual({ result: {} })
+    expect(await ids()).toHaveLength(1)
+    expect(await ids()).not.toContain(first)
+    const [second = ''] = await ids()
+    await call('subscribe', { user: 'leto', channel: 'lobby', client: first })
+    expect((await call('channels', { pattern: 'lobby' })).result).toEqual({
+      channels: { lobby: { num_clients: 1 } },
+    })
+    await call('disconnect', { user: 'leto', whitelist: [first, second] })
+    await call('disconnect', { user: 'leto', whitelist: [first] })
+    expect(await Promise.race([one.closed, two.closed])).toEqual({ code: 3503, reason: 'force disconnect' })
+    await call('disconnect', { user: 'leto', client: first, disconnect: { code: 4000, reason: 'x' } })
+    expect([await one.closed, await two.closed]).toContainEqual({ code: 4000, reason: 'x' })
+  })
+
+  test('what a subscription is given, and what others are shown after a refresh', async () => {
+    const leto = await member('leto', 'log:there')
+    const given = { info: { seat: 7 }, override: { presence: { value: true } } }
+    await call('subscribe', { user: 'leto', channel: 'log:a', ...given })
+    expect(await leto.next()).toEqual({ joined: 'log:a' })
+    await call('subscribe', { user: 'leto', channel: 'log:b', override: { presence: { value: false } } })
+    expect(await leto.next()).toEqual({ joined: 'log:b' })
+    await call('refresh', { user: 'leto', info: { name: 'Leto II' } })
+    const shown = async (channel: string): Promise<object[]> => {
+      const { result } = (await call('presence', { channel })) as { result: { presence: Record<string, object> } }
+      return Object.values(result.presence)
+    }
+    expect(await shown('log:a')).toMatchObject([{ conn_info: { name: 'Leto II' }, chan_info: given.info }])
+    expect(await shown('log:there')).toMatchObject([{ conn_info: { name: 'Leto II' } }])
+    expect(await shown('log:b')).toEqual([])
+  })
+
+  test.each([
+    { info: 1, override: [] },
+    { override: { presence: { value: 1 } } },
+    { expire_at: 'now' },
+    { b64data: 1 },
+  ])('a subscription with %j is a bad request', async (given) => {
+    expect((await post('subscribe', { user: 'leto', channel: 'lobby', ...given }))[0]).toBe(400)
+  })
+
   test.each<[method: string, body: object, answer: unknown]>([
     ['subscribe', { user: 'leto', channel: 'shop:1' }, error(102)],
     ['subscribe', { user: 'leto' }, error(107)],
-    ['subscribe', { user: 'leto', channel: 'lobby', info: {} }, error(108, 'not available: info')],
-    ['subscribe', { user: 'leto', channel: 'lobby', client: 'x' }, error(108, 'not available: client')],
+    ['subscribe', { user: 'leto', channel: 'lobby', session: 'x' }, error(108, 'not available: session')],
+    ['subscribe', { user: 'leto', channel: 'lobby', recover_since: {} }, error(108, 'not available: recover_since')],
+    ['subscribe', { user: 'leto', channel: 'lobby', expire_at: 1 }, error(110)],
+    [
+      'subscribe',
+      { user: 'leto', channel: 'lobby', override: { presence: { value: true } } },
+      error(108, 'not available: override.presence'),
+    ],
+    ['subscribe', { user: 'leto', channel: 'lobby', client: 'x' }, { result: {} }],
     ['subscribe', { user: 'leto', channel: 'lobby', client: '' }, { result: {} }],
     ['unsubscribe', { user: 'leto', channel: 'shop:1' }, error(102)],
     ['unsubscribe', { user: 'leto', channel: '' }, error(107)],
     // One connection is not all connections of a user.
-    ['unsubscribe', { user: 'leto', channel: 'lobby', client: 'x' }, error(108)],
-    ['disconnect', { user: 'leto', client: 'x' }, error(108, 'not available: client')],
-    ['disconnect', { user: 'leto', whitelist: ['x'] }, error(108)],
+    ['disconnect', { user: 'leto', client: 'x' }, { result: {} }],
     ['disconnect', { user: 'leto', session: 'x' }, error(108)],
     ['disconnect', { user: 'leto', disconnect: { code: 1000, reason: '' } }, error(107)],
     ['disconnect', { user: 'leto', disconnect: { code: 5000, reason: '' } }, error(107)],
     ['disconnect', { user: 'leto', disconnect: { code: 4000, reason: 'x'.repeat(124) } }, error(107)],
-    ['refresh', { user: 'leto', info: {} }, error(108)],
+    ['refresh', { user: 'leto', expire_at: -1 }, error(107)],
   ])('%s %j', async (method, body, answer) => {
     const leto = await member('leto')
     expect(await call(method, body)).toEqual(answer)

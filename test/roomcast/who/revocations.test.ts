@@ -14,7 +14,7 @@ const unsubscribe = (user: string, room: string): NodeRequest => ({
 const disconnect = (user: string): NodeRequest => ({ do: 'disconnect', user, code: 3503, reason: '', blockMs: 0 })
 
 /** A decision for the user u and the room r, that is made when told. */
-function pending(revocations: Revocations, who = { user: 'u', room: 'r' as string | undefined }) {
+function pending(revocations: Revocations, who = { user: 'u', client: 'c', room: 'r' as string | undefined }) {
   let make: (value: string) => void = () => {}
   const made = new Promise<string>((resolve) => {
     make = resolve
@@ -35,6 +35,11 @@ describe('a decision that is being made', () => {
     ['another user', unsubscribe('v', 'r'), true],
     ['sent away', disconnect('u'), false],
     ['another is sent away', disconnect('v'), true],
+    ['that client is sent away', { ...disconnect('u'), client: 'c' } as NodeRequest, false],
+    ['another client of the user is', { ...disconnect('u'), client: 'd' } as NodeRequest, true],
+    ['all but that one are', { ...disconnect('u'), except: ['c'] } as NodeRequest, true],
+    ['all but another one are', { ...disconnect('u'), except: ['d'] } as NodeRequest, false],
+    ['another client is put out of the room', { ...unsubscribe('u', 'r'), client: 'd' } as NodeRequest, true],
     ['a command that puts nobody out', { do: 'subscribe', user: 'u', room: 'r' }, true],
     ['a question', { do: 'status' }, true],
   ])('%s', async (_, request, counts) => {
@@ -74,7 +79,7 @@ describe('a decision that is being made', () => {
     const revocations = new Revocations()
     const failed = revocations.decide(
       () => Promise.reject(new Error('no')),
-      () => ({ user: 'u', room: undefined }),
+      () => ({ user: 'u', client: 'c', room: undefined }),
     )
     await expect(failed).rejects.toThrow('no')
     const next = pending(revocations)

@@ -198,6 +198,21 @@ describe('tokens', () => {
     }
   })
 
+  test('override: what the room does for others it need not do for one; what it has not, nobody gets', async () => {
+    const namespaces = { ns: { presence: true }, bare: {} }
+    const [roomcast, port] = await start({ tokens, namespaces })
+    const client = await connected(port, { token: await token({ sub: '42' }) })
+    const into = async (channel: string, override: object): Promise<number> =>
+      subscription(client, channel, { token: await token({ sub: '42', channel, override }) })
+    expect(await into('ns:seen', { presence: { value: true } })).toBe(0)
+    expect(await into('ns:hidden', { presence: { value: false } })).toBe(0)
+    expect(await into('bare:a', { presence: { value: true } })).toBe(108)
+    expect(await into('bare:b', { join_leave: { value: true } })).toBe(108)
+    expect(await into('bare:c', { presence: { value: false }, join_leave: { value: false } })).toBe(0)
+    const counts = ['ns:seen', 'ns:hidden'].map(async (room) => (await roomcast.rooms.presence(room)).size)
+    expect(await Promise.all(counts)).toEqual([1, 0])
+  })
+
   test('rooms of the users in their names', async () => {
     const [, port] = await start({ tokens, namespaces: { ns: { allowUserLimitedChannels: true } } })
     const client = await connected(port, { token: await token({ sub: '42' }) })

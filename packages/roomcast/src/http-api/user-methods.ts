@@ -1,10 +1,12 @@
 // The methods of the HTTP API that are about the connections of a user: all of them, or one, or all but some.
 
-import { DisconnectCode, Refusal } from '@roomcast/centrifuge'
+import { DisconnectCode, ErrorCode, Refusal, refuse } from '@roomcast/centrifuge'
 import type { Rooms } from '@roomcast/rooms'
+import { readGranted } from '../who/claims.ts'
+import { grantOf } from '../who/grants.ts'
 import type { NamespaceRule } from '../who/namespace-options.ts'
-import type { Fields } from './fields.ts'
-import { type Action, bad, type Method, unavailable } from './method.ts'
+import { type Fields, WrongField } from './fields.ts'
+import { type Action, bad, type Method, type Result, unavailable } from './method.ts'
 
 /** What these methods work on. */
 interface UserMethodsOptions {
@@ -15,68 +17,81 @@ interface UserMethodsOptions {
 
 const MAX_REASON_BYTES = 123
 
+const EXPIRED = { code: DisconnectCode.EXPIRED, reason: 'connection expired' }
+
+/** What can be given with a subscription, as in tokens. */
+const GIVEN = ['info', 'b64info', 'data', 'b64data', 'expire_at', 'override']
+
 /** Makes the methods, by name. */
 export function userMethods({ rooms, ruleOf }: UserMethodsOptions): [name: string, method: Method][] {
-  /** A method for the connections of a user. @param lacks fields of Centrifugo's that would mean something else here. */
+  /** A method for the connections of a user, or one of them. A connection over WebSocket has no session. */
   const ofUser =
-    (lacks: readonly string[], act: (user: string, fields: Fields) => Action): Method =>
+    (act: (who: { user: string; client: string | undefined }, fields: Fields) => Action): Method =>
     (fields) => {
-      const user = fields.text('user')
-      const action = act(user, fields)
-      const lacking = lacks.find((name) => fields.has(name) && fields.value(name) !== '')
-      return () => (lacking === undefined ? action() : unavailable(lacking))
+      const action = act({ user: fields.text('user'), client: fields.text('client') || undefined }, fields)
+      const hasSession = fields.text('session') !== ''
+      return () => (hasSession ? unavailable('session') : action())
     }
 
-  /** The same, in a room. */
-  const inRoom = (lacks: readonly string[], act: (user: string, room: string, fields: Fields) => Action): Method =>
-    ofUser(lacks, (user, fields) => {
-      const room = fields.text('channel')
-      const action = act(user, room, fields)
-      return () => {
-        const rule = ruleOf(room)
-        return rule instanceof Refusal ? rule : action()
-      }
-    })
+  /** Is there such a room? */
+  const inRoom = async (room: string, act: (rule: NamespaceRule) => Promise<unknown>): Promise<Result> => {
+    const rule = ruleOf(room)
+    if (rule instanceof Refusal) return rule
+    await act(rule)
+    return {}
+  }
 
   return [
     [
       'subscribe',
-      inRoom(
-        ['client', 'session', 'info', 'b64info', 'data', 'b64data', 'expire_at', 'override', 'recover_since'],
-        (user, room) => async () => {
-          await rooms.subscribe(user, room)
-          return {}
-        },
-      ),
+      ofUser(({ user, client }, fields) => {
+        const room = fields.text('channel')
+        const given = Object.fromEntries(GIVEN.map((name) => [name, fields.value(name)]))
+        const granted = readGranted(given)
+        if (granted === undefined) throw new WrongField()
+        const isRecovering = fields.has('recover_since')
+        return () => {
+          if (isRecovering) return unavailable('recover_since')
+          if ((granted.expiresAt ?? Infinity) * 1000 <= Date.now()) return refuse(ErrorCode.EXPIRED)
+          return inRoom(room, (rule) => {
+            // What the room has not is told here: clients cannot tell it.
+            grantOf(rule, granted, { history: false, presence: false })
+            return rooms.subscribe(user, room, { client, given })
+          })
+        }
+      }),
     ],
     [
       'unsubscribe',
-      inRoom(['client', 'session'], (user, room) => async () => {
-        await rooms.unsubscribe(user, room)
-        return {}
+      ofUser(({ user, client }, fields) => {
+        const room = fields.text('channel')
+        return () => inRoom(room, () => rooms.unsubscribe(user, room, { client }))
       }),
     ],
     [
       'disconnect',
-      ofUser(['client', 'session', 'whitelist'], (user, fields) => {
+      ofUser(({ user, client }, fields) => {
         const how = fields.fields('disconnect')
         const code = how?.integer('code') ?? DisconnectCode.FORCE_DISCONNECT
         const reason = how?.text('reason') ?? 'force disconnect'
+        const except = fields.texts('whitelist')
         return async () => {
           if (code < 3000 || code > 4999 || Buffer.byteLength(reason) > MAX_REASON_BYTES) return bad()
-          await rooms.disconnect(user, { code, reason })
+          await rooms.disconnect(user, { code, reason, client, except })
           return {}
         }
       }),
     ],
     [
       'refresh',
-      ofUser(['client', 'session', 'info'], (user, fields) => {
+      ofUser(({ user, client }, fields) => {
         const isExpired = fields.isOn('expired')
         const expiresAt = fields.integer('expire_at') || undefined
+        const info = fields.has('info') ? fields.raw('info')! : undefined
         return async () => {
-          if (isExpired) await rooms.disconnect(user, { code: DisconnectCode.EXPIRED, reason: 'connection expired' })
-          else await rooms.refresh(user, { expiresAt })
+          if (expiresAt !== undefined && expiresAt < 0) return bad()
+          if (isExpired) await rooms.disconnect(user, { ...EXPIRED, client })
+          else await rooms.refresh(user, { expiresAt, info, client })
           return {}
         }
       }),

@@ -13,7 +13,9 @@ export interface GrantedOptions {
 
 /** Options of a room, as one client has them. */
 export interface Override {
+  /** Is it shown among those who are there, where the room has presence? */
   readonly presence?: boolean | undefined
+  /** Are others told that it comes and goes, where the room tells of others? */
   readonly joinLeave?: boolean | undefined
   readonly forcePushJoinLeave?: boolean | undefined
   readonly forceRecovery?: boolean | undefined
@@ -43,6 +45,16 @@ type Claims = Readonly<Record<string, unknown>>
 
 /** A claim that is not what it should be. */
 class WrongClaim extends Error {}
+
+/** Reads options of a subscription as they are written in JSON; undefined: they are none. */
+export function readGranted(
+  options: unknown,
+): (GrantedOptions & { readonly expiresAt: number | undefined }) | undefined {
+  return orUndefined(() => {
+    const claims = object(options)
+    return { ...granted(claims), expiresAt: expiryOf(claims) }
+  })
+}
 
 /** Reads the claims of a connection token; undefined: they are not those of one. */
 export function readConnection(claims: Claims): ConnectionClaims | undefined {

@@ -1,8 +1,8 @@
 // What hooks and tokens give, as this server's protocols take it. What a hook returns is checked: its mistake must not let
 // anybody in.
 
-import type { RoomGrant } from '@roomcast/centrifuge'
-import type { GrantedOptions, Override } from './claims.ts'
+import { ErrorCode, type Refusal, type RoomGrant, refuse } from '@roomcast/centrifuge'
+import { type GrantedOptions, type Override, readGranted } from './claims.ts'
 import { dataOf } from './data.ts'
 import type { Identity, Permission } from './hooks.ts'
 import { hasHistory, type NamespaceRule } from './namespace-options.ts'
@@ -18,7 +18,13 @@ export interface Identified {
   readonly rooms: ReadonlyMap<string, Granted>
 }
 
-const OVERRIDES: readonly (keyof Override)[] = ['forceRecovery', 'forcePositioning', 'forcePushJoinLeave']
+const OVERRIDES: readonly (keyof Override)[] = [
+  'presence',
+  'joinLeave',
+  'forceRecovery',
+  'forcePositioning',
+  'forcePushJoinLeave',
+]
 
 /** What `subscribe` returned.
  * @throws TypeError for what is no permission. */
@@ -32,6 +38,11 @@ export function grantedBy(permission: Permission): Granted {
     if (value !== undefined && typeof value !== 'boolean') throw new TypeError(`subscribe: ${name} must be a boolean`)
   }
   return { info: dataOf(info, 'info'), data: dataOf(data, 'data'), expiresAt, override }
+}
+
+/** What the HTTP API gave with a subscription, whose fields it has checked. */
+export function givenBy(given: unknown): Granted {
+  return readGranted(given) ?? {}
 }
 
 /** What `authenticate` returned.
@@ -48,7 +59,8 @@ export function identifiedBy(identity: Identity): Identified {
 }
 
 /** What a client may have in a room.
- * @param may.history may it read what the room remembers, once it is in? */
+ * @param may.history may it read what the room remembers, once it is in?
+ * @throws Refusal 108 where it is to have what the room has not. */
 export function grantOf(
   rule: NamespaceRule,
   { info, data, expiresAt, override = {} }: Granted,
@@ -56,7 +68,10 @@ export function grantOf(
 ): RoomGrant {
   const remembers = hasHistory(rule)
   const feature = (always: boolean, asked: boolean) => (always ? 'always' : asked ? 'asked' : 'never')
-  const { forceRecovery, forcePositioning, forcePushJoinLeave } = override
+  const { forceRecovery, forcePositioning, forcePushJoinLeave, presence, joinLeave } = override
+  // What the room does not do for anybody it cannot do for one.
+  if (presence === true && !rule.presence) throw lacking('presence')
+  if (joinLeave === true && !rule.joinLeave) throw lacking('join_leave')
   return {
     info,
     data,
@@ -68,7 +83,13 @@ export function grantOf(
     joinLeave: rule.joinLeave
       ? feature(forcePushJoinLeave ?? rule.forcePushJoinLeave, rule.presence && may.presence)
       : 'never',
+    isPresent: presence,
+    isAnnounced: joinLeave,
   }
+}
+
+function lacking(option: string): Refusal {
+  return refuse(ErrorCode.NOT_AVAILABLE, `not available: override.${option}`)
 }
 
 function checkExpiry(expiresAt: unknown, where: string): void {

@@ -18,7 +18,7 @@ import {
 import type { Data } from '@roomcast/rooms'
 import { isMeta } from '../protocol.ts'
 import { dataOf, parsedOf, textOf } from './data.ts'
-import { type Granted, grantedBy, grantOf, type Identified, identifiedBy } from './grants.ts'
+import { type Granted, givenBy, grantedBy, grantOf, type Identified, identifiedBy } from './grants.ts'
 import type { HookClient, Hooks } from './hooks.ts'
 import { hasHistory, type NamespaceRule } from './namespace-options.ts'
 import type { Deed, Namespaces } from './namespaces.ts'
@@ -114,7 +114,7 @@ export function createPolicy(options: PolicyOptions): ServerPolicy {
     const { room, token, data, by } = request
     const rule = ruleOf(room)
     const { user } = client
-    if (by === 'server') return permitted(rule, room, user)
+    if (by === 'server') return permitted(rule, room, user, givenBy(request.given))
     if (token !== '' && tokens !== undefined) {
       const granted = await subscriptionOf(client, room, token)
       return granted instanceof Refusal ? granted : permitted(rule, room, user, granted)
@@ -141,7 +141,11 @@ export function createPolicy(options: PolicyOptions): ServerPolicy {
   async function identified(request: ConnectRequest): Promise<Admission | Refusal | undefined> {
     const admission = await revocations.decide(
       () => identify(request),
-      (made) => ({ user: made === undefined || made instanceof Refusal ? '' : made.user, room: undefined }),
+      (made) => ({
+        user: made === undefined || made instanceof Refusal ? '' : made.user,
+        client: request.client,
+        room: undefined,
+      }),
     )
     return admission
   }
@@ -180,11 +184,11 @@ export function createPolicy(options: PolicyOptions): ServerPolicy {
     identify: identified,
     admit,
     async subscribe(client, request) {
-      const { user } = client
+      const { user, id } = client
       const { room } = request
       return revocations.decide(
         () => subscribe(client, request),
-        () => ({ user, room }),
+        () => ({ user, client: id, room }),
       )
     },
     publication,

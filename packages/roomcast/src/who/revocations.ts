@@ -11,11 +11,15 @@ interface Pending {
   readonly since: number
 }
 
-interface Revoked {
+/** Whom and what a decision is for. */
+export interface DecidedFor {
   readonly user: string
-  /** Absent: of everything. */
+  readonly client: string
+  /** Absent: it is about the connection. */
   readonly room: string | undefined
 }
+
+type Revoked = NodeRequest & { readonly do: 'disconnect' | 'unsubscribe' }
 
 /** What was revoked while decisions are being made. */
 export class Revocations {
@@ -30,18 +34,16 @@ export class Revocations {
   /** Makes a decision, unless it is revoked meanwhile.
    * @param who whom and what for it is made, once that is known.
    * @returns undefined when it was. */
-  async decide<T>(make: () => Promise<T>, who: (made: T) => Revoked): Promise<T | undefined> {
+  async decide<T>(make: () => Promise<T>, who: (made: T) => DecidedFor): Promise<T | undefined> {
     const pending = { since: this.#next }
     this.#pending.add(pending)
     try {
       const made = await make()
-      const { user, room } = who(made)
+      const decided = who(made)
       const first = this.#next - this.#kept.length
       const later = this.#kept.slice(Math.max(0, pending.since - first))
       const isLost = pending.since < first
-      const isMeant = (revoked: Revoked): boolean =>
-        revoked.user === user && (revoked.room === undefined || revoked.room === room)
-      if (isLost || later.some(isMeant)) return undefined
+      if (isLost || later.some((revoked) => means(revoked, decided))) return undefined
       this.#arrive()
       return made
     } finally {
@@ -56,7 +58,7 @@ export class Revocations {
     if (request.do !== 'disconnect' && request.do !== 'unsubscribe') return
     this.#next++
     if (this.#pending.size > 0) {
-      this.#kept.push({ user: request.user, room: request.do === 'unsubscribe' ? request.room : undefined })
+      this.#kept.push(request)
       if (this.#kept.length > MAX_KEPT) this.#kept.shift()
     }
     if (this.#isArriving) setImmediate(again)
@@ -70,4 +72,11 @@ export class Revocations {
       this.#isArriving = false
     })
   }
+}
+
+/** Does a command take back what was decided? */
+function means(revoked: Revoked, { user, client, room }: DecidedFor): boolean {
+  const isFor = revoked.client === undefined || revoked.client === client
+  if (revoked.user !== user || !isFor || revoked.except?.includes(client)) return false
+  return revoked.do === 'disconnect' || revoked.room === room
 }
