@@ -1,54 +1,48 @@
-// A chat in React, with npm's `centrifuge`: what is said, what was said, who is there, and whether we are connected.
-// react.ts serves it.
+// A private room in React, with npm's `centrifuge`: what is said, what was said before, and who is there. Forty lines.
+// react.ts serves it: open it at /?user=leto and at /?user=paul.
 
-import { Centrifuge, type PublicationContext, type Subscription } from 'centrifuge'
+import { Centrifuge, type ClientInfo, type PublicationContext } from 'centrifuge'
 import { type FormEvent, useEffect, useState } from 'react'
 import { createRoot } from 'react-dom/client'
 
-const client = new Centrifuge(`${location.origin.replace('http', 'ws')}/connection/websocket`)
+const getToken = async () => (await fetch(`/token${location.search}`)).text()
+const client = new Centrifuge(`${location.origin.replace('http', 'ws')}/connection/websocket`, { getToken })
+const room = client.newSubscription('private:chat#leto,paul')
 client.connect()
 
-type Line = Pick<PublicationContext, 'offset' | 'data'>
-
-function useRoom(name: string) {
-  const [lines, setLines] = useState<Line[]>([])
-  const [people, setPeople] = useState(0)
-  const [room, setRoom] = useState<Subscription>()
-  useEffect(() => {
-    const sub = client.newSubscription(name)
-    // By their numbers: what comes from the history may just have come.
-    const add = (some: Line[]) =>
-      setLines((all) => [...new Map([...all, ...some].map((one) => [one.offset, one])).values()])
-    const count = () => sub.presenceStats().then(({ numClients }) => setPeople(numClients), console.warn)
-    const before = () => sub.history({ limit: 50 }).then(({ publications }) => add(publications), console.warn)
-    sub.on('subscribed', ({ recovered }) => void Promise.all([recovered || before(), count()]))
-    sub
-      .on('publication', (line) => add([line]))
-      .on('join', count)
-      .on('leave', count)
-    sub.subscribe()
-    setRoom(sub)
-    return () => client.removeSubscription(sub)
-  }, [name])
-  return { lines, people, say: (text: string) => room?.publish(text) }
-}
+type Line = Pick<PublicationContext, 'offset' | 'data' | 'info'>
 
 function Chat() {
-  const { lines, people, say } = useRoom('chat:lobby')
-  const [text, setText] = useState('')
-  const submit = (event: FormEvent) => {
+  const [lines, setLines] = useState<Line[]>([])
+  const [people, setPeople] = useState<ClientInfo[]>([])
+  useEffect(() => {
+    // By their numbers: what comes from the history may just have come.
+    const add = (some: Line[]) => setLines((all) => [...new Map([...all, ...some].map((l) => [l.offset, l])).values()])
+    const look = () => void room.presence().then(({ clients }) => setPeople(Object.values(clients)), console.warn)
+    room.on('publication', (line) => add([line]))
+    for (const event of ['subscribed', 'join', 'leave'] as const) room.on(event, look)
+    room.on('subscribed', ({ recovered }) => {
+      if (recovered) return
+      setLines([])
+      room.history({ limit: 50, reverse: true }).then(({ publications }) => add(publications), console.warn)
+    })
+    room.subscribe()
+    return () => void room.removeAllListeners().unsubscribe()
+  }, [])
+  const say = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
-    void say(text)?.then(() => setText(''), console.warn)
+    const form = event.currentTarget
+    room.publish(new FormData(form).get('text')).then(() => form.reset(), console.warn)
   }
-  const list = lines.toSorted((a, b) => a.offset! - b.offset!).map(({ offset, data }) => <li key={offset}>{data}</li>)
-  const field = <input aria-label="Say" value={text} onChange={(event) => setText(event.target.value)} />
-  return [
-    <p key="people">{people} here</p>,
-    <ul key="lines">{list}</ul>,
-    <form key="say" onSubmit={submit}>
-      {field}
-    </form>,
-  ]
+  const inOrder = lines.toSorted((a, b) => a.offset! - b.offset!)
+  const said = inOrder.map(({ offset, info, data }) => <p key={offset}>{`${info?.user}: ${data}`}</p>)
+  return (
+    <form onSubmit={say}>
+      <p>Here: {people.map(({ user }) => user).join(', ')}</p>
+      {said}
+      <input name="text" aria-label="Say" />
+    </form>
+  )
 }
 
 createRoot(document.getElementById('root')!).render(<Chat />)

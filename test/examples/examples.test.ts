@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
@@ -329,30 +329,38 @@ const chromium = findChromium()
 missing(chromium === undefined, 'NO CHROMIUM FOUND: the example with React is NOT tested')
 
 describe.skipIf(chromium === undefined)('the example with React', () => {
-  test('two people talk, see each other, and what was said before', async () => {
+  test('two people talk in a room of their own, see each other, and what was said before; in 40 lines', async () => {
     const [url] = await start(REACT)
     const { origin } = new URL(url!.replace('ws:', 'http:'))
+    const code = readFileSync(`${examples}src/react-chat.tsx`, 'utf8').split('\n')
+    expect(code.filter((line) => /^\s*(?!\/\/|\s)./.test(line)).length).toBeLessThanOrEqual(40)
     const browser = await launchChromium(chromium!)
     try {
-      const open = async (): Promise<Page> => {
+      const open = async (user: string): Promise<Page> => {
         const page = await (await browser.newContext()).newPage()
         page.setDefaultTimeout(10_000)
-        await page.goto(origin)
+        await page.goto(`${origin}/?user=${user}`)
         return page
       }
-      const leto = await open()
-      await leto.getByText('1 here').waitFor()
+      const leto = await open('leto')
+      await leto.getByText('Here: leto', { exact: true }).waitFor()
       await leto.getByLabel('Say').fill('hi')
       await leto.getByLabel('Say').press('Enter')
-      await leto.getByText('hi', { exact: true }).waitFor()
-      const paul = await open()
-      await paul.getByText('hi', { exact: true }).waitFor()
-      await leto.getByText('2 here').waitFor()
+      await leto.getByText('leto: hi').waitFor()
+      const paul = await open('paul')
+      await paul.getByText('leto: hi').waitFor()
+      await leto.getByText(/Here: (leto, paul|paul, leto)/).waitFor()
+      const eve = await open('eve')
       await paul.getByLabel('Say').fill('hello')
       await paul.getByLabel('Say').press('Enter')
-      await leto.getByText('hello').waitFor()
-      expect(await leto.locator('li').allTextContents()).toEqual(['hi', 'hello'])
-      expect(await paul.locator('li').allTextContents()).toEqual(['hi', 'hello'])
+      await leto.getByText('paul: hello').waitFor()
+      const lines = (page: Page): Promise<string[]> => page.locator('p:not(:first-child)').allTextContents()
+      for (const page of [leto, paul]) expect(await lines(page)).toEqual(['leto: hi', 'paul: hello'])
+      expect(await lines(eve)).toEqual([])
+      expect(await eve.getByText('Here:').textContent()).toBe('Here: ')
+      await leto.reload()
+      await leto.getByText('paul: hello').waitFor()
+      expect(await lines(leto)).toEqual(['leto: hi', 'paul: hello'])
     } finally {
       await browser.close()
     }
