@@ -142,6 +142,21 @@ test('a second that has begun counts: clients that are told 0 read nothing', asy
   )
 })
 
+test.each(['json', 'protobuf'] as const)('%s: who may stay for ever longer is told of a year', async (format) => {
+  const far = { expiresAt: 1e300 }
+  const policy = { authenticate: () => ({ user: 'u', ...far }), subscribe: () => far, subRefresh: () => far }
+  const stage = new Stage({ policy: { ...policy, refresh: () => far } })
+  const peer = stage.open(format)
+  await peer.say('{"id":1,"connect":{}}', SUBSCRIBE, '{"id":3,"refresh":{"token":"t"}}')
+  await peer.say('{"id":4,"sub_refresh":{"channel":"r","token":"t"}}')
+  await stage.rooms.refresh('u', { expiresAt: Number.MAX_SAFE_INTEGER })
+  const { values } = peer
+  expect(values.slice(0, 4).map((reply) => Object.values(reply)[1])).toMatchObject(
+    [1, 2, 3, 4].map(() => ({ expires: true, ttl: 31_536_000 })),
+  )
+  expect(values.at(-1)).toEqual({ push: { refresh: { expires: true, ttl: 31_536_000 } } })
+})
+
 test('the server prolongs a connection itself, lets it stay, or ends it', async () => {
   const stage = new Stage()
   const peer = await stage.client('u/60')

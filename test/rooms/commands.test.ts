@@ -48,6 +48,11 @@ describe('a command is for', () => {
     expect([...(await rooms.presence('r')).keys()]).toEqual(['a', 'b'])
   })
 
+  test('a code that no protocol can tell is a RangeError', async () => {
+    const { rooms } = await people()
+    expect(() => rooms.unsubscribe('u', 'r', { code: 2 ** 32 })).toThrow(RangeError)
+  })
+
   test.each<[wrong: string, call: (rooms: Rooms) => unknown]>([
     ['client', (rooms) => rooms.unsubscribe('u', 'r', { client: 1 as never })],
     ['except', (rooms) => rooms.disconnect('u', { except: 'a' as never })],

@@ -12,6 +12,9 @@ import type { Wire } from './wire/schema.ts'
 /** The client has ways to load a room's state itself, and wants an error where recovery is not possible. */
 const REFUSE_UNRECOVERED = 2
 
+/** A year, as in Centrifugo: a date that is further away is a mistake, and may be a number that clients cannot be told. */
+const MAX_TTL = 365 * 24 * 3600
+
 type Request = Wire<'SubscribeRequest'>
 
 export function subscribe(session: Session, request: Request, id: number): Promise<void> | undefined {
@@ -126,9 +129,11 @@ function notEntered(session: Session, result: EnterResult, { room, expelledWith 
   else session.error(id, ErrorCode.INTERNAL)
 }
 
-/** Seconds until a date, begun ones too, as a client that is told 0 reads nothing; undefined: there is none. */
+/** Seconds until a date, begun ones too, as a client that is told 0 reads nothing, and a year at most; undefined: there is
+ * none. */
 export function ttlOf(session: Session, expiresAt: number | undefined): number | undefined {
-  return expiresAt === undefined ? undefined : Math.ceil(expiresAt - session.env.clock.date() / 1000)
+  if (expiresAt === undefined) return undefined
+  return Math.min(Math.ceil(expiresAt - session.env.clock.date() / 1000), MAX_TTL)
 }
 
 /** The client must have sent another token by then. */

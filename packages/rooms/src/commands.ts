@@ -5,6 +5,8 @@ import type { Command } from './port.ts'
 import type { DisconnectOptions, OneClient, RefreshOptions, SubscribeOptions, UnsubscribeOptions } from './queries.ts'
 
 const UNSUBSCRIBED = 2000
+/** What every protocol can tell: 32 bits. */
+const MAX_CODE = 0xffff_ffff
 const FORCE_DISCONNECT = 3503
 
 export function disconnect(user: string, options: DisconnectOptions): Command {
@@ -21,6 +23,7 @@ export function unsubscribe(user: string, room: string, options: UnsubscribeOpti
   const { code = UNSUBSCRIBED, reason = 'server unsubscribe' } = options
   checkRoom(room)
   checkInteger('code', code)
+  if (code > MAX_CODE) throw new RangeError(`code must be at most ${MAX_CODE}: ${code}`)
   checkString('reason', reason)
   return { do: 'unsubscribe', ...meant(user, options), room, code, reason }
 }
