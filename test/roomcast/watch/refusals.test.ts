@@ -172,6 +172,25 @@ const causes: Record<string, Cause> = {
     setting: /^channel\.namespaces\[name=news\]: allow_subscribe_for_client \(…_for_anonymous\), a subscription token/,
     mend: () => [...OPEN, ...config({ namespaces: [{ name: 'news', ...ROOMS.without_namespace }] })],
   },
+  'a room of other users': {
+    args: () => [...KEYS, ...config({ namespaces: [{ name: 'dialog', allow_user_limited_channels: true }] })],
+    async meet({ port }) {
+      const client = await connect(port, { path: `/?token=${await tokenOf('1m')}` })
+      return 'joined' in ((await client.ask({ join: 'dialog:#paul' })) as object)
+    },
+    reason: 'not_allowed',
+    came: /subscribe of user "42" in "dialog:#paul"/,
+    expected: /one of the users that the name tells after #/,
+    setting: /^the name, or a subscription token$/,
+  },
+  'a room that needs a token': {
+    args: [],
+    meet: async ({ port }) => 'joined' in ((await answer(port, { join: '$lobby' })) as object),
+    reason: 'not_allowed',
+    came: /"\$lobby"/,
+    expected: /a subscription token, as the name begins with \$/,
+    setting: /^what issues tokens, or the name$/,
+  },
   'too many connections of an address': {
     args: ['--max-connections-per-address', '1'],
     async meet({ port }) {

@@ -99,6 +99,26 @@ describe('permissions', () => {
     for (const room of ['$ns:1', '$x', '$ns:#42']) expect(permits(all, 'subscribe', '42', false, room)).toBe(false)
   })
 
+  test.each<[room: string, user: string, isMember: boolean, may: boolean]>([
+    ['ns:dialog#42', '42', false, true],
+    ['ns:dialog#42', '44', false, false],
+    // By a token.
+    ['ns:dialog#42', '44', true, true],
+    ['ns:dialog#42', '', false, false],
+    ['$ns:1', '42', false, false],
+    ['$ns:1', '42', true, true],
+    ['ns:open', '42', false, true],
+  ])('what all clients may do elsewhere, in %s the user %j may (member: %s): %s', (room, user, isMember, may) => {
+    for (const [deed, prefix] of [
+      ['publish', 'Publish'],
+      ['presence', 'Presence'],
+      ['history', 'History'],
+    ] as const) {
+      const options = { ...every(prefix), [`allow${prefix}ForAnonymous`]: true, allowUserLimitedChannels: true }
+      expect(permits(options, deed, user, isMember, room)).toBe(may)
+    }
+  })
+
   const limited = { allowUserLimitedChannels: true, allowSubscribeForClient: true, allowSubscribeForAnonymous: true }
   test.each<[room: string, user: string, isFor: boolean]>([
     ['ns:dialog#42', '42', true],

@@ -4,7 +4,10 @@ import type { RoomcastOptions, Settled } from '../options.ts'
 import type { Circumstances } from './refusals.ts'
 
 /** Reads them. */
-export function readsOf({ limits, origin = 'same', hooks, tokens }: Settled, options: RoomcastOptions): Circumstances {
+export function readsOf(
+  { limits, origin = 'same', hooks, tokens, namespaces: rooms }: Settled,
+  options: RoomcastOptions,
+): Circumstances {
   const namespaces = options.namespaces && Object.keys(options.namespaces)
   const list = Array.isArray(origin) ? `one of the origins ${origin.join(', ')}` : 'an origin that your function takes'
   return {
@@ -15,5 +18,6 @@ export function readsOf({ limits, origin = 'same', hooks, tokens }: Settled, opt
     hasPublish: hooks.publish !== undefined,
     hasTokenKey: tokens !== undefined,
     namespaces,
+    isUserLimited: (room) => rooms.isUserLimited(room),
   }
 }

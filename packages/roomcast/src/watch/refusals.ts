@@ -62,6 +62,8 @@ export interface Circumstances {
   readonly hasTokenKey: boolean
   /** Those that are configured; undefined: every legal name is a room. */
   readonly namespaces: readonly string[] | undefined
+  /** Is the room for the users that its name tells? */
+  readonly isUserLimited: (room: string) => boolean
 }
 
 const OPENING = 'a token key (client.token), --allow-anonymous-connect-without-token, or --insecure'

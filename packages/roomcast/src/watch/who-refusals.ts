@@ -89,6 +89,10 @@ export function notPermitted(around: Circumstances, deed: Deed, code: number, { 
     return say('token_key_unavailable', 'the key of the token to be found', 'client.token.jwks_public_endpoint')
   if (code === 3500)
     return say('invalid_token', 'a subscription token for this room and this user', 'what issues tokens')
+  if (room.startsWith('$') && deed === 'subscribe')
+    return say('not_allowed', 'a subscription token, as the name begins with $', 'what issues tokens, or the name')
+  if (around.isUserLimited(room) && deed === 'subscribe')
+    return say('not_allowed', 'one of the users that the name tells after #', 'the name, or a subscription token')
   const hasHook = { subscribe: around.hasSubscribe, publish: around.hasPublish, presence: false, history: false }[deed]
   if (hasHook) return say(`refused_by_${deed}`, `what your ${deed} function takes`, 'that function')
   return say('not_allowed', 'a permission', `${where}: ${SUFFIXES[deed]}`)

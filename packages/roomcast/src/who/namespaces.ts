@@ -90,13 +90,16 @@ export function createNamespaces(
     permits(deed, room, { user, isMember }) {
       const rule = ruleFor(room)
       if (rule === undefined || !isOn) return false
-      if (deed === 'subscribe') {
-        if (room.startsWith(PRIVATE)) return false
-        if (room.includes(USER_BOUNDARY) && rule.allowUserLimitedChannels) return user !== '' && isFor(room, user)
-      }
+      const isLimited = room.includes(USER_BOUNDARY) && rule.allowUserLimitedChannels
+      const isNamed = isLimited && user !== '' && isFor(room, user)
+      const isPrivate = room.startsWith(PRIVATE)
+      if (deed === 'subscribe' && isPrivate) return false
+      if (deed === 'subscribe' && isLimited) return isNamed
       const [client, member, anonymous] = PERMISSIONS[deed]
       if (user === '' && !rule[anonymous]) return false
-      return rule[client] || (member !== undefined && isMember && rule[member])
+      // What every client may do in other rooms, only those may who can be in such a room.
+      const isKeptOut = (isPrivate || isLimited) && !isNamed && !isMember && deed !== 'subscribe'
+      return (rule[client] && !isKeptOut) || (member !== undefined && isMember && rule[member])
     },
   }
 }
