@@ -16,6 +16,12 @@ test.each(['light', 'dark'] as const)(
   },
 )
 
+test('the README shows both, and its text for those who do not see it', () => {
+  const readme = read('README.md')
+  expect(readme).toMatch(/<source media="\(prefers-color-scheme: dark\)" srcset="docs\/images\/speed-dark\.svg">/)
+  expect(readme).toMatch(/<img [^>]*src="docs\/images\/speed-light\.svg" alt="[^"]{40,}"/)
+})
+
 test('bench/README has the table of these figures: every scenario, every server', () => {
   const lines = read('bench/README.md')
     .split('\n')
