@@ -62,6 +62,13 @@ describe.each(PACKAGES)('%s', (name) => {
     expect(body).toContain(`\n### ${manifest.name}\n`)
   })
 
+  test('its README begins with what it is and how it is installed, with what it wants beside it', () => {
+    const readme = readFileSync(join(folderOf(name), 'README.md'), 'utf8')
+    const install = ['npm install', manifest.name, ...Object.keys(manifest.peerDependencies ?? {})].join(' ')
+    const [title, , code] = readme.split('\n\n')
+    expect([title, code]).toEqual([`# ${manifest.name}`, `\`\`\`sh\n${install}\n\`\`\``])
+  })
+
   test('links of its README lead somewhere, on GitHub and on npm', () => {
     // npm resolves them as GitHub does, from `repository.directory`, at the newest commit.
     const tree = `${repository}/blob/HEAD/`
