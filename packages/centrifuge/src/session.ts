@@ -155,7 +155,7 @@ export class Session implements Client, Member<Piece>, Worker, Beating {
   }
 
   /** A message of the replies that wait and this one, for those who write it themselves. */
-  frame(reply: Wire<'Reply'>): Payload {
+  frame(reply: Wire<'Reply'>): Payload | Framed {
     return this.#replies.with(reply)
   }
 
@@ -182,7 +182,6 @@ export class Session implements Client, Member<Piece>, Worker, Beating {
     this.refuse(id, new Refusal(code, textOf(code)))
   }
 
-  /** Answers what went wrong. */
   /** Answers what went wrong. */
   fail(where: PolicyCall, id: number, error: unknown): void {
     if (!(error instanceof Refusal || error instanceof StoreUnavailableError)) {
