@@ -30,6 +30,9 @@ export interface SdkRound {
 /** So often everybody comes in, and goes, before it is measured. */
 const WARM_UPS = 3
 
+/** So long after that the server has let go of those who went. */
+const SETTLE_MS = 1000
+
 interface Used {
   cpuMs: number
   rssBytes: number
@@ -61,13 +64,18 @@ export async function measureSdk(server: SdkServer, name: SdkScenarioName, secon
       await ask(load, 'connect')
       await ask(load, 'leave')
     }
-    await collect()
+    await sleep(SETTLE_MS)
     const before = [used(), await ask<SdkLoadSample>(load, 'sample')] as const
     await ask(load, 'connect')
     const after = [used(), await ask<SdkLoadSample>(load, 'sample')] as const
     const round = roundOf(before, after, scenario.clients)
+    // Memory by itself: a collection that is forced while nobody is connected makes V8 forget its machine code too.
+    await ask(load, 'leave')
     await collect()
-    return { ...round, kibPerClient: (used().rssBytes - before[0].rssBytes) / 1024 / scenario.clients }
+    const { rssBytes } = used()
+    await ask(load, 'connect')
+    await collect()
+    return { ...round, kibPerClient: (used().rssBytes - rssBytes) / 1024 / scenario.clients }
   } finally {
     // The server first: the side that closes keeps the pair of ports for a minute, and a client's are scarce.
     await stopChild(started.process)
