@@ -11,8 +11,11 @@ export const BEFORE = 'before'
 const WORKSPACE = fileURLToPath(new URL('../..', import.meta.url))
 const FOLDER = `${CACHE}${BEFORE}`
 
+/** Each stands on those before it. */
+const PACKAGES = ['core', 'channels', 'rooms', 'centrifuge'] as const
+
 /** A package of that revision, as built. */
-export function packageBefore(name: 'core' | 'channels'): string {
+export function packageBefore(name: (typeof PACKAGES)[number]): string {
   return new URL(`file://${FOLDER}/packages/${name}/dist/index.js`).href
 }
 
@@ -24,13 +27,14 @@ export function buildBefore(revision: string): void {
   if (existsSync(`${FOLDER}/${commit}`)) return
   rmSync(FOLDER, { recursive: true, force: true })
   mkdirSync(`${FOLDER}/node_modules/@roomcast`, { recursive: true })
-  const archive = git('archive', commit, 'packages/core', 'packages/channels', 'tsconfig.base.json')
+  const there = git('ls-tree', '--name-only', commit, 'packages/').toString().split('\n')
+  const names = PACKAGES.filter((name) => there.includes(`packages/${name}`))
+  const archive = git('archive', commit, ...names.map((name) => `packages/${name}`), 'tsconfig.base.json')
   execFileSync('tar', ['-x', '-C', FOLDER], { input: archive })
-  for (const name of ['core', 'channels']) {
-    symlinkSync(`../../packages/${name}`, `${FOLDER}/node_modules/@roomcast/${name}`)
-  }
+  for (const name of names) symlinkSync(`../../packages/${name}`, `${FOLDER}/node_modules/@roomcast/${name}`)
   symlinkSync(`${WORKSPACE}/node_modules/@types`, `${FOLDER}/node_modules/@types`)
-  execFileSync(process.execPath, [`${WORKSPACE}/node_modules/typescript/bin/tsc`, '-b', 'packages/channels'], {
+  symlinkSync(`${WORKSPACE}/packages/centrifuge/node_modules/@bufbuild`, `${FOLDER}/node_modules/@bufbuild`)
+  execFileSync(process.execPath, [`${WORKSPACE}/node_modules/typescript/bin/tsc`, '-b', `packages/${names.at(-1)}`], {
     cwd: FOLDER,
   })
   mkdirSync(`${FOLDER}/${commit}`)

@@ -1,6 +1,7 @@
 // `pnpm bench [scenario…]`: the same work for every server, rounds interleaved so that a noisy machine is unfair to nobody,
 // medians at the end. See ../README.md.
 
+import { BEFORE, buildBefore } from './before.ts'
 import { CENTRIFUGO_VERSION, installCentrifugo } from './centrifugo.ts'
 import { churnTable, measureChurn } from './churn.ts'
 import { CONTEXTS, type ContextName, contextTable, measureContext } from './context.ts'
@@ -155,7 +156,9 @@ async function runHistory(): Promise<void> {
 async function runSdk(names: readonly SdkScenarioName[]): Promise<void> {
   if (process.platform !== 'linux') return say('\n!! sdk LEFT OUT: what a process used is read where Linux writes it')
   const missing = await installCentrifugo(say)
-  const all: readonly SdkServer[] = missing === undefined ? [OURS, 'centrifugo'] : [OURS]
+  if (options.before !== undefined) buildBefore(options.before)
+  const all: SdkServer[] = options.before === undefined ? [OURS] : [OURS, BEFORE]
+  if (missing === undefined) all.push('centrifugo')
   if (missing === undefined) say(`Centrifugo ${CENTRIFUGO_VERSION}, with GOMAXPROCS=1`)
   for (const name of names) {
     const series = await interleaved(all, (server) => measureSdk(server, name, options.seconds))

@@ -3,6 +3,7 @@
 
 import type { ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { BEFORE } from './before.ts'
 import { startCentrifugo } from './centrifugo.ts'
 import { ask, firstLine, LOAD_CORE, SERVER_CORE, startChild, stopChild } from './child.ts'
 import { failuresOf, OURS, ratio, type Series, spread, type Table, timesText } from './report.ts'
@@ -10,7 +11,9 @@ import { sleep, WARM_UP_MS } from './round.ts'
 import type { SdkLoadSample } from './sdk-load.ts'
 import { RECOVERED_ROOM, SDK_SCENARIOS, type SdkScenario, type SdkScenarioName } from './sdk-scenarios.ts'
 
-export type SdkServer = typeof OURS | 'centrifugo'
+export type SdkServer = typeof OURS | typeof BEFORE | 'centrifugo'
+
+const SERVER_FILES = { [OURS]: './servers/sdk.js', [BEFORE]: './servers/sdk-before.js' } as const
 
 /** One round of one server. */
 export interface SdkRound {
@@ -27,6 +30,9 @@ export interface SdkRound {
 /** So often everybody comes in, and goes, before it is measured. */
 const WARM_UPS = 3
 
+/** So long after that the server has let go of those who went. */
+const SETTLE_MS = 1000
+
 interface Used {
   cpuMs: number
   rssBytes: number
@@ -36,12 +42,13 @@ interface Used {
 /** Measures one server once, in a new process. */
 export async function measureSdk(server: SdkServer, name: SdkScenarioName, seconds: number): Promise<SdkRound> {
   const scenario: SdkScenario = SDK_SCENARIOS[name]
-  const started = await (server === OURS ? startOurs() : startCentrifugo(scenario.recovers ? RECOVERED_ROOM : 'room'))
+  const room = scenario.recovers ? RECOVERED_ROOM : 'room'
+  const started = await (server === 'centrifugo' ? startCentrifugo(room) : startNode(SERVER_FILES[server]))
   const load = startChild('./sdk-load.js', { args: [name, String(started.port)], core: LOAD_CORE })
   try {
     await ask(load, 'prepare')
     const used = (): Used => usedBy(started.process.pid!)
-    const collect = (): Promise<unknown> => (server === OURS ? ask(started.process, 'held') : sleep(1000))
+    const collect = (): Promise<unknown> => (server === 'centrifugo' ? sleep(1000) : ask(started.process, 'held'))
     if (scenario.publishers > 0) {
       await ask(load, 'connect')
       await ask(load, 'publish')
@@ -57,13 +64,18 @@ export async function measureSdk(server: SdkServer, name: SdkScenarioName, secon
       await ask(load, 'connect')
       await ask(load, 'leave')
     }
-    await collect()
+    await sleep(SETTLE_MS)
     const before = [used(), await ask<SdkLoadSample>(load, 'sample')] as const
     await ask(load, 'connect')
     const after = [used(), await ask<SdkLoadSample>(load, 'sample')] as const
     const round = roundOf(before, after, scenario.clients)
+    // Memory by itself: a collection that is forced while nobody is connected makes V8 forget its machine code too.
+    await ask(load, 'leave')
     await collect()
-    return { ...round, kibPerClient: (used().rssBytes - before[0].rssBytes) / 1024 / scenario.clients }
+    const { rssBytes } = used()
+    await ask(load, 'connect')
+    await collect()
+    return { ...round, kibPerClient: (used().rssBytes - rssBytes) / 1024 / scenario.clients }
   } finally {
     // The server first: the side that closes keeps the pair of ports for a minute, and a client's are scarce.
     await stopChild(started.process)
@@ -71,8 +83,8 @@ export async function measureSdk(server: SdkServer, name: SdkScenarioName, secon
   }
 }
 
-async function startOurs(): Promise<{ process: ChildProcess; port: number }> {
-  const process = startChild('./servers/sdk.js', { args: [], core: SERVER_CORE, runtimeArgs: ['--expose-gc'] })
+async function startNode(file: string): Promise<{ process: ChildProcess; port: number }> {
+  const process = startChild(file, { args: [], core: SERVER_CORE, runtimeArgs: ['--expose-gc'] })
   return { process, ...(JSON.parse(await firstLine(process)) as { port: number }) }
 }
 
@@ -136,7 +148,7 @@ export function sdkTable(
   })
   if (missing !== undefined) lines.push(['centrifugo', missing, ...heads.slice(2).map(() => '-')])
   const notes = [...failuresOf(all)]
-  const theirs = all.find(({ server }) => server !== OURS)
+  const theirs = all.find(({ server }) => server === 'centrifugo')
   const times = theirs && ours && ratio(theirs, ours, ({ cpuUs }) => cpuUs)
   if (times !== undefined) {
     notes.push(

@@ -35,6 +35,53 @@ test.each([
   expect(json.heard.at(-1)).toContain(`"pub":{"data":${data},"info"`)
 })
 
+describe.each(['json', 'protobuf'] as const)('what was missed, in %s', (format) => {
+  const heardOf = (text: string): { offset: number; said: unknown[] } => {
+    const { subscribe } = JSON.parse(text)
+    const publications = (subscribe.publications ?? []) as { data: unknown; offset: number }[]
+    return { offset: subscribe.offset ?? 0, said: publications.map(({ data, offset }) => [offset, data]) }
+  }
+
+  test('is the same for all who missed the same, and for nobody else', async () => {
+    const stage = new Stage()
+    const say = async (room: string, from: number, to: number): Promise<void> => {
+      for (let i = from; i <= to; i++) await stage.rooms.publish(room, JSON.stringify([room, i, '\u0000é€😀']))
+    }
+    const comesBack = async (room: string, offset: number, epoch: string, top: number): Promise<void> => {
+      const peer = await stage.client('u', format)
+      const position = { recover: true, recoverable: true, epoch, offset }
+      await peer.say(JSON.stringify({ id: 2, subscribe: { channel: room, ...position } }))
+      const said = Array.from({ length: top - offset }, (_, i) => [
+        offset + 1 + i,
+        [room, offset + 1 + i, '\u0000é€😀'],
+      ])
+      expect(heardOf(peer.heard[0]!)).toEqual({ offset, said })
+    }
+    await say('a', 1, 5)
+    await say('b', 1, 5)
+    const [a, b] = [(await stage.rooms.history('a')).epoch, (await stage.rooms.history('b')).epoch]
+    for (const offset of [2, 2, 0, 5, 2]) await comesBack('a', offset, a, 5)
+    for (const [room, epoch] of [
+      ['a', a],
+      ['b', b],
+      ['a', a],
+    ] as const)
+      await comesBack(room, 2, epoch, 5)
+    await say('a', 6, 6)
+    for (const offset of [2, 6, 2]) await comesBack('a', offset, a, 6)
+    // In rooms that come with the connection, several in one reply.
+    const peer = stage.open(format)
+    const subs = {
+      a: { recover: true, recoverable: true, epoch: a, offset: 5 },
+      b: { recover: true, recoverable: true, epoch: b, offset: 3 },
+    }
+    await peer.say(JSON.stringify({ id: 1, connect: { token: 'u', subs } }))
+    const results = JSON.parse(peer.heard[0]!).connect.subs
+    expect(heardOf(JSON.stringify({ subscribe: results.a })).said).toEqual([[6, ['a', 6, '\u0000é€😀']]])
+    expect(heardOf(JSON.stringify({ subscribe: results.b })).said).toHaveLength(2)
+  })
+})
+
 test('line breaks within data are taken out, for they end commands', async () => {
   const stage = new Stage()
   const [json, protobuf] = [await stage.client('a'), await stage.client('b', 'protobuf')]

@@ -121,6 +121,27 @@ test('what was trimmed meanwhile is told, and so is what cannot be had within a 
   expect(people[0]!.replies.at(-1)).toMatchObject({ recovered: true, offset })
 })
 
+test('a store that does not answer: each who waits is told after its own ten seconds, and the next waits anew', async () => {
+  store.read = () => new Promise(() => {})
+  const told: string[] = []
+  const come = async (name: string): Promise<void> => {
+    told.push(`${name} ${await new Person(name).enter(rooms, 'r', { epoch: 'e', offset: 0 })} at ${clock.now()}`)
+  }
+  void come('first')
+  await clock.advance(4000)
+  void come('second')
+  void come('third')
+  await clock.advance(9999)
+  expect(told).toEqual(['first unavailable at 10000'])
+  void come('fourth')
+  await clock.advance(20_000)
+  expect(told.slice(1)).toEqual([
+    'second unavailable at 14000',
+    'third unavailable at 14000',
+    'fourth unavailable at 23999',
+  ])
+})
+
 test('a hole after a hole: each has its second, while numbers come', async () => {
   lost = (record) => record.kind === 'publication' && record.publication.offset !== 4
   await say(...'abc')

@@ -169,6 +169,40 @@ describe('with history', () => {
     expect(calls.filter((name) => name === 'read').length).toBeLessThanOrEqual(2)
   })
 
+  test('those who missed the same are given one list, as long as the room remembers just that', async () => {
+    const rooms = make({ history: { size: 3, ttlMs: 60_000 } })
+    const { epoch } = await rooms.publish('r', '1')
+    await rooms.publish('r', '2')
+    const codecs = [linesCodec(), bareCodec()] as const
+    let clients = 0
+    const missedBy = async (codec: (typeof codecs)[number], offset: number): Promise<readonly string[]> => {
+      let missed: readonly string[] | undefined
+      const person = new Person(`c${clients++}`, { codec })
+      const reply = (entered: { publications: readonly string[] }): string => {
+        missed = entered.publications
+        return ''
+      }
+      expect(await rooms.enter<string>('r', person, { since: { epoch, offset }, reply })).toBe('entered')
+      return missed!
+    }
+    for (const codec of codecs) {
+      const first = await missedBy(codec, 0)
+      expect(first).toHaveLength(2)
+      expect(await missedBy(codec, 0)).toBe(first)
+      expect(await missedBy(codec, 1)).toEqual(first.slice(1))
+      expect(await missedBy(codec, 0)).toEqual(first)
+    }
+    const before = await missedBy(codecs[0], 1)
+    await rooms.publish('r', '3')
+    expect(before).toHaveLength(1)
+    const after = await missedBy(codecs[0], 1)
+    expect(after).toHaveLength(2)
+    expect(after[0]).toBe(before[0])
+    // The first goes out of the history: who saw it misses the same as before, and the fourth.
+    await rooms.publish('r', '4')
+    expect(await missedBy(codecs[0], 1)).toHaveLength(3)
+  })
+
   test('history: forwards, backwards, from a position, the position alone, and what is unrecoverable', async () => {
     const rooms = make({ history: { size: 4, ttlMs: 60_000 } })
     for (let i = 1; i <= 6; i++) await rooms.publish('r', `${i}`)

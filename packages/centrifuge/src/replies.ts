@@ -1,7 +1,7 @@
 // Replies that are ready and not written yet. What is answered while one message is read, or in one run of promises, goes
 // out as one message.
 
-import type { Payload } from '@roomcast/core'
+import type { Framed, Payload } from '@roomcast/core'
 import type { Format, Piece } from './wire/format.ts'
 import type { Wire } from './wire/schema.ts'
 
@@ -52,9 +52,8 @@ export class Replies {
   }
 
   /** One message of those that wait and this one, for whoever writes it. */
-  with(reply: Wire<'Reply'>): Payload {
-    const { format } = this.#options
-    return format.join([...this.#take(), format.encode(reply)])
+  with(reply: Wire<'Reply'>): Payload | Framed {
+    return this.#options.format.joinWith(this.#take(), reply)
   }
 
   flush(): void {

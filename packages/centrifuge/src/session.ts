@@ -159,7 +159,7 @@ export class Session implements Client, Member<Piece>, Worker, Beating {
   }
 
   /** A message of the replies that wait and this one, for those who write it themselves. */
-  frame(reply: Wire<'Reply'>): Payload {
+  frame(reply: Wire<'Reply'>): Payload | Framed {
     return this.#replies.with(reply)
   }
 

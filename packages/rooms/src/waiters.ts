@@ -4,17 +4,22 @@ import type { Clock } from './clock.ts'
 import type { Since } from './member.ts'
 
 interface Waiter {
-  since: Since | undefined
+  readonly since: Since | undefined
   /** Has a read begun since it came? */
   asked: boolean
-  done(confirmed: boolean): void
+  /** When it has waited for long enough. */
+  readonly until: number
+  readonly resolve: (confirmed: boolean) => void
 }
 
 /** Those who wait for one room. */
 export class Waiters {
   readonly #clock: Clock
   readonly #timeoutMs: number
+  /** In the order in which they came, and give up. */
   #all: Waiter[] = []
+  /** One timer for all of them. */
+  #cancel: (() => void) | undefined
 
   constructor(clock: Clock, timeoutMs: number) {
     this.#clock = clock
@@ -28,16 +33,8 @@ export class Waiters {
   /** Resolves with true after a read that began after this, with false when there was none in time. */
   wait(since: Since | undefined): Promise<boolean> {
     return new Promise((resolve) => {
-      const cancel = this.#clock.after(this.#timeoutMs, () => {
-        this.#all = this.#all.filter((other) => other !== waiter)
-        resolve(false)
-      })
-      const done = (confirmed: boolean): void => {
-        cancel()
-        resolve(confirmed)
-      }
-      const waiter: Waiter = { since, asked: false, done }
-      this.#all.push(waiter)
+      this.#all.push({ since, asked: false, until: this.#clock.now() + this.#timeoutMs, resolve })
+      this.#watch()
     })
   }
 
@@ -51,6 +48,23 @@ export class Waiters {
   answer(confirmed: boolean): void {
     const all = this.#all
     this.#all = all.filter((waiter) => confirmed && !waiter.asked)
-    for (const waiter of all) if (waiter.asked || !confirmed) waiter.done(confirmed)
+    if (this.#all.length === 0) {
+      this.#cancel?.()
+      this.#cancel = undefined
+    }
+    for (const { asked, resolve } of all) if (asked || !confirmed) resolve(confirmed)
+  }
+
+  #watch(): void {
+    if (this.#cancel !== undefined || this.#all.length === 0) return
+    const delayMs = Math.max(this.#all[0]!.until - this.#clock.now(), 0)
+    this.#cancel = this.#clock.after(Math.ceil(delayMs), () => {
+      this.#cancel = undefined
+      const now = this.#clock.now()
+      const all = this.#all
+      this.#all = all.filter(({ until }) => until > now)
+      for (const { until, resolve } of all) if (until <= now) resolve(false)
+      this.#watch()
+    })
   }
 }

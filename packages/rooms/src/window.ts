@@ -41,12 +41,22 @@ export class WindowBudget {
 /** What a member missed: all of it, within the limits of a replay. */
 export interface Missed {
   readonly count: number
-  /** The bodies, oldest first; those that are not there yet are made. */
-  bodies(codec: Codec): unknown[]
+  /** The bodies, oldest first; those that are not there yet are made. One list for all who missed the same, so that a codec
+   * can know it again. */
+  bodies(codec: Codec): readonly unknown[]
 }
 
 /** Nothing. */
-export const NOTHING_MISSED: Missed = { count: 0, bodies: () => [] }
+export const NOTHING_MISSED: Missed = { count: 0, bodies: () => NO_BODIES }
+
+const NO_BODIES: readonly unknown[] = []
+
+/** What was replayed last. */
+interface Replayed {
+  /** The number of the first. */
+  readonly first: number
+  readonly bodies: readonly unknown[]
+}
 
 /** The row itself: at most 300 publications and 1 MiB, and no more than the room remembers. */
 export class Window {
@@ -56,6 +66,8 @@ export class Window {
   #row = new Row()
   /** By codec: the bodies, in the places of their publications, so far as they were made. */
   #bodies = new Map<Codec, unknown[]>()
+  /** By codec: many come back at once, and missed the same. Good until the row changes. */
+  #replayed = new Map<Codec, Replayed>()
 
   /** @param rule what the room remembers: no more of it is kept here. */
   constructor(budget: WindowBudget, { size, maxBytes }: HistoryRule) {
@@ -66,6 +78,7 @@ export class Window {
 
   /** Adds the next publication, and the bodies that were made of it. */
   append({ publication, bodies }: Kept): void {
+    this.#replayed.clear()
     this.#row.push(publication)
     const last = this.#row.length - 1
     for (const [codec, body] of bodies) this.#bodiesOf(codec)[last] = body
@@ -78,6 +91,7 @@ export class Window {
     const first = this.#row.first ?? offset + 1
     const older = before.filter((publication) => publication.offset < first)
     if (older.length === 0 || older.at(-1)!.offset !== first - 1) return
+    this.#replayed.clear()
     const row = new Row()
     for (const publication of [...older, ...this.#row.slice()]) row.push(publication)
     this.#row = row
@@ -99,7 +113,7 @@ export class Window {
     if (first === undefined || first > since + 1) return undefined
     if (first + this.#row.length - 1 !== offset) return undefined
     const from = since + 1 - first
-    return { count: this.#row.length - from, bodies: (codec) => this.#bodiesFrom(from, codec) }
+    return { count: this.#row.length - from, bodies: (codec) => this.#bodiesFrom(since + 1, codec) }
   }
 
   /** The id of the publication of that number, if it is here. */
@@ -110,13 +124,20 @@ export class Window {
   clear(): void {
     this.#row = new Row()
     this.#bodies = new Map()
+    this.#replayed.clear()
     this.#budget.count(this, 0)
   }
 
-  #bodiesFrom(from: number, codec: Codec): unknown[] {
-    const bodies = this.#bodiesOf(codec)
-    for (let i = from; i < this.#row.length; i++) bodies[i] ??= codec.body(this.#row.at(i))
-    return bodies.slice(from)
+  #bodiesFrom(first: number, codec: Codec): readonly unknown[] {
+    let replayed = this.#replayed.get(codec)
+    if (replayed?.first !== first) {
+      const bodies = this.#bodiesOf(codec)
+      const from = first - this.#row.first!
+      for (let i = from; i < this.#row.length; i++) bodies[i] ??= codec.body(this.#row.at(i))
+      replayed = { first, bodies: bodies.slice(from) }
+      this.#replayed.set(codec, replayed)
+    }
+    return replayed.bodies
   }
 
   #bodiesOf(codec: Codec): unknown[] {
@@ -130,6 +151,7 @@ export class Window {
   }
 
   #shift(): void {
+    this.#replayed.clear()
     this.#row.shift()
     for (const [codec, bodies] of this.#bodies) {
       bodies.shift()

@@ -25,6 +25,9 @@ export interface Format {
   encode(reply: Wire<'Reply'>): Piece
   /** One message of several replies. */
   join(pieces: readonly Piece[]): Payload
+  /** One message of several replies, the last of which may bring what a client missed: of that, what was encoded for one
+   * client is there for the next that missed the same. */
+  joinWith(pieces: readonly Piece[], reply: Wire<'Reply'>): Payload | Framed
 }
 
 /** A publication in the words of the protocol. */

@@ -28,7 +28,22 @@ export const jsonFormat: Format = {
   isPong: (raw) => raw === '{}',
   decode,
   encode: (reply) => encode('Reply', reply),
-  join: (pieces) => (pieces.length === 1 ? (pieces[0] as string) : pieces.join('\n')),
+  join,
+  joinWith,
+}
+
+function join(pieces: readonly Piece[]): string {
+  return pieces.length === 1 ? (pieces[0] as string) : pieces.join('\n')
+}
+
+/** Stands for bodies that are there as bytes. It occurs in no JSON, not even within a string. */
+const BODIES = '\0'
+
+function joinWith(pieces: readonly Piece[], reply: Wire<'Reply'>): ReturnType<typeof txt> | string {
+  const cut: Buffer[] = []
+  const text = join([...pieces, encode('Reply', reply, cut)])
+  if (cut.length === 0) return text
+  return txt(text.split(BODIES).flatMap((part, i) => (i < cut.length ? [part, cut[i]!] : part)))
 }
 
 /** One line break may end the last command; an empty line is no command. */
@@ -104,12 +119,17 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function encode<N extends Name>(name: N, message: Wire<N>): string {
+/** @param cut where bodies are put for which `BODIES` stands in what is returned; absent: all of it is returned. */
+function encode<N extends Name>(name: N, message: Wire<N>, cut?: Buffer[]): string {
   let text = ''
   for (const { key, type, many, isWrittenEmpty } of FIELDS[name]) {
     const value = (message as Record<string, unknown>)[key]
     if (value === undefined && !isWrittenEmpty) continue
-    let json = value === undefined ? '' : many === undefined ? encodeValue(value, type) : encodeMany(value, type, many)
+    let json = ''
+    if (value === undefined) json = ''
+    else if (many === undefined) json = encodeValue(value, type, cut)
+    else if (many === 'map') json = encodeMap(value, type, cut)
+    else json = encodeBodies(value as readonly string[], cut)
     if (json === '' && isWrittenEmpty) json = EMPTY[type]!
     if (json !== '') text += text === '' ? `"${key}":${json}` : `,"${key}":${json}`
   }
@@ -120,26 +140,26 @@ function encode<N extends Name>(name: N, message: Wire<N>): string {
 const EMPTY: Readonly<Record<string, string>> = { string: '""', uint32: '0', uint64: '0', body: '[]', ClientInfo: '{}' }
 
 /** `''`: it is empty. */
-function encodeValue(value: unknown, type: Field['type']): string {
+function encodeValue(value: unknown, type: Field['type'], cut?: Buffer[]): string {
   if (type === 'body') return value as string
   if (type === 'bytes') return (value as Piece).length === 0 ? '' : jsonOf(value as Piece)
-  if (isMessage(type)) return encode(type, value as Wire<Name>)
+  if (isMessage(type)) return encode(type, value as Wire<Name>, cut)
   return value ? JSON.stringify(value) : ''
 }
 
-let last: { readonly bodies: readonly string[]; readonly text: string } = { bodies: [], text: '' }
-
-/** Many come back at once, and missed the same: what was put together for one is there for the next. */
-function joined(bodies: readonly string[]): string {
-  if (bodies.length === 0) return ''
-  const isSame = bodies.length === last.bodies.length && bodies.every((body, i) => body === last.bodies[i])
-  if (!isSame) last = { bodies, text: `[${bodies.join(',')}]` }
-  return last.text
+function encodeMap(value: unknown, type: Field['type'], cut?: Buffer[]): string {
+  const entries = Object.entries(value as object)
+  const texts = entries.map(([key, inner]) => `${JSON.stringify(key)}:${encodeValue(inner, type, cut) || '""'}`)
+  return texts.length === 0 ? '' : `{${texts.join(',')}}`
 }
 
-function encodeMany(value: unknown, type: Field['type'], many: 'map' | 'repeated'): string {
-  if (many === 'repeated') return joined(value as readonly string[])
-  const entries = Object.entries(value as object)
-  const texts = entries.map(([key, inner]) => `${JSON.stringify(key)}:${encodeValue(inner, type) || '""'}`)
-  return texts.length === 0 ? '' : `{${texts.join(',')}}`
+let last = { bodies: [] as readonly string[], bytes: Buffer.alloc(0) }
+
+function encodeBodies(bodies: readonly string[], cut?: Buffer[]): string {
+  if (bodies.length === 0) return ''
+  if (cut === undefined) return `[${bodies.join(',')}]`
+  // Many come back at once, and missed the same: rooms give them one list.
+  if (bodies !== last.bodies) last = { bodies, bytes: Buffer.from(`[${bodies.join(',')}]`) }
+  cut.push(last.bytes)
+  return BODIES
 }

@@ -24,6 +24,7 @@ export const protobufFormat: Format = {
   decode,
   encode: (reply) => encode('Reply', reply),
   join,
+  joinWith: (pieces, reply) => join([...pieces, encode('Reply', reply)]),
 }
 
 /** A message that ends within a command is none. */
@@ -132,7 +133,7 @@ function write<N extends Name>(writer: BinaryWriter, name: N, message: Wire<N>):
     const value = (message as Record<string, unknown>)[key]
     if (value === undefined) continue
     if (many === undefined) writeValue(writer, no, type, value)
-    else if (many === 'repeated') for (const one of value as unknown[]) writeValue(writer, no, type, one)
+    else if (many === 'repeated') writer.raw(encodeBodies(no, value as readonly Piece[]))
     else {
       for (const [entry, one] of Object.entries(value as object)) {
         writer.tag(no, WireType.LengthDelimited).fork()
@@ -142,6 +143,18 @@ function write<N extends Name>(writer: BinaryWriter, name: N, message: Wire<N>):
       }
     }
   }
+}
+
+let last = { no: 0, bodies: [] as readonly Piece[], bytes: new Uint8Array() }
+
+/** Many come back at once, and missed the same: rooms give them one list, which is put together once. */
+function encodeBodies(no: number, bodies: readonly Piece[]): Uint8Array {
+  if (last.bodies !== bodies || last.no !== no) {
+    const writer = new BinaryWriter()
+    for (const body of bodies) writeValue(writer, no, 'body', body)
+    last = { no, bodies, bytes: writer.finish() }
+  }
+  return last.bytes
 }
 
 function writeValue(writer: BinaryWriter, no: number, type: Field['type'], value: unknown): void {
