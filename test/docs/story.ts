@@ -8,6 +8,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text as readAll } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { inTime, Log } from '../support/log.ts'
@@ -18,6 +19,7 @@ import { type Block, type Page, ROOT } from './markdown.ts'
 const CLI = join(ROOT, 'packages/roomcast/dist/cli.js')
 const DEFAULT_PORT = 4545
 const PATIENCE_MS = 20_000
+const PATIENCE = { deadlineMs: PATIENCE_MS }
 
 /** What a shell knows. Assignments are kept from command to command, as in one that stays open. */
 const PRELUDE = `set -a
@@ -61,9 +63,9 @@ class Story {
   /** Ports of the page, and those that stand for them. */
   readonly #ports = new Map<number, number>()
   readonly #children: ChildProcess[] = []
-  readonly #said = new Log<string>('what programs print')
+  readonly #said = new Log<string>('what programs print', PATIENCE)
   readonly #expected: { text: string; where: string }[] = []
-  readonly #arrivals = new Log<number>('ports that programs listen on')
+  readonly #arrivals = new Log<number>('ports that programs listen on', PATIENCE)
   #worker: Worker | undefined
   /** Of the program that was started last. */
   #port: number | undefined
@@ -183,7 +185,7 @@ class Story {
       .replace(/\bPORT=\d+/, 'PORT=0')
       .replace(/ &$/, '')
     const child = this.#shell(free, { ROOMCAST_PORT: '0', EXEC: 'exec' })
-    const lines = new Log<string>(`what the program says at ${where}`)
+    const lines = new Log<string>(`what the program says at ${where}`, PATIENCE)
     const hear = (chunk: Buffer): void => {
       for (const line of `${chunk}`.trimEnd().split('\n')) {
         lines.push(line)
@@ -223,6 +225,7 @@ class Story {
     const until = performance.now() + PATIENCE_MS
     while (child.exitCode === null && performance.now() < until) {
       if ((await this.#members()) > before) return true
+      await sleep(20)
     }
     return false
   }
