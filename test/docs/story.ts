@@ -30,13 +30,15 @@ npx() { while [ "$1" != roomcast ] && [ "$1" != start ]; do shift; done; shift; 
 curl() { command curl -sS --max-time 10 "$@"; }
 `
 
-/** What a program claims to print: `console.log(…) // this`, and in lines of comment right below it. */
-const PRINTS = /console\.log\(.*\/\/ .+(?:\n *\/\/ .+)*/g
+/** What a program claims to print: `console.log(…) // this`, and in lines of comment right below. */
+const PRINTS = /console\.log\(.*(?:\n *\/\/ .+)*/g
 
 function claimsOf({ text }: Block): string[] {
-  return [...text.matchAll(PRINTS)].flatMap(([claim]) =>
-    claim.split('\n').map((line) => line.slice(line.lastIndexOf('// ') + 3).trim()),
-  )
+  const lines = [...text.matchAll(PRINTS)].flatMap(([claim]) => claim.split('\n'))
+  return lines.flatMap((line) => {
+    const [, claim] = /(?:^|[^:])\/\/ (.+)$/.exec(line) ?? []
+    return claim === undefined ? [] : [claim.trim()]
+  })
 }
 
 /** Runs the blocks of a page.
