@@ -9,11 +9,12 @@ import { type Block, ROOT } from './markdown.ts'
  * - `program`: ```ts or ```js, perhaps with the name of its file. Type-checked against the built packages, and run.
  * - `fragment`: ```ts fragment. Leans on things around it, so it is type-checked only, with what fragments.d.ts declares.
  * - `shell`: ```sh. Its commands are run.
+ * - `page`: ```html with the name of its file. Served by a program of the guide, and opened in a browser.
  * - `config`: ```json with the name of its file, or with keys of a configuration. Goes through `roomcast check-config`.
  * - `data`: other ```json and ```yaml. Read by a parser.
  * - `foreign`: files of other programs, which need that program.
  * - `text`: no language. Pictures, and what is printed. */
-export type Class = 'program' | 'fragment' | 'shell' | 'config' | 'data' | 'foreign' | 'text'
+export type Class = 'program' | 'fragment' | 'shell' | 'page' | 'config' | 'data' | 'foreign' | 'text'
 
 const SECTIONS = ['http_server', 'client', 'channel', 'engine', 'http_api', 'roomcast', 'websocket', 'shutdown']
 const FOREIGN = ['dockerfile', 'ini', 'nginx', 'redis', 'diff']
@@ -33,6 +34,7 @@ export function classOf(block: Block): Class | undefined {
   }
   if (others.length > 0) return undefined
   if (language === 'sh') return 'shell'
+  if (language === 'html' && nameOf(block) !== undefined) return 'page'
   if (language === 'json') return nameOf(block) !== undefined || isConfig(text) ? 'config' : 'data'
   if (language === 'yaml') return 'data'
   if (FOREIGN.includes(language)) return 'foreign'

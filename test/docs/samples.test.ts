@@ -13,6 +13,7 @@ import { classOf, commandsOf, fateOf, nameOf } from './classes.ts'
 import { type Compiled, compile } from './compile.ts'
 import { type Block, markdownFiles, parse, ROOT, readPage } from './markdown.ts'
 import { runStory } from './story.ts'
+import { CHROMIUM, talkInTwoBrowsers } from './two-browsers.ts'
 
 const all = markdownFiles().map((file) => readPage(file))
 const blocks = all.flatMap((page) => page.blocks)
@@ -24,6 +25,7 @@ const where = ({ file, line }: Block): string => `${file}:${line}`
 const hasRedis = (await findRedis()) !== undefined
 const needsRedis = (text: string): boolean => /redis:\/\/localhost:6379|REDIS_URL/.test(text)
 missing(!hasRedis, 'NO REDIS FOUND: samples that need one are NOT run')
+missing(CHROMIUM === undefined, 'NO CHROMIUM FOUND: the page of the first guide is NOT opened')
 
 let redis: Awaited<ReturnType<typeof anyRedis>> | undefined
 let compiled: Compiled
@@ -81,10 +83,15 @@ describe.each(told.map((page) => [page.file, page] as const))('%s', (_, page) =>
   test.skipIf(!isStory || lacks)(
     'its samples run, one after the other, and print what it says',
     async () => {
-      await runStory(page, compiled, { redisUrl: redis?.url })
+      const isFirst = page.file === 'docs/getting-started.md' && CHROMIUM !== undefined
+      await runStory(page, compiled, { redisUrl: redis?.url, visit: isFirst ? talkInTwoBrowsers : undefined })
     },
     60_000,
   )
+})
+
+test('the only page is the one that is opened', () => {
+  expect(of('page').map(({ file }) => file)).toEqual(['docs/getting-started.md'])
 })
 
 describe('the rules of the test itself', () => {

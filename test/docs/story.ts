@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { text as readAll } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
@@ -41,17 +41,20 @@ function claimsOf({ text }: Block): string[] {
   })
 }
 
+interface Around {
+  readonly redisUrl: string | undefined
+  /** Visits what the page has started, when all its blocks have run. @param placed makes an address of the page a real one. */
+  readonly visit?: ((placed: (address: string) => string) => Promise<void>) | undefined
+}
+
 /** Runs the blocks of a page.
  * @throws for the first that does not do what the page says. */
-export async function runStory(
-  page: Page,
-  compiled: Compiled,
-  around: { redisUrl: string | undefined },
-): Promise<void> {
-  const story = new Story(page, compiled, around.redisUrl)
+export async function runStory(page: Page, compiled: Compiled, { redisUrl, visit }: Around): Promise<void> {
+  const story = new Story(page, compiled, redisUrl)
   try {
     for (const block of page.blocks) await story.run(block)
     await story.finish()
+    await visit?.((address) => story.placed(address))
   } finally {
     await story.end()
   }
@@ -80,10 +83,14 @@ class Story {
 
   async run(block: Block): Promise<void> {
     const kind = classOf(block)
-    if (kind === 'config') writeFileSync(join(this.#folder, nameOf(block) ?? 'unnamed.json'), this.#placed(block.text))
+    if (kind === 'config') writeFileSync(join(this.#folder, nameOf(block) ?? 'unnamed.json'), this.placed(block.text))
     else if (kind === 'shell') for (const command of commandsOf(block)) await this.#runCommand(command)
     else if (kind === 'program') await this.#runProgram(block)
     else if (kind === 'text') this.#expectLines(block)
+    else if (kind === 'page') {
+      // Beside the programs, one of which serves it.
+      writeFileSync(join(dirname(this.#compiled.thread), nameOf(block)!), this.placed(block.text))
+    }
   }
 
   /** Waits for what is still to be printed. */
@@ -121,7 +128,7 @@ class Story {
     for (const text of claimsOf(block)) this.#expected.push({ text, where })
     const file = this.#compiled.files.get(block)!
     const ports = [...block.text.matchAll(/(?:\bport: |\.listen\()(\d+)/g)].map(([, port]) => Number(port))
-    const code = this.#placed(readFileSync(file, 'utf8')).replaceAll(/(\bport: |\.listen\()\d+/g, '$10')
+    const code = this.placed(readFileSync(file, 'utf8')).replaceAll(/(\bport: |\.listen\()\d+/g, '$10')
     writeFileSync(file, code)
     const worker = this.#startWorker()
     const before = this.#arrivals.length
@@ -250,7 +257,7 @@ class Story {
 
   #shell(text: string, variables: Record<string, string>): ChildProcess {
     const keep = `\nCODE=$?; export -p | grep -vE ' (ROOMCAST_PORT|EXEC)=' > "$STATE"; exit $CODE`
-    const child = spawn('bash', ['-c', `${PRELUDE}${this.#placed(text)}${keep}`], {
+    const child = spawn('bash', ['-c', `${PRELUDE}${this.placed(text)}${keep}`], {
       cwd: this.#folder,
       env: { PATH: process.env.PATH, ...this.#variables(), ...variables },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -283,7 +290,7 @@ class Story {
   }
 
   /** A text with the addresses that stand for those of the page. */
-  #placed(text: string): string {
+  placed(text: string): string {
     const redis = this.#redisUrl === undefined ? text : text.replaceAll('redis://localhost:6379', this.#redisUrl)
     return redis.replaceAll(/\blocalhost:(\d+)/g, (whole, port: string) => {
       const real = this.#ports.get(Number(port))
