@@ -21,6 +21,9 @@ const OPTIONS = {
   skipLibCheck: true,
 }
 
+/** What JavaScript cannot help, as it has no types to write: a parameter without one, and a value of any type that is spread. */
+const NOT_OF_JAVASCRIPT = /\.js\(\d+,\d+\): error TS(?:2698|7006|7031|18046):/
+
 /** What came of compiling. */
 export interface Compiled {
   /** Complaints of the compiler, by the line of the Markdown that they are about. */
@@ -63,7 +66,7 @@ async function compileFolder(name: string, blocks: readonly Block[], beside: str
   })
   return output
     .split('\n')
-    .filter((line) => line !== '')
+    .filter((line) => line !== '' && !NOT_OF_JAVASCRIPT.test(line))
     .map((line) => placed(line, sources))
 }
 
