@@ -1,13 +1,14 @@
 // Programs and fragments of Markdown, type-checked against the built packages as users have them, and compiled to be run.
 
 import { execFile } from 'node:child_process'
-import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { classOf } from './classes.ts'
 import { type Block, ROOT } from './markdown.ts'
 
-const CACHE = join(ROOT, 'node_modules/.cache/docs')
+/** Below the root, where the packages are found. */
+const CACHE = join(ROOT, 'node_modules/.cache')
 
 const OPTIONS = {
   target: 'ES2022',
@@ -32,24 +33,28 @@ export interface Compiled {
   readonly files: ReadonlyMap<Block, string>
   /** The thread that runs them. */
   readonly thread: string
+  /** Removes all of it. */
+  remove(): void
 }
 
 /** Compiles all programs and fragments among these blocks. */
 export async function compile(blocks: readonly Block[]): Promise<Compiled> {
-  rmSync(CACHE, { recursive: true, force: true })
+  mkdirSync(CACHE, { recursive: true })
+  const folder = mkdtempSync(join(CACHE, 'docs-'))
   const of = (kind: string): Block[] => blocks.filter((block) => classOf(block) === kind)
   const [programs, fragments] = await Promise.all([
-    compileFolder('programs', of('program'), 'thread.ts'),
-    compileFolder('fragments', of('fragment'), 'fragments.d.ts'),
+    compileFolder(join(folder, 'programs'), of('program'), 'thread.ts'),
+    compileFolder(join(folder, 'fragments'), of('fragment'), 'fragments.d.ts'),
   ])
-  const files = new Map(of('program').map((block) => [block, join(CACHE, 'programs/dist', `${stem(block)}.js`)]))
-  return { complaints: [...programs, ...fragments], files, thread: join(CACHE, 'programs/dist/thread.js') }
+  const files = new Map(of('program').map((block) => [block, join(folder, 'programs/dist', `${stem(block)}.js`)]))
+  const thread = join(folder, 'programs/dist/thread.js')
+  const remove = (): void => rmSync(folder, { recursive: true, force: true })
+  return { complaints: [...programs, ...fragments], files, thread, remove }
 }
 
 /** @param beside a file of this folder that is compiled with them.
  * @returns complaints. */
-async function compileFolder(name: string, blocks: readonly Block[], beside: string): Promise<string[]> {
-  const folder = join(CACHE, name)
+async function compileFolder(folder: string, blocks: readonly Block[], beside: string): Promise<string[]> {
   mkdirSync(join(folder, 'src'), { recursive: true })
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
   copyFileSync(fileURLToPath(new URL(beside, import.meta.url)), join(folder, 'src', beside))

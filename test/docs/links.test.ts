@@ -33,6 +33,9 @@ test('every guide is in the index, and leads back to it', () => {
   const guides = pages.filter(({ file }) => /^docs\/(?!README)/.test(file))
   const listed = readPage('docs/README.md').links.map(({ target }) => join('docs', target))
   expect(guides.map(({ file }) => file).filter((file) => !listed.includes(file))).toEqual([])
+  expect(
+    guides.filter(({ links }) => !links.some(({ target }) => target === 'README.md')).map(({ file }) => file),
+  ).toEqual([])
 })
 
 test('links and headings are found', () => {

@@ -38,7 +38,10 @@ beforeAll(async () => {
   ;[redis, compiled] = await Promise.all([hasRedis ? anyRedis() : undefined, compile(toldBlocks)])
 })
 
-afterAll(() => redis?.stop())
+afterAll(async () => {
+  compiled?.remove()
+  await redis?.stop()
+})
 
 test('every block is in a class', () => {
   expect(blocks.length).toBeGreaterThan(100)

@@ -7,7 +7,6 @@ import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { text as readAll } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
@@ -15,6 +14,7 @@ import { inTime, Log } from '../support/log.ts'
 import { type Command, classOf, commandsOf, fateOf, nameOf } from './classes.ts'
 import type { Compiled } from './compile.ts'
 import { type Block, type Page, ROOT } from './markdown.ts'
+import { claimsOf, fits, outputOf } from './printed.ts'
 
 const CLI = join(ROOT, 'packages/roomcast/dist/cli.js')
 const DEFAULT_PORT = 4545
@@ -29,17 +29,6 @@ roomcast() { $EXEC "$NODE" "$CLI" "$@"; }
 npx() { while [ "$1" != roomcast ] && [ "$1" != start ]; do shift; done; shift; roomcast "$@"; }
 curl() { command curl -sS --max-time 10 "$@"; }
 `
-
-/** What a program claims to print: `console.log(…) // this`, and in lines of comment right below. */
-const PRINTS = /console\.log\(.*(?:\n *\/\/ .+)*/g
-
-function claimsOf({ text }: Block): string[] {
-  const lines = [...text.matchAll(PRINTS)].flatMap(([claim]) => claim.split('\n'))
-  return lines.flatMap((line) => {
-    const [, claim] = /(?:^|[^:])\/\/ (.+)$/.exec(line) ?? []
-    return claim === undefined ? [] : [claim.trim()]
-  })
-}
 
 interface Around {
   readonly redisUrl: string | undefined
@@ -303,20 +292,4 @@ class Story {
     const written = [...this.#ports].reduce((all, [port, real]) => all.replaceAll(`:${real}`, `:${port}`), text)
     return this.#redisUrl === undefined ? written : written.replaceAll(this.#redisUrl, 'redis://localhost:6379')
   }
-}
-
-async function outputOf(child: ChildProcess): Promise<{ text: string; code: number | null }> {
-  const exit = once(child, 'exit')
-  const text = await readAll(child.stdout!)
-  const [code] = (await exit) as [number | null]
-  return { text, code }
-}
-
-/** Whether a text is what was expected; `…` stands for anything. */
-function fits(expected: string, text: string): boolean {
-  const pattern = expected
-    .split('…')
-    .map((part) => part.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
-    .join('[^]*?')
-  return new RegExp(`^${pattern}$`).test(text)
 }

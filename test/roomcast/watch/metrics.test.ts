@@ -203,7 +203,9 @@ describe('names', () => {
 
   test('the guide has exactly these', () => {
     const rows = [
-      ...read('../../docs/operating.md').matchAll(/^\| `((?:roomcast|process|nodejs)_[a-z_]+)` *\| (\w+) +\| ([^|]*?) *\|/gm),
+      ...read('../../docs/operating.md').matchAll(
+        /^\| `((?:roomcast|process|nodejs)_[a-z_]+)` *\| (\w+) +\| ([^|]*?) *\|/gm,
+      ),
     ]
     const told = Object.fromEntries(rows.map(([, name, kind, labels]) => [name, [kind, labels]]))
     const made = Object.entries(METRICS).map(([name, { kind, labels = [] }]) => [
