@@ -13,6 +13,8 @@ export default defineConfig({
     reporters: ['default', './test/support/closing-line.ts'],
     testTimeout: 20_000,
     hookTimeout: 60_000,
+    // What a page shows is asked until it is so: a busy machine takes more than the second that is the default.
+    expect: { poll: { timeout: 10_000 } },
     // Concurrent tests are those that wait for Redis and its absence; they hardly compute.
     maxConcurrency: 8,
   },

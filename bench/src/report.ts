@@ -35,7 +35,7 @@ export function ratio<Figures>(
     const [above, below] = [figure(round), divisor.rounds[i] && figure(divisor.rounds[i])]
     if (above !== undefined && below !== undefined && below > 0) ratios.push(above / below)
   }
-  return ratios.length === 0 ? undefined : median(ratios)
+  return ratios.length === 0 ? undefined : medianOf(ratios)
 }
 
 /** A column: its head and how a server's rounds become its cell. */
@@ -129,11 +129,11 @@ export function spread(values: readonly number[], scale: number, digits: number)
   if (values.length === 0) return '-'
   const text = (value: number): string => (value * scale).toFixed(digits)
   const [low, high] = [text(Math.min(...values)), text(Math.max(...values))]
-  return text(median(values)) + (low === high ? '' : ` [${low}–${high}]`)
+  return text(medianOf(values)) + (low === high ? '' : ` [${low}–${high}]`)
 }
 
 /** The middle one. */
-function median(values: readonly number[]): number {
+export function medianOf(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2

@@ -82,7 +82,7 @@ test('members of both formats hear the same in the same order', async () => {
   const peers = await Promise.all((['json', 'protobuf'] as FormatName[]).map((format) => stage.client(format, format)))
   for (const peer of peers) await peer.say('{"id":2,"subscribe":{"channel":"r"}}')
   for (let i = 0; i < 20; i++) void peers[i % 2]!.say(`{"id":${i + 3},"publish":{"channel":"r","data":${i}}}`)
-  await stage.clock.advance(1)
+  await stage.clock.pass(1)
   const [one, two] = peers.map(({ values }) =>
     values.flatMap(({ push }) => (push as unknown as { pub: unknown })?.pub ?? []),
   )

@@ -95,7 +95,7 @@ describe('JSON', () => {
     expect(pauses).toBe(1)
     expect(peer.end).toBeUndefined()
     await peer.lose()
-    await stage.clock.advance(10_000)
+    await stage.clock.pass(10_000)
     expect(peer.heard).toHaveLength(999)
   })
 

@@ -6,8 +6,8 @@ import { type CentrifugeOptions, centrifugeHandler, type Policy } from '@roomcas
 import type { Acceptance, Handler, HandshakeRequest, Opcode } from '@roomcast/core'
 import { createMemoryDatabase, createRooms, type RoomOptions, type Rooms, type Store } from '@roomcast/rooms'
 import type { CentrifugeState } from '../../packages/centrifuge/src/handler.ts'
-import { VirtualClock } from '../rooms/sim/virtual-clock.ts'
 import { FakeSocket } from '../support/fake-socket.ts'
+import { VirtualClock } from '../support/virtual-clock.ts'
 import { protobufOf, textsOf } from './reference.ts'
 
 export class DateClock extends VirtualClock {

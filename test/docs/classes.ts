@@ -92,7 +92,7 @@ export function fateOf({ text }: Command, names: readonly string[]): 'start' | '
   if (/^(?:\w+=\S* *)*npx --yes pnpm@12 start(?: |$)/.test(text)) return 'start'
   if (/^(?:curl|echo|cat|(?:export )?[A-Z_]+=\$\((?:npx )?roomcast )/.test(text)) return 'run'
   if (/^(?:npm|docker|git|cd|openssl|kill|export) /.test(text)) return 'elsewhere'
-  const [, script] = /^npx --yes pnpm@12 (\S+)/.exec(text) ?? []
+  const [, script] = /^npx --yes pnpm@12 (?:--\S+ )*(\S+)/.exec(text) ?? []
   if (script !== undefined) return isScript(script) ? 'elsewhere' : undefined
   const [, example] = /^node examples\/dist\/([\w-]+)\.js/.exec(text) ?? []
   if (example !== undefined) return existsSync(join(ROOT, `examples/src/${example}.ts`)) ? 'elsewhere' : undefined

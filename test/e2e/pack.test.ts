@@ -3,13 +3,13 @@
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative, sep } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import WebSocket from 'ws'
 
 const run = promisify(execFile)
@@ -23,6 +23,8 @@ const PACKAGES = {
   roomcast: 'roomcast',
 }
 const INSTALL_TIMEOUT_MS = 120_000
+/** The largest is under 300 KiB. What grows past this carries something by accident. */
+const MAX_PACKED_BYTES = 400 * 1024
 
 let home: string
 
@@ -150,15 +152,84 @@ test('core has no dependencies', async () => {
   expect(await readdir(`${home}/app/node_modules/@roomcast/core`)).not.toContain('node_modules')
 })
 
-test.each(Object.keys(PACKAGES))('%s carries what it needs and nothing else', async (name) => {
-  const manifest = await manifestOf(name)
-  expect(JSON.stringify(manifest.exports)).not.toContain('@roomcast/source')
-  expect(JSON.stringify(manifest)).not.toContain('workspace:')
-  expect(manifest.scripts).toBeUndefined()
-  const files = await readdir(`${home}/app/node_modules/${name}`, { recursive: true })
-  expect(files).toContain('LICENSE')
-  expect(files).toContain(join('dist', 'index.d.ts'))
-  expect(files.filter((file) => /\btests?\b|tsbuildinfo|tsconfig/.test(file))).toEqual([])
+/** What may be in a package, whatever it is called. `src` is there for the source maps. */
+const PARTS = [
+  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
+  /^dist\/[a-z\d/-]+\.(js|d\.ts)(\.map)?$/,
+  /^src\/[a-z\d/-]+\.ts$/,
+]
+/** And what one has besides. */
+const OWN_PARTS: Record<string, RegExp> = { roomcast: /^(page\/[a-z-]+\.(html|css|js|svg)|grafana\/roomcast\.json)$/ }
+
+describe.each(Object.keys(PACKAGES))('%s', (name) => {
+  const folder = (): string => `${home}/app/node_modules/${name}`
+  const has = async (): Promise<string[]> =>
+    (await readdir(folder(), { recursive: true, withFileTypes: true }))
+      .filter((entry) => entry.isFile())
+      .map((entry) => relative(folder(), join(entry.parentPath, entry.name)).replaceAll(sep, '/'))
+
+  test('its manifest is for those who install it', async () => {
+    const manifest = await manifestOf(name)
+    expect(JSON.stringify(manifest.exports)).not.toContain('@roomcast/source')
+    expect(JSON.stringify(manifest)).not.toContain('workspace:')
+    // Nothing runs where it is installed.
+    expect(manifest.scripts ?? {}).toEqual({})
+  })
+
+  test('it carries what it needs and nothing else', async () => {
+    const files = await has()
+    const parts = [...PARTS, ...(OWN_PARTS[name] ? [OWN_PARTS[name]] : [])]
+    expect(files.filter((file) => !parts.some((part) => part.test(file)))).toEqual([])
+    expect(files.filter((file) => /\btests?\b|\bspec\b|\bfixtures?\b/.test(file))).toEqual([])
+    for (const part of parts)
+      expect(
+        files.some((file) => part.test(file)),
+        String(part),
+      ).toBe(true)
+    expect(files).toEqual(expect.arrayContaining(['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md']))
+    for (const file of ['LICENSE', 'CHANGELOG.md']) {
+      expect(await readFile(join(folder(), file), 'utf8')).toBe(await readFile(join(workspace, file), 'utf8'))
+    }
+  })
+
+  test('every source is built, with its types and maps, and nothing is left of sources that went', async () => {
+    const files = await has()
+    const sources = files
+      .filter((file) => file.startsWith('src/'))
+      .map((file) => file.slice('src/'.length, -'.ts'.length))
+    const built = sources.flatMap((source) =>
+      ['.js', '.js.map', '.d.ts', '.d.ts.map'].map((end) => `dist/${source}${end}`),
+    )
+    expect(files.filter((file) => file.startsWith('dist/')).toSorted()).toEqual(built.toSorted())
+  })
+
+  test('what its exports and its bin name is there', async () => {
+    const { exports, bin = {} } = (await manifestOf(name)) as {
+      exports: Record<string, string | Record<string, string>>
+      bin?: Record<string, string>
+    }
+    const named = [...Object.values(exports), bin].flatMap((entry) =>
+      typeof entry === 'string' ? entry : Object.values(entry),
+    )
+    const files = await has()
+    expect(named.filter((path) => !files.includes(path.replace(/^\.\//, '')))).toEqual([])
+    for (const [path, entry] of Object.entries(exports)) {
+      if (typeof entry !== 'string') expect(Object.keys(entry), path).toEqual(['types', 'default'])
+    }
+  })
+
+  test('its size', async () => {
+    const files = await has()
+    const sizes = await Promise.all(files.map(async (file) => (await stat(join(folder(), file))).size))
+    const tarball = (await readdir(home)).find((file) =>
+      file.startsWith(`${name.replace('@', '').replace('/', '-')}-0`),
+    )!
+    const kib = (bytes: number): string => `${Math.ceil(bytes / 1024)} KiB`
+    const packed = (await stat(join(home, tarball))).size
+    const unpacked = sizes.reduce((sum, size) => sum + size, 0)
+    console.log(`${name}: ${kib(packed)} packed, ${kib(unpacked)} unpacked, ${files.length} files`)
+    expect(packed).toBeLessThan(MAX_PACKED_BYTES)
+  })
 })
 
 async function manifestOf(name: string): Promise<Record<string, unknown>> {

@@ -106,7 +106,7 @@ describeBrowser('the page for everybody', (stage) => {
     await leto.keyboard.type('in two lines')
     await leto.keyboard.press('Enter')
     await delivered(leto, 'typed')
-    expect(await message(leto, 'typed').locator('.text').textContent()).toBe('typed\nin two lines')
+    await expect.poll(() => message(leto, 'typed').locator('.text').textContent()).toBe('typed\nin two lines')
     await leto.getByRole('link', { name: 'Skip to the conversation' }).focus()
     await leto.keyboard.press('Enter')
     expect(await focused()).toBe('main')
@@ -116,20 +116,19 @@ describeBrowser('the page for everybody', (stage) => {
   test('a screen reader finds its way', async () => {
     const leto = await stage.person('leto', url, 'reader')
     for (const role of ['banner', 'navigation', 'main', 'complementary'] as const)
-      expect(await leto.getByRole(role).count(), role).toBe(1)
-    expect(await leto.getByTestId('status').textContent()).toBe('Connected')
+      await expect.poll(() => leto.getByRole(role).count(), { message: role }).toBe(1)
+    await expect.poll(() => leto.getByTestId('status').textContent()).toBe('Connected')
     const log = leto.getByRole('log', { name: 'Messages in reader' })
     await expect.poll(() => log.getAttribute('aria-live')).toBe('polite')
     for (const label of ['Your name', 'Join a room', 'Message to reader']) {
-      expect(await leto.getByLabel(label, { exact: true }).count(), label).toBe(1)
+      await expect.poll(() => leto.getByLabel(label, { exact: true }).count(), { message: label }).toBe(1)
     }
-    expect(await leto.getByRole('button', { name: 'reader', exact: true }).getAttribute('aria-current')).toBe('page')
-    expect(await leto.getByRole('heading').allTextContents()).toEqual([
-      'Roomcast',
-      'reader',
-      'Here now · 1',
-      'From a program',
-    ])
+    await expect
+      .poll(() => leto.getByRole('button', { name: 'reader', exact: true }).getAttribute('aria-current'))
+      .toBe('page')
+    await expect
+      .poll(() => leto.getByRole('heading').allTextContents())
+      .toEqual(['Roomcast', 'reader', 'Here now · 1', 'From a program'])
   })
 
   /** Runs what the page shows, until it is ended. */
@@ -163,7 +162,7 @@ describeBrowser('the page for everybody', (stage) => {
     await leto.getByRole('tab', { name: language }).click()
     const end = programs[language]!((await leto.getByTestId('sample').textContent())!, leto)
     await message(leto, 'hello').waitFor()
-    expect(await message(leto, 'hello').locator('.author').textContent()).toBe(language.toLowerCase())
+    await expect.poll(() => message(leto, 'hello').locator('.author').textContent()).toBe(language.toLowerCase())
     end()
   }
 })

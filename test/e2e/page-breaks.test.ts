@@ -44,9 +44,9 @@ describeBrowser('the page and what breaks', (stage) => {
     await leto.context().setOffline(false)
     await event(leto, '3 messages while you were away').waitFor()
     await delivered(leto, 'said while away')
-    expect(await texts(leto)).toEqual(['before', 'one', 'two', 'three', 'said while away'])
-    expect(await leto.getByTestId('text').inputValue()).toBe('half a sentence')
-    expect(await leto.getByTestId('banner').isVisible()).toBe(false)
+    await expect.poll(() => texts(leto)).toEqual(['before', 'one', 'two', 'three', 'said while away'])
+    await expect.poll(() => leto.getByTestId('text').inputValue()).toBe('half a sentence')
+    await expect.poll(() => leto.getByTestId('banner').isVisible()).toBe(false)
     await message(ghanima, 'said while away').waitFor()
   })
 
@@ -86,7 +86,8 @@ describeBrowser('the page and what breaks', (stage) => {
     await message(ghanima, 'said into nothing').waitFor()
     await say(leto, 'afterwards')
     await message(ghanima, 'afterwards').waitFor()
-    for (const page of [leto, ghanima]) expect(await texts(page)).toEqual(['said into nothing', 'afterwards'])
+    for (const page of [leto, ghanima])
+      await expect.poll(() => texts(page)).toEqual(['said into nothing', 'afterwards'])
   })
 
   test('killed and started again: both come back by themselves, and nothing that was typed is lost', async () => {
@@ -111,7 +112,7 @@ describeBrowser('the page and what breaks', (stage) => {
     await say(ghanima, 'I hear you')
     await message(leto, 'I hear you').waitFor()
     await message(ghanima, 'said while away').waitFor()
-    expect(await leto.getByTestId('banner').isVisible()).toBe(false)
+    await expect.poll(() => leto.getByTestId('banner').isVisible()).toBe(false)
   }, 60_000)
 
   test('a server that drains lets the page go, and ends', async () => {
@@ -160,15 +161,15 @@ describeBrowser('the page and what breaks', (stage) => {
     // Chromium may first try a connection that has just been cut, and gives up; a person tries again.
     await leto.reload().catch(() => leto.reload())
     await joined(leto)
-    expect(await leto.locator('.tab-name').allTextContents()).toEqual(['kept-1', 'kept-2', 'kept-3'])
-    expect(await leto.getByTestId('room-title').textContent()).toBe('kept-1')
-    expect(await leto.getByLabel('Your name').inputValue()).toBe('leto')
-    expect(await leto.getByTestId('text').inputValue()).toBe('typed in the first again')
+    await expect.poll(() => leto.locator('.tab-name').allTextContents()).toEqual(['kept-1', 'kept-2', 'kept-3'])
+    await expect.poll(() => leto.getByTestId('room-title').textContent()).toBe('kept-1')
+    await expect.poll(() => leto.getByLabel('Your name').inputValue()).toBe('leto')
+    await expect.poll(() => leto.getByTestId('text').inputValue()).toBe('typed in the first again')
     await delivered(leto, 'waits')
-    expect(await texts(leto)).toEqual(['in the first', 'waits'])
-    expect(await leto.locator('.message.mine:visible').count()).toBe(2)
+    await expect.poll(() => texts(leto)).toEqual(['in the first', 'waits'])
+    await expect.poll(() => leto.locator('.message.mine:visible').count()).toBe(2)
     await leto.getByRole('button', { name: 'kept-2' }).click()
-    expect(await leto.getByTestId('text').inputValue()).toBe('typed in the second')
+    await expect.poll(() => leto.getByTestId('text').inputValue()).toBe('typed in the second')
   })
 
   test('a room that remembers nothing says so', async () => {

@@ -67,7 +67,7 @@ describeRedis('the page on two nodes', () => {
         await delivered(leto, 'from the other side')
         await message(ghanima, 'from the other side').waitFor()
         for (const page of [leto, ghanima]) {
-          expect(await texts(page)).toEqual(['across', 'one', 'two', 'three', 'from the other side'])
+          await expect.poll(() => texts(page)).toEqual(['across', 'one', 'two', 'three', 'from the other side'])
         }
       } finally {
         await way.close()

@@ -33,12 +33,12 @@ describeBrowser('the page', (stage) => {
     await delivered(leto, 'hello from leto')
     const ghanima = await stage.person('ghanima', url, 'talk')
     await message(ghanima, 'hello from leto').waitFor()
-    expect(await message(ghanima, 'hello from leto').locator('.author').textContent()).toBe('leto')
-    expect(await message(ghanima, 'hello from leto').locator('time').getAttribute('datetime')).toMatch(/^20/)
-    expect(await message(leto, 'hello from leto').locator('.you').textContent()).toBe('you')
-    expect(await members(ghanima)).toEqual(['ghanima', 'leto'])
+    await expect.poll(() => message(ghanima, 'hello from leto').locator('.author').textContent()).toBe('leto')
+    await expect.poll(() => message(ghanima, 'hello from leto').locator('time').getAttribute('datetime')).toMatch(/^20/)
+    await expect.poll(() => message(leto, 'hello from leto').locator('.you').textContent()).toBe('you')
+    await expect.poll(() => members(ghanima)).toEqual(['ghanima', 'leto'])
     await event(leto, 'ghanima came in').waitFor()
-    expect(await members(leto)).toEqual(['leto', 'ghanima'])
+    await expect.poll(() => members(leto)).toEqual(['leto', 'ghanima'])
 
     await leto.getByLabel('Your name').fill('muad’dib')
     await leto.getByLabel('Your name').press('Enter')
@@ -46,15 +46,15 @@ describeBrowser('the page', (stage) => {
     await expect.poll(() => members(ghanima)).toEqual(['ghanima', 'muad’dib'])
     await say(leto, 'under another name')
     await message(ghanima, 'under another name').waitFor()
-    expect(await message(ghanima, 'under another name').locator('.author').textContent()).toBe('muad’dib')
+    await expect.poll(() => message(ghanima, 'under another name').locator('.author').textContent()).toBe('muad’dib')
 
     // A rename is no break.
     expect(await event(leto, 'missing').count()).toBe(0)
-    expect(await texts(leto)).toEqual(['hello from leto', 'under another name'])
+    await expect.poll(() => texts(leto)).toEqual(['hello from leto', 'under another name'])
 
     await leto.close()
     await event(ghanima, 'muad’dib left').waitFor()
-    expect(await members(ghanima)).toEqual(['ghanima'])
+    await expect.poll(() => members(ghanima)).toEqual(['ghanima'])
     await ghanima.getByText('Here now · 1').waitFor()
   })
 
@@ -64,9 +64,9 @@ describeBrowser('the page', (stage) => {
     await delivered(leto, 'quick')
     expect(await message(leto, 'quick').textContent()).not.toMatch(/ms/)
     await leto.getByTestId('status').click()
-    expect(await leto.getByTestId('facts').textContent()).toMatch(/There and back[\d.]+ ms/)
+    await expect.poll(() => leto.getByTestId('facts').textContent()).toMatch(/There and back[\d.]+ ms/)
     await leto.keyboard.press('Escape')
-    expect(await leto.getByTestId('facts').isVisible()).toBe(false)
+    await expect.poll(() => leto.getByTestId('facts').isVisible()).toBe(false)
   })
 
   test('hostile names and messages are shown as text', async () => {
@@ -88,17 +88,19 @@ describeBrowser('the page', (stage) => {
     }
     client.send({ say: { name: 'x'.repeat(10_000), text: `huge ${'y'.repeat(50_000)}` }, to: hostile })
     await message(ghanima, 'huge').waitFor()
-    expect(await message(ghanima, 'evil').locator('.author').textContent()).toBe(hostile)
-    expect(await ghanima.getByTestId('room-title').textContent()).toBe(hostile)
+    await expect.poll(() => message(ghanima, 'evil').locator('.author').textContent()).toBe(hostile)
+    await expect.poll(() => ghanima.getByTestId('room-title').textContent()).toBe(hostile)
     expect(await ghanima.locator('main img, main script, aside img, aside script').count()).toBe(0)
-    expect(await ghanima.locator('.json').allTextContents()).toEqual([
-      JSON.stringify(hostile),
-      JSON.stringify({ [hostile]: hostile }, null, 1),
-      'null',
-      '7',
-      '[]',
-      JSON.stringify({ name: hostile, text: { not: 'text' } }, null, 1),
-    ])
+    await expect
+      .poll(() => ghanima.locator('.json').allTextContents())
+      .toEqual([
+        JSON.stringify(hostile),
+        JSON.stringify({ [hostile]: hostile }, null, 1),
+        'null',
+        '7',
+        '[]',
+        JSON.stringify({ name: hostile, text: { not: 'text' } }, null, 1),
+      ])
     expect((await message(ghanima, 'huge').textContent())?.length).toBeLessThan(11_000)
     expect((await members(ghanima)).slice(0, 1)).toEqual([hostile])
     client.socket.close()
@@ -121,7 +123,7 @@ describeBrowser('the page', (stage) => {
     const found = await texts(leto)
     expect(found.slice(4)).toEqual(['mine', 'again', 'said twice', 'said twice', 'marked'])
     expect(found.slice(1, 4).map((text) => JSON.parse(text).status)).toEqual(['paid', 'packed', 'shipped'])
-    expect(await leto.locator('.message.mine').count()).toBe(1)
+    await expect.poll(() => leto.locator('.message.mine').count()).toBe(1)
     client.socket.close()
   })
 
@@ -129,19 +131,19 @@ describeBrowser('the page', (stage) => {
     const leto = await stage.person('leto', url, 'one')
     await leto.getByTestId('text').fill('a draft')
     await enter(leto, 'two')
-    expect(await leto.getByTestId('text').inputValue()).toBe('')
+    await expect.poll(() => leto.getByTestId('text').inputValue()).toBe('')
     for (const text of ['first', 'second']) expect(await post('one', { name: 'api', text })).toEqual({ delivered: 1 })
     await leto.getByRole('button', { name: 'one 2 unread' }).waitFor()
-    expect(await leto.title()).toBe('(2) two · Roomcast')
+    await expect.poll(() => leto.title()).toBe('(2) two · Roomcast')
     await leto.getByRole('button', { name: 'one 2 unread' }).click()
     await message(leto, 'second').waitFor()
-    expect(await leto.title()).toBe('one · Roomcast')
+    await expect.poll(() => leto.title()).toBe('one · Roomcast')
     expect(new URL(leto.url()).hash).toBe('#one')
-    expect(await leto.getByTestId('text').inputValue()).toBe('a draft')
+    await expect.poll(() => leto.getByTestId('text').inputValue()).toBe('a draft')
     await leto.getByTestId('leave').click()
-    expect(await leto.getByTestId('room-title').textContent()).toBe('two')
+    await expect.poll(() => leto.getByTestId('room-title').textContent()).toBe('two')
     await enter(leto, 'one')
-    expect(await leto.getByTestId('text').inputValue()).toBe('a draft')
+    await expect.poll(() => leto.getByTestId('text').inputValue()).toBe('a draft')
     for (let i = 0; i < 2; i++) await leto.getByTestId('leave').click()
     await leto.getByRole('heading', { name: 'Say it once' }).waitFor()
   })
@@ -151,11 +153,11 @@ describeBrowser('the page', (stage) => {
     await leto.getByTestId('join-name').fill('ü'.repeat(128))
     await leto.keyboard.press('Enter')
     await leto.getByTestId('join-error').filter({ hasText: 'This name cannot be used' }).waitFor()
-    expect(await leto.getByTestId('join-name').inputValue()).toBe('ü'.repeat(128))
+    await expect.poll(() => leto.getByTestId('join-name').inputValue()).toBe('ü'.repeat(128))
     await leto.getByTestId('join-name').fill('ok')
     await leto.keyboard.press('Enter')
     await joined(leto)
-    expect(await leto.getByTestId('join-error').textContent()).toBe('')
+    await expect.poll(() => leto.getByTestId('join-error').textContent()).toBe('')
   })
 
   test('a long log keeps its last 500 lines, the first of which has its author and time', async () => {
@@ -164,7 +166,7 @@ describeBrowser('the page', (stage) => {
     await client.ask({ join: 'busy' })
     for (let i = 1; i <= 600; i++) client.send({ say: { name: 'n', text: `number ${i}.` }, to: 'busy' })
     await message(leto, 'number 600.').waitFor()
-    expect(await leto.locator('.said > *').count()).toBe(500)
+    await expect.poll(() => leto.locator('.said > *').count()).toBe(500)
     expect(await message(leto, 'number 100.').count()).toBe(0)
     const [first, second] = [message(leto, 'number 101.'), message(leto, 'number 102.')]
     for (const [line, isShown] of [
@@ -174,7 +176,7 @@ describeBrowser('the page', (stage) => {
       const box = await line.locator('.byline').boundingBox()
       expect(box!.width > 50).toBe(isShown)
     }
-    expect(await first.locator('.byline').textContent()).toMatch(/^n .*\d/)
+    await expect.poll(() => first.locator('.byline').textContent()).toMatch(/^n .*\d/)
     client.socket.close()
   })
 
@@ -207,17 +209,19 @@ describeBrowser('the page', (stage) => {
 
   test('the first view says what this is, has one way in, and shows how programs say something', async () => {
     const page = await stage.tab(await stage.context(), url)
-    expect(await page.locator('.lead').textContent()).toMatch(/a server for live rooms/)
-    expect(await page.getByRole('button', { name: /join/i }).count()).toBe(1)
-    expect(await page.getByRole('tab').allTextContents()).toEqual(['Browser', 'Node', 'Python', 'curl'])
+    await expect.poll(() => page.locator('.lead').textContent()).toMatch(/a server for live rooms/)
+    await expect.poll(() => page.getByRole('button', { name: /join/i }).count()).toBe(1)
+    await expect.poll(() => page.getByRole('tab').allTextContents()).toEqual(['Browser', 'Node', 'Python', 'curl'])
     await page.getByRole('tab', { name: 'Browser' }).focus()
     for (const word of ['newSubscription("lobby")', 'Client("ws://', 'curl "http://', '<script']) {
       await page.keyboard.press('ArrowRight')
-      expect(await page.getByTestId('sample').textContent()).toContain(word)
+      await expect.poll(() => page.getByTestId('sample').textContent()).toContain(word)
     }
     await enter(page, 'a "room"')
-    expect(await page.getByRole('button', { name: /join/i }).count()).toBe(1)
-    expect(await page.getByTestId('sample').textContent()).toContain(String.raw`newSubscription("a \"room\"")`)
+    await expect.poll(() => page.getByRole('button', { name: /join/i }).count()).toBe(1)
+    await expect
+      .poll(() => page.getByTestId('sample').textContent())
+      .toContain(String.raw`newSubscription("a \"room\"")`)
   })
 
   describe('on a phone', () => {
@@ -238,14 +242,14 @@ describeBrowser('the page', (stage) => {
       await phone.getByTestId('join-name').fill('second')
       await phone.getByTestId('join').tap()
       await joined(phone)
-      expect(await phone.getByTestId('room-title').textContent()).toBe('second')
+      await expect.poll(() => phone.getByTestId('room-title').textContent()).toBe('second')
       await phone.getByRole('button', { name: /People and code/ }).tap()
       await phone.getByText('Here now · 1').waitFor()
       expect(await phone.evaluate(smallControls)).toEqual([])
       await phone.getByTestId('leave').tap()
-      expect(await phone.getByTestId('room-title').textContent()).toBe(
-        'a-long-name-for-a-room-on-a-phone-that-is-small',
-      )
+      await expect
+        .poll(() => phone.getByTestId('room-title').textContent())
+        .toBe('a-long-name-for-a-room-on-a-phone-that-is-small')
     })
 
     test('a room that is refused opens the list with its reason', async () => {

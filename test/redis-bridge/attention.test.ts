@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { Attention } from '../../packages/redis-bridge/src/bus/attention.ts'
 import { Line } from '../../packages/redis-bridge/src/bus/line.ts'
 import type { LinkEvents, PublishReply } from '../../packages/redis-bridge/src/bus/link.ts'
-import { VirtualClock } from './sim/virtual-clock.ts'
+import { VirtualClock } from '../support/virtual-clock.ts'
 
 /** A line to somebody who answers when he is told to, and what became of it. */
 function setUp() {
@@ -73,7 +73,7 @@ test.each(STALLS_MS)('a stall of %i ms right before each deadline costs nobody h
   clock.advance(200)
   for (const reply of replies.splice(0)) reply({ receivers: 1 })
   line.heard()
-  clock.advance(1300)
+  clock.advance(1200)
   clock.stall(ms)
   clock.advance(200)
   for (const confirm of confirmations.splice(0)) confirm()

@@ -7,7 +7,7 @@ import { BusNode } from '../../packages/redis-bridge/src/bus/bus-node.ts'
 import { encodeMessages, Kind } from '../../packages/redis-bridge/src/bus/envelope.ts'
 import type { Link, LinkEvents, PublishReply, RoutedMessage, Routes } from '../../packages/redis-bridge/src/bus/link.ts'
 import { clusterRoutes, plainRoutes } from '../../packages/redis-bridge/src/redis/routes.ts'
-import { VirtualClock } from './sim/virtual-clock.ts'
+import { VirtualClock } from '../support/virtual-clock.ts'
 
 /** A link of a Redis that gives everything back, and may leave subscriptions unanswered. */
 class Attempt implements Link {

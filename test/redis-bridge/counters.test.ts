@@ -3,7 +3,7 @@
 import { beforeEach, expect, test } from 'vitest'
 import { type Counter, Counters } from '../../packages/redis-bridge/src/bus/counters.ts'
 import { Marks, NODE_MARKS_MS } from '../../packages/redis-bridge/src/bus/marks.ts'
-import { VirtualClock } from './sim/virtual-clock.ts'
+import { VirtualClock } from '../support/virtual-clock.ts'
 
 const MAX = 100
 

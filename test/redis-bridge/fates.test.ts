@@ -6,8 +6,8 @@ import { BusNode } from '../../packages/redis-bridge/src/bus/bus-node.ts'
 import { decode, Kind } from '../../packages/redis-bridge/src/bus/envelope.ts'
 import { Sender } from '../../packages/redis-bridge/src/bus/sender.ts'
 import { messageOf } from '../support/fake-socket.ts'
+import { VirtualClock } from '../support/virtual-clock.ts'
 import { RedisModel } from './sim/redis-model.ts'
-import { VirtualClock } from './sim/virtual-clock.ts'
 
 const idOf = (number: number): Uint8Array => Buffer.from([0, 0, 0, 0, 0, 0, 0, number])
 

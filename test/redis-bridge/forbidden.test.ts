@@ -4,8 +4,8 @@ import { txt } from '@roomcast/core'
 import { expect, test } from 'vitest'
 import { BusNode } from '../../packages/redis-bridge/src/bus/bus-node.ts'
 import { messageOf } from '../support/fake-socket.ts'
+import { VirtualClock } from '../support/virtual-clock.ts'
 import { RedisModel } from './sim/redis-model.ts'
-import { VirtualClock } from './sim/virtual-clock.ts'
 
 function setUp() {
   const clock = new VirtualClock(1)

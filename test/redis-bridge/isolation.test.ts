@@ -8,7 +8,7 @@ import { decode, Kind } from '../../packages/redis-bridge/src/bus/envelope.ts'
 import type { Link, LinkEvents, PublishReply, RoutedMessage, Routes } from '../../packages/redis-bridge/src/bus/link.ts'
 import { Sender } from '../../packages/redis-bridge/src/bus/sender.ts'
 import { type Command, WayOut } from '../../packages/redis-bridge/src/bus/way-out.ts'
-import { VirtualClock } from './sim/virtual-clock.ts'
+import { VirtualClock } from '../support/virtual-clock.ts'
 
 /** A partition for each first letter. */
 const routes: Routes = {

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { BusNode } from '../../packages/redis-bridge/src/bus/bus-node.ts'
 import { encodeMessages, Kind } from '../../packages/redis-bridge/src/bus/envelope.ts'
 import type { Link, LinkEvents, PublishReply, RoutedMessage, Routes } from '../../packages/redis-bridge/src/bus/link.ts'
-import { VirtualClock } from './sim/virtual-clock.ts'
+import { VirtualClock } from '../support/virtual-clock.ts'
 
 /** Two partitions: that of channels that begin with a, and the other. */
 const routes: Routes = {

@@ -2,7 +2,7 @@
 
 import { beforeEach, describe, expect, test } from 'vitest'
 import { type Interest, Positions } from '../../packages/redis-bridge/src/bus/positions.ts'
-import { VirtualClock } from './sim/virtual-clock.ts'
+import { VirtualClock } from '../support/virtual-clock.ts'
 
 const NONE = { repeated: 0, lost: 0 }
 const HOUR_MS = 3_600_000

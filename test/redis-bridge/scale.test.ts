@@ -8,9 +8,9 @@ import { describe, expect, test } from 'vitest'
 import { BusNode } from '../../packages/redis-bridge/src/bus/bus-node.ts'
 import { Positions } from '../../packages/redis-bridge/src/bus/positions.ts'
 import { anyRedis, describeRedis, until } from '../support/redis.ts'
+import { VirtualClock } from '../support/virtual-clock.ts'
 import { CountingRedis } from './sim/counting-redis.ts'
 import { IDLE_MS, type Phase, runScale, type ScaleResult } from './sim/scale.ts'
-import { VirtualClock } from './sim/virtual-clock.ts'
 
 const isFull = process.env.SIMULATE === 'full'
 const NODES = isFull ? [1, 10, 30, 100] : [1, 3, 30]

@@ -3,9 +3,9 @@
 import { txt } from '@roomcast/core'
 import { expect, test } from 'vitest'
 import { BusNode } from '../../packages/redis-bridge/src/bus/bus-node.ts'
+import { VirtualClock } from '../support/virtual-clock.ts'
 import { ProcessClock } from './sim/process-clock.ts'
 import { RedisModel } from './sim/redis-model.ts'
-import { VirtualClock } from './sim/virtual-clock.ts'
 
 test.each([600, 2500, 4500, 8000])(
   'our own echo, read after a stall of %i ms in which Redis ended the connection',

@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { backOff } from '../../packages/redis-bridge/src/bus/clock.ts'
 import { Subscriptions } from '../../packages/redis-bridge/src/bus/subscriptions.ts'
-import { VirtualClock } from './sim/virtual-clock.ts'
+import { VirtualClock } from '../support/virtual-clock.ts'
 
 const CHANNELS = ['a', 'b']
 const LINGER_MS = 20
@@ -148,6 +148,27 @@ describe('reconciler', () => {
     bench.subscriptions.leave('a')
     bench.clock.advance(LINGER_MS + 1)
     expect(bench.operations.map(({ kind }) => kind)).toEqual(['unsubscribe'])
+  })
+
+  test.each([
+    ['leave', 'goDown', 'goUp', 'join'],
+    ['goDown', 'leave', 'goUp', 'join'],
+    ['goDown', 'leave', 'join', 'goUp'],
+  ] as const)('nothing lingers while no line is there: %s, %s, %s, %s', (...steps) => {
+    const bench = new Bench()
+    bench.goUp()
+    bench.subscriptions.join('a')
+    bench.clock.advance(1)
+    bench.answer(false)
+    const { interest } = bench.subscriptions.interestIn('a')!
+    for (const step of steps) {
+      if (step === 'join' || step === 'leave') bench.subscriptions[step]('a')
+      else bench[step]()
+    }
+    bench.clock.advance(1)
+    bench.answer(false)
+    expect(bench.subscriptions.isOn('a')).toBe(true)
+    expect([interest.ended, bench.subscriptions.interestIn('a')!.interest === interest]).toEqual([true, false])
   })
 
   test('ready waits for an UNSUBSCRIBE in flight, and for the SUBSCRIBE after it', async () => {

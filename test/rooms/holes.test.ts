@@ -11,9 +11,9 @@ import {
 import { beforeEach, expect, test } from 'vitest'
 import { Database } from '../../packages/rooms/src/memory-database.ts'
 import { MemoryStore } from '../../packages/rooms/src/memory-store.ts'
+import { VirtualClock } from '../support/virtual-clock.ts'
 import { goBack } from './go-back.ts'
 import { Person, settled } from './person.ts'
-import { VirtualClock } from './sim/virtual-clock.ts'
 
 const REMEMBERS: RoomOptions = { history: { size: 10, ttlMs: 600_000 } }
 
@@ -98,9 +98,9 @@ test('what was trimmed meanwhile is told, and so is what cannot be had within a 
   lost = () => false
   await say('m')
   // It might still come: the bus is another connection.
-  await clock.advance(999)
+  await clock.pass(999)
   expect(people[0]!.heard.at(-1)).toMatchObject({ is: 'reply' })
-  await clock.advance(1)
+  await clock.pass(1)
   for (const person of people) expect(person.heard.at(-1)).toEqual({ is: 'out', room: 'r', code: 2500 })
   expect(rooms.stats().rooms).toBe(0)
 
@@ -111,9 +111,9 @@ test('what was trimmed meanwhile is told, and so is what cannot be had within a 
   away = true
   const { epoch, offset, lastId } = database.logs.get('r')!
   sink.mark('r', { epoch, offset, lastId })
-  await clock.advance(999)
+  await clock.pass(999)
   expect(people[0]!.heard.at(-1)).toMatchObject({ is: 'reply' })
-  await clock.advance(1)
+  await clock.pass(1)
   for (const person of people) expect(person.heard.at(-1)).toEqual({ is: 'out', room: 'r', code: 2500 })
   expect(await people[0]!.enter(rooms, 'r')).toBe('unavailable')
   away = false
@@ -132,10 +132,10 @@ test('a hole after a hole: each has its second, while numbers come', async () =>
     return page
   }
   await say('d')
-  await clock.advance(600)
+  await clock.pass(600)
   lost = (record) => record.kind === 'publication' && record.publication.offset !== 6
   await say('e', 'f')
-  await clock.advance(1500)
+  await clock.pass(1500)
   for (const person of people) expect(person.data).toEqual([...'abcdef'])
   for (const person of people) expect(person.heard.map(({ is }) => is)).not.toContain('out')
 })
@@ -163,6 +163,6 @@ test('with the store away a room with history refuses, and one without goes on',
 test('a user that is blocked may come again when the time is over', async () => {
   await rooms.disconnect('c0', { blockMs: 1000 })
   expect(await new Person('c0').enter(rooms, 'r')).toBe('blocked')
-  await clock.advance(1001)
+  await clock.pass(1001)
   expect(await new Person('c0').enter(rooms, 'r')).toBe('entered')
 })

@@ -5,8 +5,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Database } from '../../packages/rooms/src/memory-database.ts'
 import { MemoryStore } from '../../packages/rooms/src/memory-store.ts'
+import { VirtualClock } from '../support/virtual-clock.ts'
 import { Person } from './person.ts'
-import { VirtualClock } from './sim/virtual-clock.ts'
 import { describeStore } from './store-suite.ts'
 
 describeStore('memory', async () => {
@@ -29,13 +29,13 @@ describe('times', () => {
   test('a history is gone its ttl after its last publication; epoch and number outlive it', async () => {
     const { clock, database, store } = make()
     const { epoch } = await store.publish('r', { id: '1', data: 'x' }, RULE, undefined)
-    await clock.advance(1000)
+    await clock.pass(1000)
     expect((await store.read('r', RULE, { limit: 1 })).publications).toHaveLength(1)
-    await clock.advance(1)
+    await clock.pass(1)
     expect(await store.read('r', RULE, { limit: 1 })).toMatchObject({ epoch, offset: 1, lastId: '1', publications: [] })
-    await clock.advance(59_000)
+    await clock.pass(59_000)
     expect(await store.read('r', RULE, { limit: 1 })).toMatchObject({ epoch, offset: 1 })
-    await clock.advance(90_000)
+    await clock.pass(90_000)
     expect([database.logs.size, database.bytes]).toEqual([0, 0])
     const again = await store.read('r', RULE, { limit: 1 })
     expect(again.offset).toBe(0)
@@ -46,21 +46,21 @@ describe('times', () => {
     const { clock, store } = make()
     store.join('r', RULE)
     const { epoch } = await store.publish('r', { id: '1', data: 'x' }, RULE, undefined)
-    await clock.advance(10_000_000)
+    await clock.pass(10_000_000)
     expect(await store.read('r', RULE, { limit: 0 })).toMatchObject({ epoch, offset: 1 })
     store.leave('r')
-    await clock.advance(50_000)
+    await clock.pass(50_000)
     expect(await store.read('r', RULE, { limit: 0 })).toMatchObject({ epoch, offset: 1 })
-    await clock.advance(90_000)
+    await clock.pass(90_000)
     expect((await store.read('r', RULE, { limit: 0 })).epoch).not.toBe(epoch)
   })
 
   test('a key is forgotten after 5 minutes', async () => {
     const { clock, store } = make()
     expect(await store.claim('r', 'k')).toBe(true)
-    await clock.advance(299_000)
+    await clock.pass(299_000)
     expect(await store.claim('r', 'k')).toBe(false)
-    await clock.advance(2000)
+    await clock.pass(2000)
     expect(await store.claim('r', 'k')).toBe(true)
   })
 })
@@ -98,9 +98,9 @@ describe('bounds', () => {
     }
     expect(database.presence.size).toBe(0)
     expect(database.joined.size).toBe(0)
-    await clock.advance(10_000)
+    await clock.pass(10_000)
     expect(database.logs.size).toBe(100)
-    await clock.advance(4_000_000)
+    await clock.pass(4_000_000)
     expect(database.logs.size).toBe(0)
     await store.close()
   }, 60_000)
@@ -131,15 +131,15 @@ describe('a node that dies', () => {
     await watcher.enter(living!, 'r')
     for (let i = 0; i < 500; i++) await new Person(`c${i}`).enter(dying!, 'r')
     expect((await living!.presence('r')).size).toBe(501)
-    await clock.advance(6000)
+    await clock.pass(6000)
     // It renews nothing any more, and nobody says goodbye.
     const frozen = [...database.nodes][0] as MemoryStore
     frozen.lease = () => new Promise(() => {})
-    await clock.advance(19_999)
+    await clock.pass(19_999)
     expect((await living!.presence('r')).size).toBe(1)
     expect(left(watcher)).toEqual([])
-    await clock.advance(6000)
-    await clock.advance(3000)
+    await clock.pass(6000)
+    await clock.pass(3000)
     expect(left(watcher).sort()).toEqual(Array.from({ length: 500 }, (_, i) => `c${i}`).sort())
     await living!.close()
   })
@@ -161,14 +161,14 @@ describe('a node that dies', () => {
       [40_000, ['join', 'leave', 'join']],
     ] as const) {
       store.lease = () => Promise.reject(new Error('frozen'))
-      await clock.advance(awayMs)
+      await clock.pass(awayMs)
       store.lease = lease
-      await clock.advance(5000)
+      await clock.pass(5000)
       expect(told()).toEqual(expected)
       expect((await living!.presence('r')).size).toBe(2)
     }
     database.presence.clear()
-    await clock.advance(5000)
+    await clock.pass(5000)
     expect((await living!.presence('r')).size).toBe(2)
     expect(told()).toEqual(['join', 'leave', 'join'])
     await Promise.all([frozen!.close(), living!.close()])
@@ -197,7 +197,7 @@ describe('properties', () => {
         let [offset, lastAt] = [0, 0]
         for (const one of operations) {
           if (clock.now() - lastAt > rule.ttlMs) kept = []
-          if (one.do === 'pass') await clock.advance(one.ms)
+          if (one.do === 'pass') await clock.pass(one.ms)
           else if (one.do === 'publish') {
             kept.push({ offset: ++offset, bytes: one.bytes + 200 })
             while (kept.length > rule.size || kept.reduce((sum, { bytes }) => sum + bytes, 0) > rule.maxBytes)

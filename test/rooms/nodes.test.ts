@@ -7,8 +7,8 @@ import { Blocks } from '../../packages/rooms/src/blocks.ts'
 import { Database } from '../../packages/rooms/src/memory-database.ts'
 import { MemoryStore } from '../../packages/rooms/src/memory-store.ts'
 import { matches } from '../../packages/rooms/src/wildcard.ts'
+import { VirtualClock } from '../support/virtual-clock.ts'
 import { Person, settled } from './person.ts'
-import { VirtualClock } from './sim/virtual-clock.ts'
 
 const clock = new VirtualClock(1)
 
@@ -32,7 +32,7 @@ describe('who is blocked', () => {
   test('is refused on a node that starts later, for as long as is left', async () => {
     const { node } = cluster()
     await node().rooms.disconnect('eve', { blockMs: 1000 })
-    await clock.advance(600)
+    await clock.pass(600)
     const late = node()
     // It could not know yet: she is closed when it does.
     const eve = new Person('c', { user: 'eve' })
@@ -40,7 +40,7 @@ describe('who is blocked', () => {
     await settled()
     expect(eve.socket.closes).toEqual([{ code: 3503, reason: 'force disconnect' }])
     expect(await new Person('d', { user: 'eve' }).enter(late.rooms, 'r')).toBe('blocked')
-    await clock.advance(401)
+    await clock.pass(401)
     expect(await new Person('d', { user: 'eve' }).enter(late.rooms, 'r')).toBe('entered')
     const latest = node()
     await settled()
@@ -52,16 +52,16 @@ describe('who is blocked', () => {
     const block = (user: string, blockMs: number): void =>
       blocks.add({ do: 'disconnect', user, code: 3503, reason: '', blockMs })
     block('early', 10)
-    await clock.advance(11)
+    await clock.pass(11)
     for (let i = 0; i < 100_000; i++) block(`${i}`, 1000)
     expect([blocks.size, blocks.has('0'), blocks.has('early')]).toEqual([100_000, true, false])
     block('one more', 1000)
     expect([blocks.size, blocks.has('0'), blocks.has('one more')]).toEqual([100_000, false, true])
     // A shorter one does not shorten a longer one.
     block('1', 10)
-    await clock.advance(500)
+    await clock.pass(500)
     expect(blocks.has('1')).toBe(true)
-    await clock.advance(501)
+    await clock.pass(501)
     expect(blocks.has('1')).toBe(false)
   })
 })

@@ -3,8 +3,8 @@
 
 import { createMemoryDatabase, createRooms, memoryStore, type Place, type Rooms, type Store } from '@roomcast/rooms'
 import { describe, expect, test } from 'vitest'
+import { VirtualClock } from '../support/virtual-clock.ts'
 import { lines, Person, settled } from './person.ts'
-import { VirtualClock } from './sim/virtual-clock.ts'
 
 const OPTIONS = { history: { size: 10, ttlMs: 60_000 }, presence: true, joinLeave: true }
 
@@ -124,9 +124,9 @@ describe('a store with other nodes', () => {
     expect(await entering).toBe('entered')
     expect([all.isMember('r', one.socket), all.memberCount('r')]).toEqual([true, 1])
     void two.enter(all, 'r')
-    await clock.advance(999)
+    await clock.pass(999)
     expect(two.heard).toEqual([])
-    await clock.advance(1)
+    await clock.pass(1)
     expect(two.replies).toHaveLength(1)
     // While they are away nobody waits for them.
     status = 'degraded'

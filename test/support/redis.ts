@@ -184,7 +184,9 @@ export interface SentinelSetUp {
   stop(): Promise<void>
 }
 
-export async function startSentinel(): Promise<SentinelSetUp> {
+/** A master that does not answer for `downAfterMs` is given up. By default a busy machine, which keeps a Redis waiting for
+ * some seconds, makes no failover; a test of a failover asks for a short time. */
+export async function startSentinel({ downAfterMs = 60_000 } = {}): Promise<SentinelSetUp> {
   const servers: RedisServer[] = []
   const stop = async (): Promise<void> => {
     await Promise.all(servers.map((server) => server.stop()))
@@ -202,7 +204,7 @@ export async function startSentinel(): Promise<SentinelSetUp> {
     const sentinel = await add({
       sentinel: [
         `sentinel monitor mymaster 127.0.0.1 ${master.port} 1`,
-        'sentinel down-after-milliseconds mymaster 500',
+        `sentinel down-after-milliseconds mymaster ${downAfterMs}`,
         'sentinel failover-timeout mymaster 5000',
         '',
       ].join('\n'),

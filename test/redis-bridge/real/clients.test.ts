@@ -80,7 +80,7 @@ describeRedis('ways to Redis', () => {
   })
 
   test('Sentinel: the bridge follows the master', async () => {
-    const { master, replica, sentinel, stop } = await startSentinel()
+    const { master, replica, sentinel, stop } = await startSentinel({ downAfterMs: 500 })
     cleanup.add({ stop })
     const options = { sentinels: [{ host: '127.0.0.1', port: sentinel.port }], name: 'mymaster' }
     const [a, b] = [cleanup.add(new Rig(options)), cleanup.add(new Rig(options))]

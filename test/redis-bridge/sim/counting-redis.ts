@@ -9,7 +9,7 @@ import type {
   Transport,
 } from '../../../packages/redis-bridge/src/bus/link.ts'
 import { plainRoutes } from '../../../packages/redis-bridge/src/redis/routes.ts'
-import type { VirtualClock } from './virtual-clock.ts'
+import type { VirtualClock } from '../../support/virtual-clock.ts'
 
 const LATENCY_MS = 0.2
 

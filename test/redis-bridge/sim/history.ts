@@ -19,7 +19,7 @@ interface Membership {
   since: number
   readyAt: number | undefined
   leftAt: number | undefined
-  /** Which link there was, or which outage it was, when it was left. */
+  /** Which link there was when it was left. */
   turn: unknown
 }
 
@@ -97,7 +97,7 @@ export class History {
     }
   }
 
-  /** @param turn which link or outage the node has at the moment: over the end of a link nothing lingers. */
+  /** @param turn which link the node has at the moment: over the end of a link nothing lingers. */
   joined(receiver: string, channel: string, turn: unknown): Membership {
     const list = getOr(this.#memberships, `${receiver} ${channel}`, () => [])
     const before = list.at(-1)

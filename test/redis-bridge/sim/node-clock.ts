@@ -1,7 +1,7 @@
 // The time of one node: nothing of it runs any more when it is dead, and nothing while it is frozen.
 
 import type { Clock } from '../../../packages/redis-bridge/src/bus/clock.ts'
-import type { VirtualClock } from './virtual-clock.ts'
+import type { VirtualClock } from '../../support/virtual-clock.ts'
 
 export class NodeClock implements Clock {
   readonly #clock: VirtualClock

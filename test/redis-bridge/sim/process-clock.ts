@@ -1,7 +1,7 @@
 // The time of one process, which can stand still: what was due meanwhile runs when it goes on.
 
 import type { Clock } from '../../../packages/redis-bridge/src/bus/clock.ts'
-import type { VirtualClock } from './virtual-clock.ts'
+import type { VirtualClock } from '../../support/virtual-clock.ts'
 
 export class ProcessClock implements Clock {
   readonly #clock: VirtualClock

@@ -2,8 +2,8 @@
 // gives the same to a real Redis and compares.
 
 import type { Call } from '../../../packages/redis-bridge/src/bus/link.ts'
+import type { VirtualClock } from '../../support/virtual-clock.ts'
 import { compile, ErrorReply, type Lua, LuaTable, type Program } from './lua.ts'
-import type { VirtualClock } from './virtual-clock.ts'
 
 interface StreamEntry {
   id: number

@@ -10,8 +10,8 @@ import type {
   Transport,
 } from '../../../packages/redis-bridge/src/bus/link.ts'
 import { plainRoutes } from '../../../packages/redis-bridge/src/redis/routes.ts'
+import type { VirtualClock } from '../../support/virtual-clock.ts'
 import { RedisData } from './redis-data.ts'
-import type { VirtualClock } from './virtual-clock.ts'
 
 /** One direction of a connection. */
 class Pipe {

@@ -4,8 +4,8 @@
 import { txt } from '@roomcast/core'
 import { BusNode } from '../../../packages/redis-bridge/src/bus/bus-node.ts'
 import type { Clock } from '../../../packages/redis-bridge/src/bus/clock.ts'
+import { VirtualClock } from '../../support/virtual-clock.ts'
 import { CountingRedis, type Counts, type Peer } from './counting-redis.ts'
-import { VirtualClock } from './virtual-clock.ts'
 
 const NODES_PER_ROOM = 3
 const STEP_MS = 100

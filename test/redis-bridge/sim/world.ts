@@ -6,10 +6,10 @@ import { decode, Kind } from '../../../packages/redis-bridge/src/bus/envelope.ts
 import type { PublishReply, Routes } from '../../../packages/redis-bridge/src/bus/link.ts'
 import { plainRoutes } from '../../../packages/redis-bridge/src/redis/routes.ts'
 import { messageOf } from '../../support/fake-socket.ts'
+import { VirtualClock } from '../../support/virtual-clock.ts'
 import { History, ownerOf } from './history.ts'
 import { ProcessClock } from './process-clock.ts'
 import { RedisModel } from './redis-model.ts'
-import { VirtualClock } from './virtual-clock.ts'
 
 const CHANNELS = ['a', 'b', 'c', 'd']
 const NODES = 3
@@ -166,11 +166,17 @@ class World {
     if (kind === Kind.MESSAGES) this.history.written(node, this.routes.parse(route).channel, number)
   }
 
+  /** Which link a node has; none is like no other. */
+  #linkOf(id: string): unknown {
+    const turn = this.redis.turns.get(ownerOf(id)) ?? 0
+    return turn % 2 === 1 ? turn : Symbol('none')
+  }
+
   join(i: number, channel: string): void {
     const { id, node, clock, joined } = this.nodes[i]!
     if (clock.isStill || joined.has(channel)) return
     joined.add(channel)
-    const membership = this.history.joined(id, channel, this.redis.turns.get(ownerOf(id)))
+    const membership = this.history.joined(id, channel, this.#linkOf(id))
     node.join(channel)
     void node.ready(channel).then(() => this.history.ready(membership))
   }
@@ -178,7 +184,7 @@ class World {
   leave(i: number, channel: string): void {
     const { id, node, clock, joined } = this.nodes[i]!
     if (clock.isStill || !joined.delete(channel)) return
-    this.history.left(id, channel, this.redis.turns.get(ownerOf(id)))
+    this.history.left(id, channel, this.#linkOf(id))
     node.leave(channel)
   }
 
@@ -219,7 +225,7 @@ class World {
   /** A node dies, or ends well, and another takes its place. */
   replace(i: number, well: boolean): void {
     const { id, node, joined } = this.nodes[i]!
-    for (const channel of joined) this.history.left(id, channel, this.redis.turns.get(ownerOf(id)))
+    for (const channel of joined) this.history.left(id, channel, this.#linkOf(id))
     this.history.gone.add(id)
     const hearing = this.#hearing()
     const untold = new Set(this.nodes.map((other) => other.id).filter((other) => !well || !hearing.has(other)))

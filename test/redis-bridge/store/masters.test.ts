@@ -31,7 +31,7 @@ async function started(target: Omit<Parameters<typeof createRedisStore>[0], 'pre
 
 describeRedis('masters', () => {
   test('a real failover: the room begins anew, what is joined is heard again, presence is asserted', async () => {
-    const { master, sentinel, stop } = await startSentinel()
+    const { master, sentinel, stop } = await startSentinel({ downAfterMs: 500 })
     cleanup.add({ stop })
     const target = { sentinels: [{ host: '127.0.0.1', port: sentinel.port }], name: 'mymaster' }
     const [a, b] = [await started(target), await started(target)]

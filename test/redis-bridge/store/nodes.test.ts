@@ -4,9 +4,9 @@ import { createRooms, type RoomOptions, type Rooms, type StoreSink } from '@room
 import { beforeEach, describe, expect, test } from 'vitest'
 import { StoreNode } from '../../../packages/redis-bridge/src/store/store-node.ts'
 import { Person } from '../../rooms/person.ts'
+import { VirtualClock } from '../../support/virtual-clock.ts'
 import { NodeClock } from '../sim/node-clock.ts'
 import { RedisModel } from '../sim/redis-model.ts'
-import { VirtualClock } from '../sim/virtual-clock.ts'
 
 const PRESENT: RoomOptions = { presence: true, joinLeave: true }
 const RULE = { size: 10, ttlMs: 60_000, maxBytes: 1_000_000, metaTtlMs: 60_000 }

@@ -5,9 +5,9 @@ import { type BusRecord, type HistoryRule, type Store, type StoreSink, StoreUnav
 import type { Database } from '../../../packages/rooms/src/memory-database.ts'
 import type { MemoryLog } from '../../../packages/rooms/src/memory-log.ts'
 import { MemoryStore } from '../../../packages/rooms/src/memory-store.ts'
+import type { VirtualClock } from '../../support/virtual-clock.ts'
 import type { Said } from '../codecs.ts'
 import type { Checker } from './checker.ts'
-import type { VirtualClock } from './virtual-clock.ts'
 
 const MARK_INTERVAL_MS = 1000
 

@@ -1,14 +1,14 @@
 // One schedule: three nodes, a store over a bad network, and a seed that decides who says what, who comes and goes, and
 // what breaks.
 
-import type { createRooms, HistoryRule, Member, RoomOptions, Rooms } from '@roomcast/rooms'
+import type { createRooms, HistoryRule, RoomOptions } from '@roomcast/rooms'
 import { Database } from '../../../packages/rooms/src/memory-database.ts'
-import { FakeSocket } from '../../support/fake-socket.ts'
-import { bareCodec, linesCodec, type TestCodec } from '../codecs.ts'
+import type { FakeSocket } from '../../support/fake-socket.ts'
+import { VirtualClock } from '../../support/virtual-clock.ts'
 import { goBack } from '../go-back.ts'
-import { Checker, type Seen, type Stay } from './checker.ts'
+import { Checker, type Seen } from './checker.ts'
+import { type World as Around, Clients, judgePresence, judgeStays, type Place } from './clients.ts'
 import { type Broken, FlakyStore } from './flaky-store.ts'
-import { VirtualClock } from './virtual-clock.ts'
 
 const NODES = 3
 const CLIENTS = 8
@@ -41,25 +41,18 @@ export interface Setting {
   calm?: boolean
 }
 
-interface Client {
-  name: string
-  codec: TestCodec
-  socket: FakeSocket
-  node: number
-  stays: Map<string, Stay>
-  seen: Map<string, Seen>
-  /** Rooms it wants to be in. */
-  wants: Set<string>
+/** A node, whose clients lose their connection at once. */
+interface WorldNode extends Place {
+  store: FlakyStore
 }
 
-class World {
+class World implements Around<WorldNode> {
   readonly clock: VirtualClock
   readonly checker: Checker
   readonly database: Database
-  readonly nodes: { rooms: Rooms; store: FlakyStore }[] = []
-  readonly clients: Client[] = []
+  readonly nodes: WorldNode[] = []
+  readonly clients: Clients<WorldNode>
   readonly #setting: Setting
-  readonly #codecs = [linesCodec(), bareCodec()]
   /** Rooms nobody comes back to for a while. */
   readonly #shut = new Set<string>()
   /** What those saw last who were told that they missed something. */
@@ -74,12 +67,7 @@ class World {
     const newId = (): string => (setting.broken?.sameEpoch ? 'epoch' : `e${++this.#ids}`)
     this.database = new Database({ clock: this.clock, newId })
     for (let i = 0; i < NODES; i++) this.#start(i)
-    for (let i = 0; i < CLIENTS; i++) {
-      const codec = this.#codecs[i % 2]!
-      const common = { stays: new Map(), seen: new Map(), wants: new Set<string>() }
-      this.clients.push({ name: `c${i}`, codec, socket: new FakeSocket(), node: i % NODES, ...common })
-      this.#connect(this.clients[i]!)
-    }
+    this.clients = new Clients(this, CLIENTS)
   }
 
   async run(actions: number): Promise<Outcome> {
@@ -87,26 +75,22 @@ class World {
     for (let i = 0; i < actions; i++) {
       this.#act()
       const chance = clock.random()
-      await clock.advance(chance < 0.4 ? 0 : chance < 0.9 ? clock.random() * 20 : clock.random() * 1500)
+      await clock.pass(chance < 0.4 ? 0 : chance < 0.9 ? clock.random() * 20 : clock.random() * 1500)
     }
     for (const { store } of this.nodes) Object.assign(store, { downUntil: 0, deafUntil: 0, lossRate: 0 })
-    await clock.advance(SETTLE_MS)
+    await clock.pass(SETTLE_MS)
     for (const room of NAMES) {
-      const stays = this.clients.flatMap(({ stays }) => stays.get(room) ?? [])
-      const wanted = this.clients.filter(({ wants }) => wants.has(room)).map(({ name }) => name)
-      for (const stay of stays)
-        checker.quiet(
-          stay,
-          database.use(room, this.#ruleOf(room), (log) => log),
-        )
-      if (String(stays.map(({ who }) => who)) !== String(wanted))
-        checker.fault(`in ${room}: ${stays.length} of ${wanted}`)
+      const stays = judgeStays(this.clients, room, checker, this.topOf(room))
       if (!ROOMS[room]!.presence) continue
-      const present = database.presence.of(room).map(({ user }) => user)
-      const clients = new Set(database.presence.of(room).map(({ client }) => client))
+      const present = database.presence.of(room)
+      const clients = new Set(present.map(({ client }) => client))
       if (this.#setting.calm) for (const stay of stays) checker.knows(stay, clients)
-      if (String(present.sort()) !== String(wanted.sort()))
-        checker.fault(`present in ${room}: ${present}, in it: ${wanted}`)
+      judgePresence(
+        this.clients,
+        room,
+        checker,
+        present.map(({ user }) => user),
+      )
     }
     const { faults, deliveries, recovered, unrecovered, told } = checker
     return { faults, deliveries, recovered, unrecovered, told }
@@ -115,12 +99,12 @@ class World {
   #act(): void {
     const { clock } = this
     const room = NAMES[clock.pick(NAMES.length)]!
-    const client = this.clients[clock.pick(CLIENTS)]!
+    const client = this.clients.all[clock.pick(CLIENTS)]!
     const chance = clock.random()
     if (chance < 0.6) for (let i = clock.random() < 0.1 ? clock.pick(15) : 1; i > 0; i--) this.#say(room)
-    else if (chance < 0.75) this.#want(client, room)
-    else if (chance < 0.82) this.#leave(client, room)
-    else if (chance < 0.94) this.#reconnect(client)
+    else if (chance < 0.75) this.clients.want(client, room)
+    else if (chance < 0.82) this.clients.leave(client, room)
+    else if (chance < 0.94) this.clients.reconnect(client)
     else if (!this.#setting.calm) this.#break(room)
   }
 
@@ -134,7 +118,8 @@ class World {
     const store = new FlakyStore(database, clock, checker, (room) => this.#ruleOf(room), this.#setting.broken ?? {})
     const newId = (): string => `n${++this.#ids}`
     const rooms = this.#setting.createRooms({ store, clock, newId, options: (room) => ROOMS[room] })
-    this.nodes[i] = { rooms, store }
+    const ends = (socket: FakeSocket): void => socket.close()
+    this.nodes[i] = { rooms, store, isWorking: () => true, ends }
   }
 
   /** Somebody publishes, and tries again with the same key while it is not known what came of it. */
@@ -149,88 +134,27 @@ class World {
     )
   }
 
-  #connect(client: Client): void {
-    const socket = new FakeSocket()
-    client.socket = socket
-    const write = socket.write.bind(socket)
-    socket.write = (data, opcode) => {
-      const result = write(data, opcode)
-      const frame = socket.frames.pop()
-      if (frame !== undefined && socket === client.socket) this.#hear(client, frame)
-      return result
-    }
-    for (const room of client.wants) this.#enter(client, room)
+  place(): WorldNode {
+    return this.nodes[this.clock.pick(NODES)]!
   }
 
-  #hear(client: Client, frame: FakeSocket['frames'][number]): void {
-    const heard = client.codec.hear(frame)
-    const stay = client.stays.get(heard.room)
-    if (stay === undefined)
-      return this.checker.fault(`${client.name} heard ${heard.is} of ${heard.room}, where it is not`)
-    const stays = this.checker.hear(stay, heard)
-    if (stay.at !== undefined) client.seen.set(heard.room, stay.at)
-    if (stays) return
-    if (stay.at?.last !== undefined) this.#told.push(stay.at.last)
-    client.stays.delete(heard.room)
-    this.#again(client, heard.room)
+  topOf(room: string): Seen {
+    return this.database.use(room, this.#ruleOf(room), (log) => log)
   }
 
-  /** As an SDK does: it comes back by itself. */
-  #again(client: Client, room: string): void {
-    const { socket } = client
-    this.clock.after(100 + this.clock.random() * 400, () => {
-      if (client.socket === socket && client.wants.has(room) && !client.stays.has(room)) this.#enter(client, room)
-    })
+  isShut(room: string): boolean {
+    return this.#shut.has(room)
   }
 
-  #want(client: Client, room: string): void {
-    if (client.wants.has(room)) return
-    client.wants.add(room)
-    // Somebody who loads the page anew remembers nothing.
-    if (this.clock.random() < 0.2) client.seen.delete(room)
-    this.#enter(client, room)
-  }
-
-  #enter(client: Client, room: string): void {
-    // Between two connections: it enters everything with the next.
-    if (client.socket.readyState !== 'open') return
-    if (this.#shut.has(room)) return this.#again(client, room)
-    const { name, codec, socket, node } = client
-    const since = client.seen.get(room)
-    const { epoch, offset } = this.database.use(room, this.#ruleOf(room), (log) => log)
-    const stay: Stay = { who: name, room, since, asOf: { epoch, offset }, at: undefined, told: new Map() }
-    client.stays.set(room, stay)
-    const member: Member<string> = { client: `${name}.${++this.#ids}`, user: name, socket, codec }
-    const reply = (entered: Parameters<TestCodec['reply']>[1]) => codec.reply(room, entered)
-    void this.nodes[node]!.rooms.enter(room, member, { since, reply }).then((result) => {
-      if (client.stays.get(room) !== stay || result === 'entered') return
-      client.stays.delete(room)
-      if (result !== 'unavailable' && result !== 'member')
-        this.checker.fault(`${name} could not enter ${room}: ${result}`)
-      else this.#again(client, room)
-    })
-  }
-
-  #leave(client: Client, room: string): void {
-    client.wants.delete(room)
-    if (!client.stays.delete(room)) return
-    this.nodes[client.node]!.rooms.leave(room, client.socket)
-  }
-
-  #reconnect(client: Client): void {
-    const { socket } = client
-    client.stays.clear()
-    client.node = this.clock.pick(NODES)
-    socket.close()
-    this.clock.after(this.clock.random() * 300, () => {
-      if (client.socket === socket) this.#connect(client)
-    })
+  told(last: string | undefined): void {
+    if (last !== undefined) this.#told.push(last)
   }
 
   #break(room: string): void {
     const { clock } = this
     const i = clock.pick(NODES)
-    const { store } = this.nodes[i]!
+    const node = this.nodes[i]!
+    const { store } = node
     const until = clock.now() + clock.random() * 3000
     switch (clock.pick(this.#setting.rollbacks ? 7 : 6)) {
       case 0:
@@ -254,8 +178,8 @@ class World {
         return this.database.presence.clear()
       case 5:
         store.kill()
-        for (const client of this.clients.filter(({ node }) => node === i)) this.#reconnect(client)
         this.#start(i)
+        for (const client of this.clients.all) if (client.node === node) this.clients.reconnect(client)
         return
       case 6:
         return this.#goBack(room)
@@ -269,7 +193,7 @@ class World {
     const log = this.database.logs.get(room)
     if (log === undefined || log.row.length < 2 || this.#shut.has(room)) return
     // What somebody brings along who is on the way in cannot be compared.
-    if (this.clients.some(({ stays }) => stays.has(room) && stays.get(room)!.at === undefined)) return
+    if (this.clients.all.some(({ stays }) => stays.has(room) && stays.get(room)!.at === undefined)) return
     const lost = goBack(log)
     this.#shut.add(room)
     const told = this.#told.length

@@ -81,6 +81,8 @@ export class Subscriptions {
     found.wanted = false
     release(found)
     if (this.#missing.delete(found)) this.#schedule()
+    // What is published meanwhile is lost to nobody here.
+    if (!this.#up) return this.#forget(found)
     found.cancelLinger = this.#clock.after(this.#lingerMs, () => {
       found.cancelLinger = undefined
       this.#consider(found)

@@ -1,6 +1,6 @@
 // Time that passes only when it is told to, and chance that a seed decides.
 
-import type { Clock } from '../../../packages/redis-bridge/src/bus/clock.ts'
+import type { Clock } from '../../packages/redis-bridge/src/bus/clock.ts'
 
 /** More than this in one stretch is a loop without end. */
 const MAX_EVENTS = 1_000_000
@@ -27,8 +27,7 @@ export class VirtualClock implements Clock {
   }
 
   after(ms: number, run: () => void): () => void {
-    // In whole microseconds, at least one, so that what was set for a moment never comes before it.
-    const at = ms <= 0 ? this.#now : this.#now + Math.max(1, Math.ceil(ms * 1000 + 1e-6)) / 1000
+    const at = onGrid(this.#now + Math.max(ms, 0))
     const event: Event = { at, order: this.#order++, run }
     this.#push(event)
     return () => {
@@ -42,7 +41,7 @@ export class VirtualClock implements Clock {
 
   /** Runs everything that is due up to `ms` from now. */
   advance(ms: number): void {
-    const end = this.#now + ms
+    const end = onGrid(this.#now + ms)
     for (let events = 0; this.#heap.length > 0 && this.#heap[0]!.at <= end; events++) {
       if (events > MAX_EVENTS) throw new Error(`more than ${MAX_EVENTS} events in ${ms} ms`)
       const event = this.#pop()
@@ -54,7 +53,7 @@ export class VirtualClock implements Clock {
 
   /** As `advance`, and promises settle between two events. */
   async pass(ms: number): Promise<void> {
-    const end = this.#now + ms
+    const end = onGrid(this.#now + ms)
     while (this.#heap.length > 0 && this.#heap[0]!.at <= end) {
       const event = this.#pop()
       if (event.run === undefined) continue
@@ -71,7 +70,7 @@ export class VirtualClock implements Clock {
 
   /** The process stands still: time passes, and nothing runs. */
   stall(ms: number): void {
-    this.#now += ms
+    this.#now = onGrid(this.#now + ms)
   }
 
   #push(event: Event): void {
@@ -103,6 +102,12 @@ export class VirtualClock implements Clock {
     heap[i] = last
     return first
   }
+}
+
+/** Moments are whole 1/1024 of a millisecond, whose sums are exact: what was set for a moment comes neither before it nor
+ * again and again without time passing. */
+function onGrid(ms: number): number {
+  return Math.ceil(ms * 1024) / 1024
 }
 
 function before(a: Event, b: Event): boolean {
