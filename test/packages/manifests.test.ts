@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { satisfies } from 'semver'
 import { describe, expect, test } from 'vitest'
+import { readPage } from '../docs/markdown.ts'
 
 const workspace = fileURLToPath(new URL('../..', import.meta.url))
 const PACKAGES = readdirSync(join(workspace, 'packages'))
@@ -72,14 +73,14 @@ describe.each(PACKAGES)('%s', (name) => {
   test('links of its README lead somewhere, on GitHub and on npm', () => {
     // npm resolves them as GitHub does, from `repository.directory`, at the newest commit.
     const tree = `${repository}/blob/HEAD/`
-    const links = linksOf(readFileSync(join(folderOf(name), 'README.md'), 'utf8'))
-    const lost = links.filter((link) => {
-      const { href } = new URL(link, `${tree}${manifest.repository!.directory}/README.md`)
+    const { links } = readPage(`packages/${name}/README.md`)
+    const lost = links.filter(({ target }) => {
+      const { href } = new URL(target, `${tree}${manifest.repository!.directory}/README.md`)
       if (!href.startsWith(tree)) return !href.startsWith('https://')
       const [path, anchor] = href.slice(tree.length).split('#') as [string, string?]
       const file = join(workspace, decodeURIComponent(path))
       if (!existsSync(file)) return true
-      return anchor !== undefined && !anchorsOf(readFileSync(file, 'utf8')).includes(decodeURIComponent(anchor))
+      return anchor !== undefined && !readPage(decodeURIComponent(path)).anchors.has(decodeURIComponent(anchor))
     })
     expect(lost).toEqual([])
   })
@@ -123,21 +124,4 @@ function installed(name: string, from: string): string | undefined {
     if (existsSync(join(candidate, 'package.json'))) return realpathSync(candidate)
   }
   return undefined
-}
-
-/** Targets of links and images, without those in code. */
-function linksOf(markdown: string): string[] {
-  const prose = markdown.replace(/^ *```.*?^ *```/gms, '').replace(/`[^`\n]*`(?!\])/g, '')
-  return [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target!)
-}
-
-/** Anchors of headings, as GitHub makes them. */
-function anchorsOf(markdown: string): string[] {
-  const prose = markdown.replace(/^ *```.*?^ *```/gms, '')
-  return [...prose.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
-    heading!
-      .toLowerCase()
-      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
-      .replaceAll(' ', '-'),
-  )
 }

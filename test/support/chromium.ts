@@ -23,9 +23,11 @@ export function findChromium(env: NodeJS.ProcessEnv = process.env): string | und
   return NAMES.flatMap((name) => folders.map((folder) => join(folder, name))).find(isExecutable)
 }
 
-/** Starts it, headless. */
-export function launchChromium(executablePath: string): Promise<Browser> {
-  return chromium.launch({ executablePath, headless: true, args: FLAGS })
+/** Starts it, headless. @param places names with ports, and those that stand for them: `a.example:80` → `127.0.0.1:8080`. */
+export function launchChromium(executablePath: string, places: Record<string, string> = {}): Promise<Browser> {
+  const rules = Object.entries(places).map(([name, place]) => `MAP ${name} ${place}`)
+  const args = rules.length === 0 ? FLAGS : [...FLAGS, `--host-resolver-rules=${rules.join(',')}`]
+  return chromium.launch({ executablePath, headless: true, args })
 }
 
 function isExecutable(path: string): boolean {

@@ -5,10 +5,12 @@ const DEADLINE_MS = 5_000
 export class Log<T> {
   readonly all: T[] = []
   readonly #name: string
+  readonly #deadlineMs: number
   readonly #waiting = new Set<() => void>()
 
-  constructor(name: string) {
+  constructor(name: string, { deadlineMs = DEADLINE_MS }: { deadlineMs?: number } = {}) {
     this.#name = name
+    this.#deadlineMs = deadlineMs
   }
 
   get length(): number {
@@ -40,8 +42,10 @@ export class Log<T> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(check)
-        reject(new Error(`${what} of ${this.#name} did not come in ${DEADLINE_MS} ms; there are ${this.all.length}`))
-      }, DEADLINE_MS)
+        reject(
+          new Error(`${what} of ${this.#name} did not come in ${this.#deadlineMs} ms; there are ${this.all.length}`),
+        )
+      }, this.#deadlineMs)
       const check = (): void => {
         const found = get()
         if (found === undefined) return

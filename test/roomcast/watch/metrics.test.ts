@@ -1,5 +1,5 @@
 // GET /metrics: what is in it, who may read it, that no name of a room or a user is in it, and that the dashboard and the
-// README speak of what is there.
+// guide speak of what is there.
 
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -201,9 +201,11 @@ describe('names', () => {
     }
   })
 
-  test('the README has exactly these', () => {
+  test('the guide has exactly these', () => {
     const rows = [
-      ...read('README.md').matchAll(/^\| `((?:roomcast|process|nodejs)_[a-z_]+)` *\| (\w+) +\| ([^|]*?) *\|/gm),
+      ...read('../../docs/operating.md').matchAll(
+        /^\| `((?:roomcast|process|nodejs)_[a-z_]+)` *\| (\w+) +\| ([^|]*?) *\|/gm,
+      ),
     ]
     const told = Object.fromEntries(rows.map(([, name, kind, labels]) => [name, [kind, labels]]))
     const made = Object.entries(METRICS).map(([name, { kind, labels = [] }]) => [

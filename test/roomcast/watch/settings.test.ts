@@ -51,7 +51,7 @@ test.each([
 
 describe('told', () => {
   const README = readFileSync(new URL('../../../packages/roomcast/README.md', import.meta.url), 'utf8')
-  const section = README.slice(README.indexOf('### Flags for it'), README.indexOf('## Signals'))
+  const section = README.slice(README.indexOf('### Flags for who operates it'), README.indexOf('## In a program'))
   const rows = [...section.matchAll(/^\| (`--[^|]*) \| ([^|]*) \| ([^|]*) \|/gm)].map((row) => row.slice(1))
   const ticked = (cell: string): string[] => [...cell.matchAll(/`([^`]*)`/g)].map(([, text]) => text!)
 

@@ -1,4 +1,4 @@
-// What the README of roomcast tells a stranger to do, done: its configuration, its page in React, its commands.
+// What the guide for React tells a stranger to do, done: its configuration, its page, its commands.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -12,14 +12,14 @@ import { build, killAll, ROOT, run, start } from '../roomcast/program.ts'
 import { findChromium, launchChromium } from '../support/chromium.ts'
 import { missing } from '../support/missing.ts'
 
-const readme = readFileSync(`${ROOT}packages/roomcast/README.md`, 'utf8')
-const folder = mkdtempSync(join(tmpdir(), 'roomcast-readme-'))
+const guide = readFileSync(`${ROOT}docs/react.md`, 'utf8')
+const folder = mkdtempSync(join(tmpdir(), 'roomcast-react-'))
 const config = join(folder, 'roomcast.json')
 
 /** The first block of code in that language. */
 function code(language: string): string {
-  const [, block] = new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, 's').exec(readme) ?? []
-  if (block === undefined) throw new Error(`there is no ${language} in the README`)
+  const [, block] = new RegExp(`\`\`\`${language} .*?\\n(.*?)\`\`\``, 's').exec(guide) ?? []
+  if (block === undefined) throw new Error(`there is no ${language} in the guide`)
   return block
 }
 
@@ -60,7 +60,7 @@ async function token(user: string): Promise<string> {
 }
 
 const chromium = findChromium()
-missing(chromium === undefined, 'NO CHROMIUM FOUND: the page of the README is NOT tested')
+missing(chromium === undefined, 'NO CHROMIUM FOUND: the page of the guide is NOT tested')
 
 describe.skipIf(chromium === undefined)('the page in React', () => {
   test('has fewer than 60 lines, and two people meet in it; a third does not', async () => {
