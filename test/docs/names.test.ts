@@ -26,8 +26,8 @@ function unknown(pattern: RegExp, known: (name: string) => boolean, among = file
   return found.filter(({ name }) => !known(name)).map(({ name, at }) => `${at}: ${name}`)
 }
 
-/** Flags of npx. */
-const OTHERS = ['yes']
+/** Flags of npx, and of npm. */
+const OTHERS = ['yes', 'template']
 const hasFlag = (name: string): boolean => FLAG_KEYS.has(name) || new RegExp(`--${name}(?![\\w.-])`).test(HELP)
 
 test('flags', () => {
