@@ -104,5 +104,5 @@ export function fateOf({ text }: Command, names: readonly string[]): 'start' | '
 
 function isScript(name: string): boolean {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: object }
-  return ['install', 'exec', ...Object.keys(scripts)].includes(name)
+  return ['install', 'exec', 'pack', ...Object.keys(scripts)].includes(name)
 }

@@ -56,6 +56,9 @@ describeBrowser('the program of the README', (stage) => {
     await message(ghanima, 'Only you two.').waitFor()
     await event(leto, 'ghanima came in').waitFor()
     await say(leto, 'hello, ghanima')
+    // Under the name that the program gives, to who said it, too.
+    await expect.poll(() => message(leto, 'hello, ghanima').locator('.author').textContent()).toBe('leto')
+    expect(await leto.getByTestId('sample').textContent()).toContain('/connection/websocket", { token: "…" })')
     await message(ghanima, 'hello, ghanima').waitFor()
     expect(await message(ghanima, 'hello, ghanima').locator('.author').textContent()).toBe('leto')
     expect(await ghanima.getByTestId('members').locator('.member').count()).toBe(2)

@@ -8,6 +8,10 @@ const socket = new URL('connection/websocket', here)
 socket.protocol = here.protocol === 'https:' ? 'wss:' : 'ws:'
 here.hash = here.search = socket.hash = socket.search = ''
 
+let isTokenAsked = false
+/** An argument of those whom the server asks for a token. */
+const withToken = (argument) => (isTokenAsked ? `, ${argument}` : '')
+
 /** A string literal of JavaScript and of Python. */
 const quoted = (text) => JSON.stringify(text)
 
@@ -16,7 +20,7 @@ const SAMPLES = {
     note: 'For a page of another origin, start the server with --origin.',
     code: (room) => `<script src="${here.href}centrifuge.js"></script>
 <script>
-  const client = new Centrifuge("${socket.href}")
+  const client = new Centrifuge("${socket.href}"${withToken('{ token: "…" }')})
   const room = client.newSubscription(${quoted(room).replaceAll('<', '\\u003c')})
   room.on("publication", ({ data }) => console.log(data))
   room.subscribe()
@@ -29,7 +33,7 @@ const SAMPLES = {
     note: 'npm install centrifuge. Node 22 and later; for Node 20 give it the WebSocket of ws.',
     code: (room) => `import { Centrifuge } from "centrifuge"
 
-const client = new Centrifuge("${socket.href}")
+const client = new Centrifuge("${socket.href}"${withToken('{ token: "…" }')})
 const room = client.newSubscription(${quoted(room)})
 room.on("publication", ({ data }) => console.log(data))
 room.subscribe()
@@ -47,7 +51,7 @@ class Events(SubscriptionEventHandler):
         print(context.pub.data)
 
 async def main():
-    client = Client("${socket.href}")
+    client = Client("${socket.href}"${withToken('token="…"')})
     room = client.new_subscription(${quoted(room)}, Events())
     await client.connect()
     await room.subscribe()
@@ -80,6 +84,12 @@ let room = 'lobby'
 /** Shows the code for a room; without one, for the lobby. */
 export function showCode(name = 'lobby') {
   room = name
+  choose(chosen)
+}
+
+/** The server lets nobody in without a token: programs need one, too. */
+export function showToken() {
+  isTokenAsked = true
   choose(chosen)
 }
 

@@ -89,6 +89,17 @@ export class Log {
     return message
   }
 
+  /** What the room was given may be other than what was sent: a server may put the name of the user to it, or cut the text. */
+  amend(message, said) {
+    const given = makeMessage(said, { mine: true, at: undefined })
+    for (const part of ['.author', '.text']) {
+      if (given.querySelector(part).textContent === message.querySelector(part).textContent) continue
+      message.querySelector(part).replaceWith(given.querySelector(part))
+    }
+    if (this.isLast(message)) this.#last.author = given.dataset.author
+    message.dataset.author = given.dataset.author
+  }
+
   /** The server has it. */
   settle(message) {
     message.querySelector('.fate')?.remove()

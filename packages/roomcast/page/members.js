@@ -16,6 +16,8 @@ export class Members {
   #changes
   /** Does the server tell? */
   isKnown = false
+  /** Has it been asked, and said so or not? */
+  isAnswered = false
 
   /** The server is asked: what happens meanwhile counts, too. */
   asked() {
@@ -27,6 +29,7 @@ export class Members {
     const changes = this.#changes ?? []
     this.#changes = undefined
     this.isKnown = clients !== undefined
+    this.isAnswered = true
     this.#labels = new Map(Object.entries(clients ?? {}).map(([id, info]) => [id, labelOf({ ...info, client: id })]))
     for (const change of changes) change()
   }

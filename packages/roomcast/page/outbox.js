@@ -16,7 +16,7 @@ export class Outbox {
   /** Until the room is joined everything waits. */
   #isOpen = false
 
-  /** @param send sends what was said; resolves when the server has it, with the round trip in ms.
+  /** @param send sends what was said, whose element is the second; resolves when the server has it.
    * @param session keeps what waits. */
   constructor(room, { log, session, send }) {
     this.#room = room
@@ -57,14 +57,16 @@ export class Outbox {
     for (const entry of this.#entries.values()) if (entry.isWaiting) this.#fail(entry, why)
   }
 
-  /** The server has passed it on, whatever it answered. @returns whether it waited here. */
-  delivered(id) {
+  /** The server has passed it on, whatever it answered. @param given what the room was given, if it is known.
+   * @returns its element, if it waited here. */
+  delivered(id, given) {
     const entry = this.#entries.get(id)
-    if (entry === undefined) return false
+    if (entry === undefined) return undefined
     this.#entries.delete(id)
     this.#keep()
+    if (given !== undefined) this.#log.amend(entry.element, given)
     this.#log.settle(entry.element)
-    return true
+    return entry.element
   }
 
   #add(said, tries) {
@@ -81,7 +83,7 @@ export class Outbox {
     this.#log.setFate(entry.element, 'Sending…', { kind: 'sending' })
     // Who hears it twice, because only the answer was lost, can tell by this mark and its id.
     const said = entry.tries > 1 ? { ...entry.said, again: true } : entry.said
-    this.#send(said).then(
+    this.#send(said, entry.element).then(
       () => this.delivered(said.id),
       (error) => {
         if (this.#entries.get(said.id) !== entry) return

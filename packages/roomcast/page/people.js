@@ -7,8 +7,8 @@ const MAX_SHOWN = 200
 
 /** Shows who is in a room. @param me the client of this page. */
 export function showMembers({ members }, me) {
-  const { isKnown, count } = members
-  $('members-note').hidden = isKnown
+  const { isKnown, isAnswered, count } = members
+  $('members-note').hidden = isKnown || !isAnswered
   const badge = element('span', '', isKnown ? `${count}` : '')
   if (isKnown) badge.append(element('span', 'sr', ' in this room'))
   $('people-badge').replaceChildren(badge)

@@ -25,8 +25,9 @@ export class Room {
   #held
   #joins = 0
   #isRenaming = false
-  #mine = new Set()
-  #seen = new Set()
+  /** Our own messages by their ids: elements of the log. */
+  #mine = new Map()
+  #seen = new Map()
 
   /** `on.refused(room, error)`: the server does not let us in at all. `on.news(room)`: something was said.
    * `on.members(room)`: somebody came or went. */
@@ -38,7 +39,7 @@ export class Room {
     this.#connection = connection
     this.#session = session
     this.#on = on
-    this.outbox = new Outbox(name, { log: this.log, session, send: (said) => this.#send(said) })
+    this.outbox = new Outbox(name, { log: this.log, session, send: (said, element) => this.#send(said, element) })
     this.arrivals = new Arrivals(this.log)
     const about = { recoverable: true, positioned: true, joinLeave: true, data: this.#data() }
     const sub = connection.client.newSubscription(name, about)
@@ -167,14 +168,14 @@ export class Room {
     this.#on.members(this)
   }
 
-  async #send(said) {
+  async #send(said, element) {
     const before = performance.now()
     await this.#sub.publish(said).catch((error) => {
       if (error.code === 1) void this.#connection.doubt()
       throw this.#connection.wasTooLarge ? { code: 107, message: 'too large' } : error
     })
     this.#connection.measured(performance.now() - before)
-    this.#remember(this.#mine, said.id)
+    this.#remember(this.#mine, said.id, element)
   }
 
   #heard(publication) {
@@ -193,18 +194,22 @@ export class Room {
     const { data, info, offset = 0 } = publication
     if (offset > 0) this.#place.offset = offset
     const mine = this.#session.isMine(info)
-    if (mine && this.outbox.delivered(data?.id)) return this.#remember(this.#mine, data.id)
-    if (mine && this.#mine.has(data?.id)) return
+    if (mine) {
+      const waited = this.outbox.delivered(data?.id, data)
+      if (waited) return this.#remember(this.#mine, data.id, waited)
+      const shown = this.#mine.get(data?.id)
+      if (shown) return this.log.amend(shown, data)
+    }
     const key = JSON.stringify([data?.name, data?.text, data?.id])
     if (data?.again === true && this.#seen.has(key)) return
-    if (typeof data?.id === 'string') this.#remember(this.#seen, key)
+    if (typeof data?.id === 'string') this.#remember(this.#seen, key, true)
     this.log.addMessage(data, { mine, at: isOld ? saidAt(data) : new Date() })
     if (!isOld && !mine) this.#on.news(this)
   }
 
-  #remember(set, id) {
-    set.add(id)
-    if (set.size > MAX_SEEN) set.delete(set.values().next().value)
+  #remember(map, id, value) {
+    map.set(id, value)
+    if (map.size > MAX_SEEN) map.delete(map.keys().next().value)
   }
 
   async #askMembers() {

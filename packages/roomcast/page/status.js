@@ -1,6 +1,7 @@
 // How the connection stands: a word that is always there, a banner while something is wrong, and the figures for those
 // who open them.
 
+import { showToken } from './code.js'
 import { $, element, plural, setText } from './dom.js'
 import { asksForToken, endText, REFUSED } from './words.js'
 
@@ -52,7 +53,9 @@ export function createStatus(connection, unsent) {
       $('status').dataset.state = state
       setText($('status'), WORDS[state])
       if ($('connection').open) showFacts()
-      $('token-form').hidden = !(state === 'stopped' && asksForToken(code))
+      const isTokenAsked = state === 'stopped' && asksForToken(code)
+      if (isTokenAsked) showToken()
+      $('token-form').hidden = !isTokenAsked
       $('retry').hidden = !$('token-form').hidden
       if (state === 'open') tell('')
       else if (state === 'stopped') tell(endText(code))
