@@ -128,13 +128,13 @@ test('a store that does not answer: each who waits is told after its own ten sec
     told.push(`${name} ${await new Person(name).enter(rooms, 'r', { epoch: 'e', offset: 0 })} at ${clock.now()}`)
   }
   void come('first')
-  await clock.advance(4000)
+  await clock.pass(4000)
   void come('second')
   void come('third')
-  await clock.advance(9999)
+  await clock.pass(9999)
   expect(told).toEqual(['first unavailable at 10000'])
   void come('fourth')
-  await clock.advance(20_000)
+  await clock.pass(20_000)
   expect(told.slice(1)).toEqual([
     'second unavailable at 14000',
     'third unavailable at 14000',
