@@ -2,11 +2,19 @@
 // by the thousand.
 
 import { Buffer } from 'node:buffer'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { Format, Piece } from '../../packages/centrifuge/src/wire/format.ts'
+import { jsonFormat } from '../../packages/centrifuge/src/wire/json.ts'
 import { depthOf, jsonOf, memberAt, skipValue } from '../../packages/centrifuge/src/wire/json-text.ts'
+import { protobufFormat } from '../../packages/centrifuge/src/wire/protobuf.ts'
 import { COMMAND, delimited } from './reference.ts'
 import { type FormatName, Stage } from './stage.ts'
+
+setFlagsFromString('--expose-gc')
+const gc = runInNewContext('gc') as () => void
 
 const SUBSCRIBE = '{"id":2,"subscribe":{"channel":"plain"}}'
 
@@ -173,4 +181,23 @@ describe('looking into JSON without reading it', () => {
       }),
     )
   })
+})
+
+test.each<[what: string, format: Format, kind: 'subscribe' | 'history']>([
+  ['what was missed, in JSON', jsonFormat, 'subscribe'],
+  ['what was missed, in Protobuf', protobufFormat, 'subscribe'],
+  ['a history, in JSON', jsonFormat, 'history'],
+  ['a history, in Protobuf', protobufFormat, 'history'],
+])('nothing of %s stays in memory when nobody has it any more', async (_, format, kind) => {
+  const answered = (): WeakRef<readonly Piece[]> => {
+    const body = { id: 'x', data: '"x"', epoch: 'e', offset: 1, previous: '' }
+    const publications = Array.from({ length: 300 }, () => format.codec.body(body))
+    format.joinWith([], { id: 1, [kind]: { publications, epoch: 'e', offset: 300 } })
+    return new WeakRef(publications)
+  }
+  const bodies = answered()
+  // What a WeakRef has given out lives until the end of the task.
+  await new Promise((resolve) => setImmediate(resolve))
+  gc()
+  expect(bodies.deref()).toBeUndefined()
 })

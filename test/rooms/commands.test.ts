@@ -48,8 +48,10 @@ describe('a command is for', () => {
     expect([...(await rooms.presence('r')).keys()]).toEqual(['a', 'b'])
   })
 
-  test('a code that no protocol can tell is a RangeError', async () => {
+  test('a code that no protocol can tell, or a block of one client alone, is a RangeError', async () => {
     const { rooms } = await people()
+    // Its user's next client would be a stranger to a node that hears of the block later.
+    expect(() => rooms.disconnect('u', { client: 'a', blockMs: 1 })).toThrow(RangeError)
     expect(() => rooms.unsubscribe('u', 'r', { code: 2 ** 32 })).toThrow(RangeError)
   })
 

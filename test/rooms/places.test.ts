@@ -173,3 +173,29 @@ test('a member that wants to know is told itself, live or on its way in, and not
   ])
   expect(person.heard.filter(({ is }) => is === 'out')).toEqual([])
 })
+
+describe('whose coming and going is told to nobody', () => {
+  test('goes untold when its node is closed, too', async () => {
+    const clock = new VirtualClock(1)
+    const database = createMemoryDatabase({ clock })
+    const [one, two] = [0, 1].map(() => createRooms({ store: database.store(), clock, options: () => OPTIONS })) as [
+      Rooms,
+      Rooms,
+    ]
+    const listener = new Person('l')
+    await listener.enter(two, 'r')
+    const quiet = new Person('q')
+    await one.enter('r', quiet, { joinLeave: false, reply: () => '' })
+    await new Person('p').enter(one, 'r')
+    expect([...(await two.presence('r')).values()]).toContainEqual({ client: 'q', user: 'q', info: undefined })
+    await one.close()
+    await settled()
+    expect([...(await two.presence('r')).keys()]).toEqual(['l'])
+    expect(
+      listener.heard.flatMap((heard) =>
+        heard.is === 'join' || heard.is === 'leave' ? [`${heard.is} ${heard.client}`] : [],
+      ),
+    ).toEqual(['join l', 'join p', 'leave p'])
+    await two.close()
+  })
+})

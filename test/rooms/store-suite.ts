@@ -316,6 +316,26 @@ export function describeStore(name: string, make: () => Promise<StorePair>): voi
       }
     })
 
+    test.each<[except: (string[] | undefined)[], spared: string[] | undefined]>([
+      [[['a']], ['a']],
+      [[['a'], ['a']], ['a']],
+      [[undefined, ['a']], undefined],
+      [[['a'], undefined], undefined],
+      [[['a'], ['b']], undefined],
+    ])('a node that comes later spares only whom all blocks of a user except: %j', async (blocks, spared) => {
+      const block = { do: 'disconnect', user: 'u', code: 3503, reason: 'bye', blockMs: 60_000 } as const
+      for (const except of blocks) await a.ask({ ...block, except })
+      const late = pair.another()
+      const heard = new Recorder()
+      late.start(heard)
+      try {
+        await heard.until('the block', () => heard.requests.length > 0)
+        expect(heard.requests.map((one) => one.do === 'disconnect' && one.except)).toEqual([spared])
+      } finally {
+        await late.close()
+      }
+    })
+
     test('started once; after close everything rejects or does nothing', async () => {
       expect(() => a.start(heardA)).toThrow('once')
       await a.close()

@@ -139,6 +139,7 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     rate: { perSecond: limits.maxCommandsPerSecond, burst: limits.maxCommandBurst },
     maxDataBytes,
     expiredCloseDelayMs: limits.expiredCloseDelayMs,
+    expiredSubCloseDelayMs: limits.expiredSubCloseDelayMs,
   })
   const sdk = centrifugeHandler({
     rooms,

@@ -23,6 +23,10 @@ export interface ClientSurroundings {
   commanded(client: WordsClient, command: MemberCommand): void
   /** It outlives its token by so long. */
   readonly expiredCloseDelayMs: number
+  /** A stay in a room outlives what was granted by so long. */
+  readonly expiredSubCloseDelayMs: number
+  /** What was granted it in a room has run out. */
+  expired(client: WordsClient, room: string): void
 }
 
 /** One connection, from its handshake on. */
@@ -39,6 +43,8 @@ export class WordsClient implements Client {
   readonly #around: ClientSurroundings
   readonly #admission: Admission
   #expiry: Expiry | undefined
+  /** When its stays in rooms end, where they do. */
+  readonly #stays = new Map<string, Expiry>()
   #member: (Omit<Member, 'info'> & { socket: Socket<WordsClient>; info: Data | undefined }) | undefined
 
   constructor(id: string, admission: Admission, remoteAddress: string, around: ClientSurroundings) {
@@ -94,8 +100,23 @@ export class WordsClient implements Client {
     this.#expiry?.set(at === undefined ? undefined : at * 1000 + this.#around.expiredCloseDelayMs)
   }
 
+  /** It has come into a room, or left it.
+   * @param until when what was granted runs out, in Unix seconds; undefined: never. */
+  stay(room: string, until: number | undefined): void {
+    this.#stays.get(room)?.set(undefined)
+    this.#stays.delete(room)
+    if (until === undefined) return
+    const stay = new Expiry(() => {
+      this.#stays.delete(room)
+      this.#around.expired(this, room)
+    })
+    this.#stays.set(room, stay)
+    stay.set(until * 1000 + this.#around.expiredSubCloseDelayMs)
+  }
+
   closed(): void {
     this.#expiry?.set(undefined)
+    for (const stay of this.#stays.values()) stay.set(undefined)
   }
 
   isIn(room: string): boolean {

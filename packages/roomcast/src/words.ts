@@ -2,10 +2,18 @@
 // is protocol.ts.
 
 import { randomUUID } from 'node:crypto'
-import { type Admission, ErrorCode, Refusal, type RoomGrant, textOf } from '@roomcast/centrifuge'
+import {
+  type Admission,
+  ErrorCode,
+  Refusal,
+  type RoomGrant,
+  refuse,
+  textOf,
+  UnsubscribeCode,
+} from '@roomcast/centrifuge'
 import { isChannelName } from '@roomcast/channels'
 import { type Handler, type HandshakeRequest, type Opcode, type Rejection, reject, type Socket } from '@roomcast/core'
-import type { EnterResult, MemberCommand, Place, Rooms } from '@roomcast/rooms'
+import type { Data, EnterResult, MemberCommand, Rooms } from '@roomcast/rooms'
 import { paced } from './commands.ts'
 import type { Rate } from './pace.ts'
 import { type Ref, type RequestOf, readRequest } from './protocol.ts'
@@ -13,6 +21,7 @@ import type { Publish } from './publish.ts'
 import { warn } from './warn.ts'
 import { type ServerPolicy, TOO_LARGE } from './who/policy.ts'
 import { SENT_AWAY, WordsClient } from './words-client.ts'
+import { WORDS } from './words-codec.ts'
 
 /** What the words are served with. */
 export interface WordsOptions {
@@ -26,6 +35,7 @@ export interface WordsOptions {
   readonly rate: Rate
   readonly maxDataBytes: number
   readonly expiredCloseDelayMs: number
+  readonly expiredSubCloseDelayMs: number
 }
 
 /** The close code and reason for a message that is not JSON. */
@@ -39,17 +49,24 @@ const MISSING: readonly EnterResult[] = ['full', 'bad_name', 'too_large', 'unava
 
 type WordsSocket = Socket<WordsClient>
 
-/** How it is to be in a room. */
-function placeOf({ info: roomInfo, isPresent: presence, isAnnounced: joinLeave }: RoomGrant): Place {
-  return { roomInfo, presence, joinLeave }
+/** Has what was granted run out before it began? */
+function isOver({ expiresAt = Number.POSITIVE_INFINITY }: RoomGrant): boolean {
+  return expiresAt * 1000 <= Date.now()
 }
 
 /** Makes a handler of core that speaks the words. */
 export function wordsHandler(options: WordsOptions): Handler<undefined, WordsClient> {
-  const { rooms, policy, maxDataBytes, expiredCloseDelayMs } = options
+  const { rooms, policy, maxDataBytes, expiredCloseDelayMs, expiredSubCloseDelayMs } = options
   const around = {
     isMember: (room: string, socket: Socket) => rooms.isMember(room, socket),
     expiredCloseDelayMs,
+    expiredSubCloseDelayMs,
+    expired(client: WordsClient, room: string): void {
+      const { socket } = client.member
+      if (!client.isIn(room)) return
+      rooms.leave(room, socket)
+      socket.write(WORDS.unsubscribed(room, UnsubscribeCode.EXPIRED, textOf(UnsubscribeCode.EXPIRED)))
+    },
     renew: (socket: Socket) => rooms.renew(socket),
     commanded(client: WordsClient, command: MemberCommand): void {
       if (command.do === 'refresh') client.refresh(command)
@@ -63,20 +80,26 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
     const { given } = by
     const grant =
       by.grant ?? (await policy.subscribe(client, { room, token: '', data: undefined, by: 'server', given }))
-    if (grant === undefined || grant instanceof Refusal) return
-    const result = await enter(socket, room, placeOf(grant))
+    if (grant === undefined || grant instanceof Refusal || isOver(grant)) return
+    const result = await enter(socket, room, grant, {})
     // It does not know that it is to be there, and would miss what it is sent.
     if (MISSING.includes(result)) socket.close(...INSUFFICIENT_STATE)
   }
 
   /** The words have none for those who come and go. */
-  function enter(
+  async function enter(
     socket: WordsSocket,
     room: string,
-    { ref, ...place }: Place & { ref?: Ref | undefined },
-  ): ReturnType<Rooms['enter']> {
+    grant: RoomGrant,
+    { ref, roomInfo = grant.info }: { ref?: Ref | undefined; roomInfo?: Data | undefined },
+  ): Promise<EnterResult> {
+    const { isPresent: presence, isAnnounced: joinLeave, expiresAt } = grant
+    const client = socket.state
     const reply = (): string => answerOf({ joined: room }, ref)
-    return rooms.enter(room, socket.state.member, { ...place, hearsJoinLeave: false, reply })
+    const place = { roomInfo, presence, joinLeave, hearsJoinLeave: false }
+    const result = await rooms.enter(room, client.member, { ...place, reply })
+    if (result === 'entered' && socket.readyState === 'open') client.stay(room, expiresAt)
+    return result
   }
 
   async function join(socket: WordsSocket, { channel: room, meta, ref }: RequestOf<'join'>): Promise<void> {
@@ -85,9 +108,10 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
     if (client.isIn(room)) return answer(socket, { joined: room }, ref)
     const grant = await policy.subscribe(client, { room, token: '', data: undefined, by: 'client' })
     if (grant === undefined || grant instanceof Refusal) return refused(socket, grant, ref, 'bad_name')
+    if (isOver(grant)) return refused(socket, refuse(ErrorCode.EXPIRED), ref)
     // What it says of itself is shown as that, and never as what the server knows of it.
     const roomInfo = grant.info ?? (meta && JSON.stringify({ meta }))
-    const result = await enter(socket, room, { ...placeOf(grant), roomInfo, ref })
+    const result = await enter(socket, room, grant, { roomInfo, ref })
     if (result === 'entered' || result === 'closed') return
     if (result === 'member') answer(socket, { joined: room }, ref)
     else if (result === 'blocked') socket.close(...SENT_AWAY)
@@ -124,6 +148,7 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
       else if (request.kind === 'say') await say(socket, request)
       else {
         rooms.leave(request.channel, socket)
+        socket.state.stay(request.channel, undefined)
         answer(socket, { left: request.channel }, ref)
       }
     } catch (error) {

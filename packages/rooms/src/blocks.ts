@@ -21,14 +21,17 @@ export class Blocks {
     return this.#blocked.size
   }
 
-  /** Blocks a user for the command's `blockMs`, or for what is left of an earlier one if that is longer. */
+  /** Blocks a user for the command's `blockMs`, or for what is left of an earlier one if that is longer. Where both hold, and
+   * except different clients, none is spared by a node that learns of it later: each may have been meant by one of them. */
   add(command: Disconnect): void {
     if (command.blockMs <= 0) return
-    const { user, blockMs } = command
+    const { user, blockMs, except } = command
     const now = this.#clock.now()
-    const until = Math.max(this.#blocked.get(user)?.until ?? 0, now + blockMs)
+    const before = this.#blocked.get(user)
+    const until = Math.max(before?.until ?? 0, now + blockMs)
+    const isOther = before !== undefined && before.until > now && `${before.command.except}` !== `${except}`
     this.#blocked.delete(user)
-    this.#blocked.set(user, { until, command })
+    this.#blocked.set(user, { until, command: isOther ? { ...command, except: undefined } : command })
     for (const [first, { until: over }] of this.#blocked) {
       if (over > now && this.#blocked.size <= MAX_BLOCKED) return
       this.#blocked.delete(first)

@@ -13,6 +13,8 @@ export function disconnect(user: string, options: DisconnectOptions): Command {
   const { code = FORCE_DISCONNECT, reason = 'force disconnect', blockMs = 0, except } = options
   checkClose(code, reason)
   checkInteger('blockMs', blockMs)
+  if (blockMs > 0 && options.client !== undefined)
+    throw new RangeError('a block is for all clients of a user, not for one')
   if (except !== undefined && !(Array.isArray(except) && except.every((id) => typeof id === 'string'))) {
     throw new TypeError('except must be a list of strings')
   }

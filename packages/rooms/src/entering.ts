@@ -36,15 +36,15 @@ export async function whenOwed(
   { presence, store, clock }: Way,
   live: () => EnterResult,
 ): Promise<EnterResult> {
-  const present = entering.flatMap(({ membership: { room, info, isPresent } }) =>
-    isPresent ? presence.enter(room.name, info) : [],
+  const owed = entering.flatMap(({ membership: { room, present, isPresent } }) =>
+    isPresent ? presence.enter(room.name, present) : [],
   )
   const confirm = ({ membership: { room }, since }: Entering): Promise<boolean> | true =>
     room.track?.confirm(since) ?? heard(room.name, store, clock)
   for (;;) {
     // Nearly always it is one room.
     const confirmed = entering.length === 1 ? [await confirm(entering[0]!)] : await Promise.all(entering.map(confirm))
-    if (present.length > 0) await Promise.all(present)
+    if (owed.length > 0) await Promise.all(owed)
     if (entering.some(({ membership }) => membership.state === 'gone')) return 'closed'
     if (confirmed.includes(false)) return 'unavailable'
     if (entering.every(isKnown)) return live()

@@ -2,7 +2,7 @@
 
 import { byteLength } from './data.ts'
 import type { RoomRule } from './options.ts'
-import type { Data } from './port.ts'
+import type { ClientInfo, Data, Present } from './port.ts'
 import type { PresenceKeeper } from './presence.ts'
 import type { Client } from './room.ts'
 
@@ -23,6 +23,18 @@ export function fits({ presence, joinLeave }: RoomRule, info: Data = '', roomInf
   return !(presence || joinLeave) || byteLength(info) + byteLength(roomInfo) <= most
 }
 
+/** Are members told that it comes and goes? */
+export function isTold({ joinLeave }: RoomRule, { isUnannounced = false }: Present): boolean {
+  return joinLeave && !isUnannounced
+}
+
+/** What those who ask who is there are told. */
+export function shown(present: Present): ClientInfo {
+  if (!present.isUnannounced) return present
+  const { isUnannounced: _, ...info } = present
+  return info
+}
+
 /** The info of a client's member has changed, or with `place` what is shown of it in one room. False: it is too large, and
  * nothing is changed. */
 export function renewInfo(client: Client | undefined, presence: PresenceKeeper, place: RoomInfo | undefined): boolean {
@@ -32,7 +44,7 @@ export function renewInfo(client: Client | undefined, presence: PresenceKeeper, 
   if (!all.every(({ room, roomInfo }) => fits(room.rule, info, place ? place.roomInfo : roomInfo))) return false
   for (const membership of all) {
     if (place !== undefined) membership.roomInfo = place.roomInfo
-    if (membership.isPresent) presence.renew(membership.room.name, membership.info)
+    if (membership.isPresent) presence.renew(membership.room.name, membership.present)
   }
   return true
 }

@@ -9,7 +9,7 @@ import type { Clock } from './clock.ts'
 import { own } from './data.ts'
 import { type Entering, waits, whenOwed } from './entering.ts'
 import { guarded } from './guarded.ts'
-import { fits, type RoomInfo, renewInfo } from './info.ts'
+import { fits, isTold, type RoomInfo, renewInfo } from './info.ts'
 import { Kept } from './kept.ts'
 import type { Codec, Entered, EnterResult, Member, Place, ReplyToAll } from './member.ts'
 import type { RoomRule } from './options.ts'
@@ -69,7 +69,9 @@ export class LocalRooms {
     this.#presence = new PresenceKeeper(store, clock, {
       entries: () => this.#entries(),
       tell: (kind, name, info) =>
-        guarded('options', () => this.#tell(kind, { room: { name }, info, isAnnounced: this.ruleOf(name).joinLeave })),
+        guarded('options', () =>
+          this.#tell(kind, { room: { name }, info, isAnnounced: isTold(this.ruleOf(name), info) }),
+        ),
     })
     store.start({
       deliver: (room, record) => this.#deliver(room, record),
@@ -271,17 +273,15 @@ export class LocalRooms {
     const room = this.#rooms.get(name)
     if (room === undefined) return
     if (record.kind !== 'publication') {
-      if (room.rule.joinLeave) this.#audience.sendJoinLeave(name, (codec) => codec[record.kind](name, record.info))
+      if (isTold(room.rule, record.info))
+        this.#audience.sendJoinLeave(name, (codec) => codec[record.kind](name, record.info))
     } else if (room.track !== undefined) room.track.receive(record.publication)
     else this.push(name, new Kept(record.publication))
   }
 
   #entries(): Entry[] {
-    const entries: Entry[] = []
-    for (const client of this.#clients.all()) {
-      for (const { room, info, isPresent } of client.memberships()) if (isPresent) entries.push([room.name, info])
-    }
-    return entries
+    const all = [...this.#clients.all()].flatMap((client) => [...client.memberships()])
+    return all.flatMap(({ room, present, isPresent }) => (isPresent ? [[room.name, present] as const] : []))
   }
 
   #gap(name: string, info: GapInfo): void {

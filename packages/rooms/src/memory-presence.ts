@@ -1,7 +1,7 @@
 // Who is where, as the memory store keeps it: entries under leases of nodes, and the sweep that removes a dead node's.
 
 import type { Clock } from './clock.ts'
-import type { ClientInfo, Entry, Lease } from './port.ts'
+import type { Entry, Lease, Present } from './port.ts'
 
 /** Entries of a node that did not renew for so long are in no answer. */
 const LEASE_MS = 15_000
@@ -21,14 +21,14 @@ interface NodeLease {
 /** Leases and entries of all nodes. */
 export class MemoryPresence {
   readonly #clock: Clock
-  readonly #left: (room: string, info: ClientInfo) => void
+  readonly #left: (room: string, info: Present) => void
   readonly #leases = new Map<object, NodeLease>()
   /** By node and room: who is there, by client. A client's id is its node's alone. */
-  readonly #nodes = new Map<object, Map<string, Map<string, ClientInfo>>>()
+  readonly #nodes = new Map<object, Map<string, Map<string, Present>>>()
   #cancelSweep: (() => void) | undefined
 
   /** @param left tells every node of somebody whose node is gone. */
-  constructor(clock: Clock, left: (room: string, info: ClientInfo) => void) {
+  constructor(clock: Clock, left: (room: string, info: Present) => void) {
     this.#clock = clock
     this.#left = left
   }
@@ -46,7 +46,7 @@ export class MemoryPresence {
     return lease.state === 'swept' ? 'swept' : 'kept'
   }
 
-  enter(node: object, room: string, info: ClientInfo): boolean {
+  enter(node: object, room: string, info: Present): boolean {
     if (!this.#leases.has(node)) this.#leases.set(node, { renewedAt: this.#clock.now(), state: 'unknown' })
     let rooms = this.#nodes.get(node)
     if (rooms === undefined) {
@@ -82,9 +82,9 @@ export class MemoryPresence {
     return { added: wanted.filter(([room, info]) => this.enter(node, room, info)), removed }
   }
 
-  of(room: string): ClientInfo[] {
+  of(room: string): Present[] {
     const alive = this.#clock.now() - LEASE_MS
-    const all: ClientInfo[] = []
+    const all: Present[] = []
     for (const [node, rooms] of this.#nodes) {
       if ((this.#leases.get(node)?.renewedAt ?? Number.NEGATIVE_INFINITY) > alive)
         all.push(...(rooms.get(room)?.values() ?? []))

@@ -48,7 +48,7 @@ export interface Top extends Position {
 /** What crosses between nodes. Each node makes frames of it, for the protocols that its members speak. */
 export type BusRecord =
   | { readonly kind: 'publication'; readonly publication: Publication }
-  | { readonly kind: 'join' | 'leave'; readonly info: ClientInfo }
+  | { readonly kind: 'join' | 'leave'; readonly info: Present }
 
 /** How much a room remembers. */
 export interface HistoryRule {
@@ -151,8 +151,14 @@ export interface GapInfo {
  * told of it. `'lost'`: the store knows nothing of this node and nobody was told anything: it is new, or was emptied. */
 export type Lease = 'kept' | 'swept' | 'lost'
 
+/** Who is in a room, as presence keeps it. */
+export interface Present extends ClientInfo {
+  /** Members are not told that it comes and goes, not even when its node is gone. */
+  readonly isUnannounced?: boolean | undefined
+}
+
 /** An entry of presence: a room, and who is in it. */
-export type Entry = readonly [room: string, info: ClientInfo]
+export type Entry = readonly [room: string, info: Present]
 
 /** Numbers, keeps and leases; one for each node. Calls of one node are carried out in their order. None throws for the
  * condition of what is behind it, and none calls the sink before it has returned. A call that returns a promise rejects
@@ -192,7 +198,7 @@ export interface Store {
   fork(room: string, epoch: string): Promise<void>
 
   /** Enters a client into a room's presence, under this node's lease. False: it was there already. */
-  enter(room: string, info: ClientInfo): Promise<boolean>
+  enter(room: string, info: Present): Promise<boolean>
   /** Removes it again. False: this node had no such entry. */
   exit(room: string, client: string): Promise<boolean>
   /** Makes this node's entries exactly these; tells which were missing and which were too many. */
@@ -200,7 +206,7 @@ export interface Store {
   /** Renews this node's lease (15 s). Entries of a node whose lease ran out are in no answer; 20 s after its last renewal
    * one of the other nodes removes them, at most 200 a second and room, and each leave is told once, to every node. */
   lease(): Promise<Lease>
-  presence(room: string): Promise<readonly ClientInfo[]>
+  presence(room: string): Promise<readonly Present[]>
   presenceStats(room: string): Promise<{ clients: number; users: number }>
 
   /** Asks every node, this one too; resolves within 2 s with what was answered by then. A `disconnect` with `blockMs` is

@@ -2,7 +2,7 @@
 // or was lost meanwhile is put right by asserting all of them anew, so that no ghost outlives an outage.
 
 import type { Clock } from './clock.ts'
-import type { ClientInfo, Entry, Store } from './port.ts'
+import type { ClientInfo, Entry, Present, Store } from './port.ts'
 
 /** A third of the lease: two renewals may fail. */
 const LEASE_INTERVAL_MS = 5000
@@ -15,7 +15,7 @@ export interface PresenceOwner {
   /** Everybody who is to be in the store. */
   entries(): Entry[]
   /** Tells the members of a room, on every node, of somebody who came or went. */
-  tell(kind: 'join' | 'leave', room: string, info: ClientInfo): void
+  tell(kind: 'join' | 'leave', room: string, info: Present): void
 }
 
 /** Keeps the store's view of this node's members true. */
@@ -42,7 +42,7 @@ export class PresenceKeeper {
   }
 
   /** Enters somebody. Resolves also when the store is away: it is put right later. */
-  async enter(room: string, info: ClientInfo): Promise<void> {
+  async enter(room: string, info: Present): Promise<void> {
     this.#count++
     // Its answer comes before that of the entry: calls are carried out in their order.
     if (this.#cancel === undefined) void this.#renew()
@@ -50,7 +50,7 @@ export class PresenceKeeper {
   }
 
   /** What is shown of somebody who is there has changed. */
-  renew(room: string, info: ClientInfo): void {
+  renew(room: string, info: Present): void {
     if (!this.#closed) this.#store.enter(room, info).catch(() => this.#failed())
   }
 

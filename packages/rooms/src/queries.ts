@@ -27,7 +27,7 @@ export interface DisconnectOptions extends OneClient {
   readonly code?: number | undefined
   /** Default 'force disconnect'. */
   readonly reason?: string | undefined
-  /** The user's new connections are refused for so long, whichever of its clients are closed now. Default 0. */
+  /** The user's new connections are refused for so long, also of those in `except`. Not together with `client`. Default 0. */
   readonly blockMs?: number | undefined
 }
 

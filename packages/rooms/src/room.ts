@@ -3,7 +3,7 @@
 
 import type { Member, Place } from './member.ts'
 import type { RoomRule } from './options.ts'
-import type { ClientInfo, Data } from './port.ts'
+import type { ClientInfo, Data, Present } from './port.ts'
 import type { Track } from './track.ts'
 
 /** A room. */
@@ -45,6 +45,11 @@ export class Membership {
     const { client, user, info } = this.client.member
     const { roomInfo } = this
     return roomInfo === undefined ? { client, user, info } : { client, user, info, roomInfo }
+  }
+
+  /** The same, as presence is to keep it. */
+  get present(): Present {
+    return this.isAnnounced || !this.room.rule.joinLeave ? this.info : { ...this.info, isUnannounced: true }
   }
 }
 

@@ -9,7 +9,7 @@ import { copyOf, copyOfInfo, copyOfTags } from './data.ts'
 import { draftIds } from './draft-ids.ts'
 import { UnrecoverablePositionError } from './errors.ts'
 import { type GapListener, GapListeners } from './gap.ts'
-import type { RoomInfo } from './info.ts'
+import { type RoomInfo, shown } from './info.ts'
 import { Kept } from './kept.ts'
 import { LocalRooms } from './local-rooms.ts'
 import type { EnterOptions, EnterResult, Member, Place, ReplyToAll } from './member.ts'
@@ -207,7 +207,7 @@ export class Rooms {
   /** Who is in a room, on all nodes, by client id. */
   async presence(room: string): Promise<Map<string, ClientInfo>> {
     checkRoom(room)
-    return new Map((await this.#store.presence(room)).map((info) => [info.client, info]))
+    return new Map((await this.#store.presence(room)).map((present) => [present.client, shown(present)]))
   }
 
   /** How many clients and users are in a room, on all nodes. */

@@ -30,7 +30,9 @@ test('what is written is read again', () => {
   fc.assert(
     fc.property(draft, info, (one, who) => {
       expect(reading(encodeDraft(one), 0, readDraft)).toEqual(one)
-      expect(reading(encodeInfo(who), 0, readInfo)).toEqual(who)
+      for (const one of [who, { ...who, isUnannounced: true }]) {
+        expect(reading(encodeInfo(one), 0, readInfo)).toEqual(one)
+      }
       const publication = { ...one, epoch: '', offset: 0, previous: '' }
       for (const record of [
         { kind: 'publication', publication },

@@ -114,6 +114,31 @@ describe('a node that dies', () => {
     expect(redis.data.names().filter((key) => key.includes(Buffer.from('n1000001').toString('hex')))).toEqual([])
   })
 
+  test.each([
+    ['dies', false],
+    ['is frozen, and comes back', true],
+  ])('and one that %s: nobody is told of those whose coming and going is not told', async (_, isFrozen) => {
+    const [going, living] = [makeNode(), makeNode()]
+    const watcher = new Person('w')
+    await entered(living, watcher)
+    const quiet = going.rooms.enter<string>('r', new Person('q'), { joinLeave: false, reply: () => '' })
+    expect(await within(1000, quiet)).toBe('entered')
+    await entered(going, new Person('p'))
+    if (isFrozen) freeze(going, 30_000)
+    else {
+      going.clock.dead = true
+      redis.links.get(going.name)!.cut()
+    }
+    await clock.pass(50_000)
+    expect(await present(living)).toEqual(isFrozen ? ['p', 'q', 'w'] : ['w'])
+    const told = watcher.heard.flatMap((heard) => ('client' in heard && heard.client !== 'w' ? [heard] : []))
+    expect(told.map((heard) => `${heard.is} ${heard.client}`)).toEqual([
+      'join p',
+      'leave p',
+      ...(isFrozen ? ['join p'] : []),
+    ])
+  })
+
   test('one of those who remove dies, too: another goes on', async () => {
     const [dying, first, second] = [makeNode(), makeNode(), makeNode()]
     const watcher = new Person('w')

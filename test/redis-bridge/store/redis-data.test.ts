@@ -97,12 +97,16 @@ const others: fc.Arbitrary<Call> = fc.oneof(
   node.map((one) => make(presence.GONE, [keys.nodes], [one])),
   fc.constant(make(presence.BLOCKED, [keys.blocks, keys.blockWords], [0, 10])),
   fc
-    .record({ user: fc.option(client), ms: fc.integer({ min: 10, max: 20 }).map((n) => n * 100_000) })
-    .map(({ user, ms }) =>
+    .record({
+      user: fc.option(client),
+      words: fc.constantFrom('words', 'more words'),
+      ms: fc.integer({ min: 10, max: 20 }).map((n) => n * 100_000),
+    })
+    .map(({ user, ms, words }) =>
       make(
         presence.ASK,
         [keys.nodes, keys.blocks, keys.blockWords],
-        ['p:\u0001', 'envelope', 'PUBLISH', ...(user === null ? [] : [user, ms, 'words'])],
+        ['p:\u0001', 'envelope', 'PUBLISH', ...(user === null ? [] : [user, ms, words, 'other'])],
       ),
     ),
 )

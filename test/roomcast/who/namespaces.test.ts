@@ -107,6 +107,9 @@ describe('permissions', () => {
     ['ns:dialog#42', '', false, false],
     ['$ns:1', '42', false, false],
     ['$ns:1', '42', true, true],
+    // Its name tells the user, who needs a token all the same.
+    ['$ns:dialog#42', '42', false, false],
+    ['$ns:dialog#42', '42', true, true],
     ['ns:open', '42', false, true],
   ])('what all clients may do elsewhere, in %s the user %j may (member: %s): %s', (room, user, isMember, may) => {
     for (const [deed, prefix] of [

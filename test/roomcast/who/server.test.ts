@@ -612,6 +612,26 @@ test('over TLS', async () => {
   socket.terminate()
 })
 
+test.each<[how: string, given: boolean]>([
+  ['a subscribe function', false],
+  ['rooms.subscribe', true],
+])('the words are out of a room when what %s granted has run out', async (_, given) => {
+  const [roomcast, port] = await start({
+    authenticate,
+    expiredSubCloseDelayMs: 1,
+    subscribe: (__, room) => ({ expiresAt: room === 'over' ? seconds() - 1 : seconds() + 2 }),
+  })
+  const leto = await words(port, 'leto')
+  if (given) await roomcast.rooms.subscribe('leto', 'r', { given: { expire_at: seconds() + 2 } })
+  else leto.send({ join: 'r' })
+  expect(await leto.next()).toEqual({ joined: 'r' })
+  expect(await leto.next()).toEqual({ left: 'r', code: 2501, reason: 'subscription expired' })
+  expect(roomcast.rooms.memberCount('r')).toBe(0)
+  if (given) await roomcast.rooms.subscribe('leto', 'over', { given: { expire_at: seconds() - 1 } })
+  else expect(await leto.ask({ join: 'over' })).toEqual({ error: 'not_allowed' })
+  expect(await leto.ask({ leave: 'over' })).toEqual({ left: 'over' })
+})
+
 test('words of a client whose token names a room that cannot be had now: it comes back later', async () => {
   const store = Object.assign(memoryStore(), { read: () => Promise.reject(new StoreUnavailableError()) })
   const [, port] = await start({ tokens, store, namespaces: { log: { historySize: 1, historyTtlMs: 1000 } } })

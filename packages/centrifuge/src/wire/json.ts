@@ -5,6 +5,7 @@ import { isUtf8 } from 'node:buffer'
 import { txt } from '@roomcast/core'
 import { codecOf, type Format, type Piece, type Raw } from './format.ts'
 import { jsonOf, memberAt, skipValue } from './json-text.ts'
+import { ofLastBodies } from './last-bodies.ts'
 import { type Command, FIELDS, type Field, isMessage, type Name, type Wire } from './schema.ts'
 
 const RANGES: Readonly<Record<string, readonly [min: number, max: number]>> = {
@@ -153,13 +154,11 @@ function encodeMap(value: unknown, type: Field['type'], cut?: Buffer[]): string 
   return texts.length === 0 ? '' : `{${texts.join(',')}}`
 }
 
-let last = { bodies: [] as readonly string[], bytes: Buffer.alloc(0) }
+const bytesOf = ofLastBodies((bodies: readonly string[]) => Buffer.from(`[${bodies.join(',')}]`))
 
 function encodeBodies(bodies: readonly string[], cut?: Buffer[]): string {
   if (bodies.length === 0) return ''
   if (cut === undefined) return `[${bodies.join(',')}]`
-  // Many come back at once, and missed the same: rooms give them one list.
-  if (bodies !== last.bodies) last = { bodies, bytes: Buffer.from(`[${bodies.join(',')}]`) }
-  cut.push(last.bytes)
+  cut.push(bytesOf(bodies))
   return BODIES
 }

@@ -5,6 +5,7 @@ import { isUtf8 } from 'node:buffer'
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import { bin } from '@roomcast/core'
 import { codecOf, type Format, type Piece, type Raw } from './format.ts'
+import { ofLastBodies } from './last-bodies.ts'
 import { type Command, FIELDS, type Field, isMessage, type Name, type Scalar, type Wire } from './schema.ts'
 
 const PUSH = FIELDS.Reply.find(({ key }) => key === 'push')!.no
@@ -133,8 +134,10 @@ function write<N extends Name>(writer: BinaryWriter, name: N, message: Wire<N>):
     const value = (message as Record<string, unknown>)[key]
     if (value === undefined) continue
     if (many === undefined) writeValue(writer, no, type, value)
-    else if (many === 'repeated') writer.raw(encodeBodies(no, value as readonly Piece[]))
-    else {
+    else if (many === 'repeated') {
+      const bodies = value as readonly Piece[]
+      if (bodies.length > 0) writer.raw(BODIES.get(no)!(bodies))
+    } else {
       for (const [entry, one] of Object.entries(value as object)) {
         writer.tag(no, WireType.LengthDelimited).fork()
         writer.tag(1, WireType.LengthDelimited).string(entry)
@@ -145,16 +148,19 @@ function write<N extends Name>(writer: BinaryWriter, name: N, message: Wire<N>):
   }
 }
 
-let last = { no: 0, bodies: [] as readonly Piece[], bytes: new Uint8Array() }
+/** By the number of their field. */
+const BODIES = new Map(
+  Object.values(FIELDS).flatMap((fields) =>
+    fields.flatMap(({ no, many }) => (many === 'repeated' ? [[no, ofLastBodies(bodiesOf(no))] as const] : [])),
+  ),
+)
 
-/** Many come back at once, and missed the same: rooms give them one list, which is put together once. */
-function encodeBodies(no: number, bodies: readonly Piece[]): Uint8Array {
-  if (last.bodies !== bodies || last.no !== no) {
+function bodiesOf(no: number) {
+  return (bodies: readonly Piece[]): Uint8Array => {
     const writer = new BinaryWriter()
     for (const body of bodies) writeValue(writer, no, 'body', body)
-    last = { no, bodies, bytes: writer.finish() }
+    return writer.finish()
   }
-  return last.bytes
 }
 
 function writeValue(writer: BinaryWriter, no: number, type: Field['type'], value: unknown): void {

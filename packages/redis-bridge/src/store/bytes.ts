@@ -3,13 +3,13 @@
 // end is undefined.
 
 import { Buffer } from 'node:buffer'
-import type { BusRecord, ClientInfo, Data, Draft, Publication } from '@roomcast/rooms'
+import type { BusRecord, Data, Draft, Present, Publication } from '@roomcast/rooms'
 
 /** What a draft has, beside its id and its data. */
 const Has = { TEXT: 1, WHO: 2, TAGS: 4 } as const
 
-/** What an info has, beside client and user; text is that one more. */
-const Shown = { INFO: 1, INFO_TEXT: 2, ROOM_INFO: 4, ROOM_INFO_TEXT: 8 } as const
+/** What an info has, beside client and user; text is that one more. The last: members are not told of it. */
+const Shown = { INFO: 1, INFO_TEXT: 2, ROOM_INFO: 4, ROOM_INFO_TEXT: 8, UNANNOUNCED: 16 } as const
 
 const RECORDS = ['publication', 'join', 'leave'] as const
 
@@ -59,9 +59,9 @@ export function encodeDraft({ id, data, info, tags }: Draft): Buffer {
   return Buffer.concat(parts)
 }
 
-export function encodeInfo({ client, user, info, roomInfo }: ClientInfo): Buffer {
+export function encodeInfo({ client, user, info, roomInfo, isUnannounced }: Present): Buffer {
   const parts: Parts = [Buffer.alloc(1)]
-  let shown = 0
+  let shown = isUnannounced ? Shown.UNANNOUNCED : 0
   put(parts, client)
   put(parts, user)
   if (info !== undefined) {
@@ -150,12 +150,14 @@ export function readDraft(reader: Reader): Draft {
   return { id, data: dataOf(reader.rest(), has & Has.TEXT), info, tags }
 }
 
-export function readInfo(reader: Reader): ClientInfo {
+export function readInfo(reader: Reader): Present {
   const shown = reader.byte()
   const [client, user] = [reader.text(), reader.text()]
   const info = shown & Shown.INFO ? dataOf(reader.run(), shown & Shown.INFO_TEXT) : undefined
   const roomInfo = shown & Shown.ROOM_INFO ? dataOf(reader.run(), shown & Shown.ROOM_INFO_TEXT) : undefined
-  return { client, user, info, roomInfo }
+  return shown & Shown.UNANNOUNCED
+    ? { client, user, info, roomInfo, isUnannounced: true }
+    : { client, user, info, roomInfo }
 }
 
 export function readRecord(reader: Reader): BusRecord {

@@ -2,7 +2,7 @@
 // the leaves of a dead node are made by the scripts that number and remove; here is how they are read.
 
 import { Buffer } from 'node:buffer'
-import type { ClientInfo, Publication, Top } from '@roomcast/rooms'
+import type { Present, Publication, Top } from '@roomcast/rooms'
 import { HEADER_BYTES, writeHeader } from '../bus/envelope.ts'
 import { encodeTexts, publicationOf, Reader, readDraft, readInfo, reading } from './bytes.ts'
 
@@ -52,9 +52,9 @@ export function decodeTop(envelope: Buffer): Top | undefined {
   return reading(envelope, HEADER_BYTES, (reader) => ({ epoch: reader.text(), offset, lastId: reader.text() }))
 }
 
-export function decodeLeaves(envelope: Buffer): ClientInfo[] | undefined {
+export function decodeLeaves(envelope: Buffer): Present[] | undefined {
   return reading(envelope, HEADER_BYTES, (reader) => {
-    const infos: ClientInfo[] = []
+    const infos: Present[] = []
     while (!reader.isAtEnd) infos.push(readInfo(new Reader(reader.run())))
     return infos
   })

@@ -170,14 +170,17 @@ return redis.call('ZREM', KEYS[1], ARGV[1])
 )
 
 /** Hands a request to every node. KEYS: nodes, blocks, words of blocks. ARGV: Redis channel, envelope, how to publish, and
- * for a block: user, ms, words. Answers with the nodes that are there. */
+ * for a block: user, ms, words, and the words that spare no client, for where another block of the user holds: each of its
+ * clients may have been meant by one of them. Answers with the nodes that are there. */
 export const ASK: Script = script(
   'ask',
   `
 local at = now()
 if ARGV[4] then
+  local was, words = redis.call('ZSCORE', KEYS[2], ARGV[4]), ARGV[6]
+  if was and tonumber(was) > at and redis.call('HGET', KEYS[3], ARGV[4]) ~= words then words = ARGV[7] end
   redis.call('ZADD', KEYS[2], 'GT', at + ARGV[5], ARGV[4])
-  redis.call('HSET', KEYS[3], ARGV[4], ARGV[6])
+  redis.call('HSET', KEYS[3], ARGV[4], words)
   local over = redis.call('ZRANGE', KEYS[2], '-inf', at, 'BYSCORE', 'LIMIT', 0, 100)
   local more = redis.call('ZCARD', KEYS[2]) - ${MAX_BLOCKS}
   if #over == 0 and more > 0 then over = redis.call('ZRANGE', KEYS[2], 0, math.min(more, 100) - 1) end

@@ -1,7 +1,7 @@
 // Who is where, in Redis: entries under this node's lease, in a cluster one in each partition that it has entries in. And
 // what is done about the entries of nodes that are dead: one of the others removes them, at a pace, telling each leave.
 
-import type { ClientInfo, Entry, Lease } from '@roomcast/rooms'
+import type { Entry, Lease, Present } from '@roomcast/rooms'
 import type { Clock } from '../bus/clock.ts'
 import { encodeInfo, readInfo, reading } from './bytes.ts'
 import type { Place, Places } from './places.ts'
@@ -42,7 +42,7 @@ export class Presence {
     if (options.places.all.length === 1) this.#used.add(options.places.first)
   }
 
-  async enter(room: string, info: ClientInfo): Promise<boolean> {
+  async enter(room: string, info: Present): Promise<boolean> {
     const place = this.#options.places.of(room)
     this.#used.add(place)
     this.#note(room, info.client, [room, info])
@@ -94,7 +94,7 @@ export class Presence {
       this.#meanwhile.delete(meanwhile)
     }
     // From here to the last call nothing comes between: what is entered later is entered after it.
-    const wanted = new Map<string, Map<string, ClientInfo>>()
+    const wanted = new Map<string, Map<string, Present>>()
     const want = ([room, info]: Entry): void => {
       if (!wanted.has(room)) wanted.set(room, new Map())
       wanted.get(room)!.set(info.client, info)
@@ -117,7 +117,7 @@ export class Presence {
     return { added: results.flatMap(({ added }) => added), removed: results.flatMap(({ removed }) => removed) }
   }
 
-  async presence(room: string): Promise<ClientInfo[]> {
+  async presence(room: string): Promise<Present[]> {
     const { keys, calls, ...place } = this.#options.places.of(room)
     let nodes = this.#nodes.get(this.#options.places.of(room)) ?? []
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
@@ -177,7 +177,7 @@ export class Presence {
   async #assertIn(
     place: Place,
     rooms: readonly string[],
-    wanted: ReadonlyMap<string, ReadonlyMap<string, ClientInfo>>,
+    wanted: ReadonlyMap<string, ReadonlyMap<string, Present>>,
   ): Promise<{ added: Entry[]; removed: Entry[] }> {
     const { homeHex } = this.#options
     const { keys, calls } = place

@@ -56,8 +56,9 @@ export class Requests {
     const envelope = encodeJson(StoreKind.REQUEST, home, number, request)
     const args: (string | number | Buffer)[] = [routes.shared(place.partition), envelope, publishCommand]
     if (request.do === 'disconnect' && request.blockMs > 0) {
-      const { user, blockMs, code, reason, client, except } = request
-      args.push(user, Math.ceil(blockMs), JSON.stringify({ code, reason, client, except }))
+      const { user, blockMs, code, reason, except } = request
+      const words = { code, reason, except }
+      args.push(user, Math.ceil(blockMs), JSON.stringify(words), JSON.stringify({ ...words, except: undefined }))
     }
     return new Promise((resolve, reject) => {
       const end = (): boolean => {

@@ -3,7 +3,7 @@
 // done by scripts, over the same connections, and comes back on the same subscriptions.
 
 import { bin } from '@roomcast/core'
-import { type ClientInfo, type Store, type StoreSink, StoreUnavailableError } from '@roomcast/rooms'
+import { type Present, type Store, type StoreSink, StoreUnavailableError } from '@roomcast/rooms'
 import { Attention } from '../bus/attention.ts'
 import { BusNode, type BusNodeOptions, type BusNodeStats } from '../bus/bus-node.ts'
 import { Kind, nodeOf } from '../bus/envelope.ts'
@@ -154,7 +154,7 @@ export class StoreNode implements Store {
     return this.#open(() => this.#presence.lease())
   }
 
-  presence(room: string): Promise<readonly ClientInfo[]> {
+  presence(room: string): Promise<readonly Present[]> {
     return this.#open(() => this.#presence.presence(room))
   }
 

@@ -91,14 +91,13 @@ export function createNamespaces(
       const rule = ruleFor(room)
       if (rule === undefined || !isOn) return false
       const isLimited = room.includes(USER_BOUNDARY) && rule.allowUserLimitedChannels
-      const isNamed = isLimited && user !== '' && isFor(room, user)
       const isPrivate = room.startsWith(PRIVATE)
-      if (deed === 'subscribe' && isPrivate) return false
-      if (deed === 'subscribe' && isLimited) return isNamed
+      const isNamed = isLimited && !isPrivate && user !== '' && isFor(room, user)
+      if (deed === 'subscribe' && (isPrivate || isLimited)) return isNamed
       const [client, member, anonymous] = PERMISSIONS[deed]
       if (user === '' && !rule[anonymous]) return false
       // What every client may do in other rooms, only those may who can be in such a room.
-      const isKeptOut = (isPrivate || isLimited) && !isNamed && !isMember && deed !== 'subscribe'
+      const isKeptOut = (isPrivate || isLimited) && !isNamed && !isMember
       return (rule[client] && !isKeptOut) || (member !== undefined && isMember && rule[member])
     },
   }
