@@ -3,6 +3,7 @@
 
 import { quote } from '../config/wrong.ts'
 import { flagOf, type Limits } from '../limits.ts'
+import type { TokenRules } from './token-fault.ts'
 
 /** Something that was refused. */
 export interface Refused {
@@ -59,7 +60,8 @@ export interface Circumstances {
   readonly hasAuthenticate: boolean
   readonly hasSubscribe: boolean
   readonly hasPublish: boolean
-  readonly hasTokenKey: boolean
+  /** undefined: there is no key of tokens. */
+  readonly tokenRules: TokenRules | undefined
   /** Those that are configured; undefined: every legal name is a room. */
   readonly namespaces: readonly string[] | undefined
   /** Is the room for the users that its name tells? */

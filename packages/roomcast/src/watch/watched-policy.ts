@@ -29,12 +29,12 @@ export function watchPolicy(
     }
   }
   const inRoom =
-    (deed: Deed, { user, remoteAddress: address }: Client, room: string) =>
+    (deed: Deed, { user, remoteAddress: address }: Client, room: string, token = '') =>
     (code = NOT_PERMITTED, refusal?: Refusal): void => {
       if (refusal?.message === GONE) return
       const who = { address, user, room }
       if (refusal?.message === TOO_LARGE) tell(dataTooLarge(around, who))
-      else tell(code === BUSY ? busy(around, who) : notPermitted(around, deed, code, who))
+      else tell(code === BUSY ? busy(around, who) : notPermitted(around, deed, code, who, token))
     }
   const admitted =
     (token: string, address: string) =>
@@ -57,7 +57,7 @@ export function watchPolicy(
       return isAdmitted
     },
     subscribe: (client, request) =>
-      asked(() => policy.subscribe(client, request), inRoom('subscribe', client, request.room)),
+      asked(() => policy.subscribe(client, request), inRoom('subscribe', client, request.room, request.token)),
     publication: (client, room, data) =>
       asked(() => policy.publication(client, room, data), inRoom('publish', client, room)),
     publish: (client, room, data) => asked(() => policy.publish(client, room, data), inRoom('publish', client, room)),
