@@ -217,6 +217,8 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
       res.once('close', () => watch.answered(req, res))
       const isOpenToAll = isForAnyHost(path) || isHttpApi(path) || path === METRICS_PATH
       if (isDemo && !isOpenToAll && !isLoopbackName(name)) return sendJson(res, 403, { error: 'host_not_allowed' })
+      // A proxy that does not pass the upgrade on makes such a request of each client.
+      if (path === SDK_PATH) return sendJson(res, 426, { error: 'upgrade_required' }, UPGRADE)
       if (!routes.some((route) => route(req, res, path))) sendJson(res, 404, { error: 'not_found' })
     })
   }
@@ -273,6 +275,8 @@ function createHttp(tls: Settled['tls']): ReturnType<typeof createHttpServer> {
 }
 
 /** Of a server that was given, requests and listening are the program's. */
+/** RFC 9110 §15.5.22. */
+const UPGRADE = { Connection: 'Upgrade', Upgrade: 'websocket', Error: 'upgrade_required' }
 const NO_REQUESTS: Requests = { answered: async () => {}, end: async () => {} }
 const NO_LISTENER: ReturnType<typeof createListener> = {
   listen: () => Promise.reject(new Error('the server that was given listens, not this one')),

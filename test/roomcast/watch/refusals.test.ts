@@ -259,6 +259,39 @@ const causes: Record<string, Cause> = {
     setting: /^--max-rooms-per-client \(client\.channel_limit\), now 1$/,
     mend: ['--max-rooms-per-client', '2'],
   },
+  'a proxy that takes the upgrade away': {
+    args: [],
+    async meet({ port }) {
+      const response = await fetch(`http://127.0.0.1:${port}/connection/websocket`)
+      expect([response.status, response.headers.get('error')]).toEqual([426, 'upgrade_required'])
+      return response.ok
+    },
+    reason: 'bad_handshake',
+    came: /a request for "\/connection\/websocket" that is no upgrade/,
+    expected: /an upgrade of RFC 6455/,
+    setting: /the proxy before this server: it must pass Upgrade and Connection on$/,
+  },
+  'too many connections of a user': {
+    args: [...KEYS, '--max-connections-per-user', '1'],
+    async meet({ port }) {
+      const path = `/?token=${await tokenOf('1m')}`
+      const first = await connect(port, { path })
+      const connectToken = { connect: { token: await tokenOf('1m') }, id: 1 }
+      const client = await connect(port, { path: '/connection/websocket' })
+      client.send(connectToken)
+      const isLet = await Promise.race([
+        client.closed.then(() => false),
+        once(client.socket, 'message').then(() => true),
+      ])
+      for (const { socket } of [first, client]) socket.terminate()
+      return isLet
+    },
+    reason: 'too_many_connections_of_user',
+    came: /one more connection of user "42"$/,
+    expected: /at most 1 of one/,
+    setting: /^--max-connections-per-user \(client\.user_connection_limit\), now 1$/,
+    mend: [...KEYS, '--max-connections-per-user', '2'],
+  },
   draining: {
     args: ['--drain-ms', '30000'],
     async meet(server) {

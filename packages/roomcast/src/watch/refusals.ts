@@ -203,6 +203,9 @@ export function refusedRequest(
       setting: '--metrics-key (roomcast.metrics_key)',
     }
   }
+  if (error === 'upgrade_required') {
+    return { ...badHandshake(status, error, asked), came: `${came} that is no upgrade to a WebSocket` }
+  }
   if (status === 401) {
     const keys = { '/metrics': '--metrics-key (roomcast.metrics_key)', '/api/': '--http_api.key (http_api.key)' }
     const [, setting = '--token (ROOMCAST_TOKEN)'] =

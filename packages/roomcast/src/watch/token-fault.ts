@@ -51,6 +51,16 @@ export function untimely(token: string, nowMs: number): string {
   return nbf > now ? `its nbf is ${Math.ceil(nbf - now)} s ahead` : `its exp was ${Math.floor(now - exp)} s ago`
 }
 
+/** Whose token it is, by itself; undefined: it is none, or does not say. */
+export function userOf(token: string): string | undefined {
+  try {
+    const { sub } = decodeJwt(token)
+    return typeof sub === 'string' ? sub : undefined
+  } catch {
+    return undefined
+  }
+}
+
 function differs(claim: string, is: unknown, expected: string): string {
   return `its ${claim} is ${is === undefined ? 'missing' : quote(is)}, not ${quote(expected)}`
 }

@@ -2,7 +2,7 @@
 
 import { quote } from '../config/wrong.ts'
 import { type Asked, type Circumstances, type Refused, settingOf } from './refusals.ts'
-import { faultOfToken, untimely } from './token-fault.ts'
+import { faultOfToken, untimely, userOf } from './token-fault.ts'
 
 /** Who may not connect. */
 export function notAdmitted(around: Circumstances, code: number | undefined, token: string, asked: Asked): Refused {
@@ -15,7 +15,9 @@ export function notAdmitted(around: Circumstances, code: number | undefined, tok
   if (code === 3504) {
     const most = limits.maxConnectionsPerUser
     const setting = settingOf('maxConnectionsPerUser', limits)
-    return say('too_many_connections_of_user', 'one more connection of a user', `at most ${most} of one`, setting)
+    const user = asked.user ?? userOf(token)
+    const came = `one more connection of ${user === undefined ? 'a user' : `user ${quote(user)}`}`
+    return { ...say('too_many_connections_of_user', came, `at most ${most} of one`, setting), user }
   }
   if (hasAuthenticate) {
     const came = `a client that authenticate refused${code === undefined ? '' : ` (${code})`}`
