@@ -39,6 +39,8 @@ export interface RoomcastStats extends Stats {
   uptimeSeconds: number
   /** Rooms that have a member here. */
   channels: number
+  /** What was refused, by the reason that the log and `roomcast_refusals_total` have. */
+  refusals: Record<string, number>
   /** With a store that can be away: its status and what it counts. */
   bridge?: { status: NonNullable<Store['status']> }
 }
@@ -174,6 +176,7 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     uptimeSeconds: Math.floor((performance.now() - started) / 1000),
     channels: rooms.stats().rooms,
     ...core.stats(),
+    refusals: watch.refusals(),
     ...(store.status !== undefined && { bridge: { status: store.status, ...store.stats?.() } }),
   })
   // A program that embeds the server may close the rooms itself.

@@ -40,6 +40,8 @@ export class Watch {
   readonly #namespaces: ReadonlySet<string>
   readonly #waiting = new Waiting()
   readonly #pending = new Waiting()
+  /** By reason: there are few. */
+  readonly #refusals = new Map<string, number>()
   #rooms: { memberCount(room: string): number } | undefined
   #end: () => void = () => {}
 
@@ -51,8 +53,15 @@ export class Watch {
 
   /** Something was refused. */
   readonly refused = (refused: say.Refused): void => {
-    this.metrics.count('roomcast_refusals_total', { reason: refused.reason })
+    const { reason } = refused
+    this.metrics.count('roomcast_refusals_total', { reason })
+    this.#refusals.set(reason, (this.#refusals.get(reason) ?? 0) + 1)
     this.#log.tell(refused)
+  }
+
+  /** How many, by reason. */
+  refusals(): Record<string, number> {
+    return Object.fromEntries(this.#refusals)
   }
 
   policy(policy: ServerPolicy): ServerPolicy {
