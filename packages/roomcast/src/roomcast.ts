@@ -137,6 +137,7 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     policy,
     publish,
     onRefused: watch.refusedByProtocol,
+    onSenseless: watch.senseless,
     readsTokens: decision.hasAuthenticate === true || decision.hasTokenKey === true,
     rate: { perSecond: limits.maxCommandsPerSecond, burst: limits.maxCommandBurst },
     maxDataBytes,

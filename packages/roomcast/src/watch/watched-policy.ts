@@ -1,6 +1,6 @@
 // A policy, and what it refuses.
 
-import { type Client, Refusal } from '@roomcast/centrifuge'
+import { type Client, type ConnectRequest, Refusal } from '@roomcast/centrifuge'
 import { GONE, type ServerPolicy, TOO_LARGE } from '../who/policy.ts'
 import type { Circumstances, Refused } from './refusals.ts'
 import { busy } from './refusals.ts'
@@ -37,19 +37,19 @@ export function watchPolicy(
       else tell(code === BUSY ? busy(around, who) : notPermitted(around, deed, code, who, token))
     }
   const admitted =
-    (token: string, address: string) =>
+    (token: string, { remoteAddress: address, path }: ConnectRequest['http']) =>
     (code: number | undefined): void =>
-      tell(notAdmitted(around, code, token, { address }))
+      tell(notAdmitted(around, code, token, { address }, path))
 
   return {
     ...policy,
     authenticate: (request) => {
       const { token, http } = request
-      return asked(() => policy.authenticate(request), admitted(token, http.remoteAddress))
+      return asked(() => policy.authenticate(request), admitted(token, http))
     },
     identify: (request) => {
       const { token, http } = request
-      return asked(() => policy.identify(request), admitted(token, http.remoteAddress))
+      return asked(() => policy.identify(request), admitted(token, http))
     },
     admit(user) {
       const isAdmitted = policy.admit(user)

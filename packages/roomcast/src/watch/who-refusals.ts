@@ -1,11 +1,19 @@
 // Refusals of those who decide over clients, in words: who may connect, and do what in which room.
 
 import { quote } from '../config/wrong.ts'
-import { type Asked, type Circumstances, type Refused, settingOf } from './refusals.ts'
+import { SDK_PATH } from '../connections.ts'
+import { type Asked, type Circumstances, type Refused, SDKS, settingOf } from './refusals.ts'
 import { faultOfToken, untimely, userOf } from './token-fault.ts'
 
-/** Who may not connect. */
-export function notAdmitted(around: Circumstances, code: number | undefined, token: string, asked: Asked): Refused {
+/** Who may not connect.
+ * @param path where it wanted to; `''`: it is connected already. */
+export function notAdmitted(
+  around: Circumstances,
+  code: number | undefined,
+  token: string,
+  asked: Asked,
+  path = '',
+): Refused {
   const { limits, hasAuthenticate, tokenRules } = around
   const issue = 'what issues tokens (its key, exp and clock)'
   const say = (reason: string, came: string, expected: string, setting: string): Refused => ({
@@ -40,9 +48,9 @@ export function notAdmitted(around: Circumstances, code: number | undefined, tok
   }
   return say(
     'no_token',
-    'a client without a token',
+    `a client without a token${path && `, at ${quote(path)}`}`,
     'one, as a token key is configured',
-    '--allow-anonymous-connect-without-token (client.allow_anonymous_connect_without_token)',
+    `--allow-anonymous-connect-without-token (client.allow_anonymous_connect_without_token)${path === SDK_PATH ? '' : `; ${SDKS}`}`,
   )
 }
 
@@ -70,7 +78,10 @@ export function notPermitted(
   const came = `${deed} of ${who} in ${quote(room)}`
   const prefix = room.replace(/^\$/, '').split(':', 1)[0]!
   const namespace = room.includes(':') ? prefix : ''
-  const where = namespace === '' ? 'channel.without_namespace' : `channel.namespaces[name=${namespace}]`
+  const where =
+    namespace === ''
+      ? 'channel.without_namespace'
+      : `channel.namespaces[name=${LEGAL.test(namespace) ? namespace : quote(namespace)}]`
   const say = (reason: string, expected: string, setting: string): Refused => ({
     ...asked,
     ...{ room, reason, came, expected, setting },
@@ -119,6 +130,9 @@ export function notPermitted(
 }
 
 const NOT_PERMITTED = 103
+
+/** Names that can stand in a line as they are. */
+const LEGAL = /^[\w.-]{1,100}$/
 
 /** Data over the limit. */
 export function dataTooLarge({ limits }: Circumstances, { room = '', ...asked }: Asked): Refused {
