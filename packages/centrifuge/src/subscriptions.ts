@@ -22,6 +22,7 @@ export function subscribe(session: Session, request: Request, id: number): Promi
   const { policy } = session.env
   if (room === '') return session.close(DisconnectCode.BAD_REQUEST) as undefined
   if (request.type) return session.error(id, ErrorCode.PERMISSION_DENIED)
+  if (!isRoomName(room)) session.env.onRefused(session, ErrorCode.BAD_REQUEST, room)
   if (request.tf !== undefined || !isRoomName(room)) return session.error(id, ErrorCode.BAD_REQUEST)
   if (session.subscriptions.has(room)) return session.error(id, ErrorCode.ALREADY_SUBSCRIBED)
   const subscription = begin(session, room, false)

@@ -39,6 +39,8 @@ export interface RoomcastStats extends Stats {
   uptimeSeconds: number
   /** Rooms that have a member here. */
   channels: number
+  /** What was refused, by the reason that the log and `roomcast_refusals_total` have. */
+  refusals: Record<string, number>
   /** With a store that can be away: its status and what it counts. */
   bridge?: { status: NonNullable<Store['status']> }
 }
@@ -135,6 +137,7 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     policy,
     publish,
     onRefused: watch.refusedByProtocol,
+    onSenseless: watch.senseless,
     readsTokens: decision.hasAuthenticate === true || decision.hasTokenKey === true,
     rate: { perSecond: limits.maxCommandsPerSecond, burst: limits.maxCommandBurst },
     maxDataBytes,
@@ -175,6 +178,7 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     uptimeSeconds: Math.floor((performance.now() - started) / 1000),
     channels: rooms.stats().rooms,
     ...core.stats(),
+    refusals: watch.refusals(),
     ...(store.status !== undefined && { bridge: { status: store.status, ...store.stats?.() } }),
   })
   // A program that embeds the server may close the rooms itself.
@@ -218,6 +222,8 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
       res.once('close', () => watch.answered(req, res))
       const isOpenToAll = isForAnyHost(path) || isHttpApi(path) || path === METRICS_PATH
       if (isDemo && !isOpenToAll && !isLoopbackName(name)) return sendJson(res, 403, { error: 'host_not_allowed' })
+      // A proxy that does not pass the upgrade on makes such a request of each client.
+      if (path === SDK_PATH) return sendJson(res, 426, { error: 'upgrade_required' }, UPGRADE)
       if (!routes.some((route) => route(req, res, path))) sendJson(res, 404, { error: 'not_found' })
     })
   }
@@ -274,6 +280,8 @@ function createHttp(tls: Settled['tls']): ReturnType<typeof createHttpServer> {
 }
 
 /** Of a server that was given, requests and listening are the program's. */
+/** RFC 9110 §15.5.22. */
+const UPGRADE = { Connection: 'Upgrade', Upgrade: 'websocket', Error: 'upgrade_required' }
 const NO_REQUESTS: Requests = { answered: async () => {}, end: async () => {} }
 const NO_LISTENER: ReturnType<typeof createListener> = {
   listen: () => Promise.reject(new Error('the server that was given listens, not this one')),

@@ -27,8 +27,11 @@ import { WORDS } from './words-codec.ts'
 export interface WordsOptions {
   readonly rooms: Rooms
   readonly policy: ServerPolicy
-  /** Hears what is refused without the policy being asked: 106 for too many rooms, 107 for data over a limit. */
+  /** Hears what is refused without the policy being asked: 106 for too many rooms, 107 for data over a limit or
+   * for a name that is none. */
   readonly onRefused: (client: WordsClient, code: number, room: string, limit?: 'maxDataBytes') => void
+  /** Hears of JSON that asks for nothing, and at which path. */
+  readonly onSenseless: (client: WordsClient, path: string) => void
   readonly publish: Publish
   /** Do tokens say anything? Else they are passed over. */
   readonly readsTokens: boolean
@@ -104,7 +107,10 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
 
   async function join(socket: WordsSocket, { channel: room, meta, ref }: RequestOf<'join'>): Promise<void> {
     const client = socket.state
-    if (!isChannelName(room)) return answer(socket, { error: 'bad_name' }, ref)
+    if (!isChannelName(room)) {
+      options.onRefused(client, ErrorCode.BAD_REQUEST, room)
+      return answer(socket, { error: 'bad_name' }, ref)
+    }
     if (client.isIn(room)) return answer(socket, { joined: room }, ref)
     const grant = await policy.subscribe(client, { room, token: '', data: undefined, by: 'client' })
     if (grant === undefined || grant instanceof Refusal) return refused(socket, grant, ref, 'bad_name')
@@ -143,8 +149,10 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
     if (request === undefined) return socket.close(...INVALID_PAYLOAD)
     const { ref } = request
     try {
-      if (request.kind === 'bad') answer(socket, { error: 'bad_request' }, ref)
-      else if (request.kind === 'join') await join(socket, request)
+      if (request.kind === 'bad') {
+        options.onSenseless(socket.state, socket.path)
+        answer(socket, { error: 'bad_request' }, ref)
+      } else if (request.kind === 'join') await join(socket, request)
       else if (request.kind === 'say') await say(socket, request)
       else {
         rooms.leave(request.channel, socket)

@@ -259,6 +259,86 @@ const causes: Record<string, Cause> = {
     setting: /^--max-rooms-per-client \(client\.channel_limit\), now 1$/,
     mend: ['--max-rooms-per-client', '2'],
   },
+  'a proxy that takes the upgrade away': {
+    args: [],
+    async meet({ port }) {
+      const response = await fetch(`http://127.0.0.1:${port}/connection/websocket`)
+      expect([response.status, response.headers.get('error')]).toEqual([426, 'upgrade_required'])
+      return response.ok
+    },
+    reason: 'bad_handshake',
+    came: /a request for "\/connection\/websocket" that is no upgrade/,
+    expected: /an upgrade of RFC 6455/,
+    setting: /the proxy before this server: it must pass Upgrade and Connection on$/,
+  },
+  'too many connections of a user': {
+    args: [...KEYS, '--max-connections-per-user', '1'],
+    async meet({ port }) {
+      const path = `/?token=${await tokenOf('1m')}`
+      const first = await connect(port, { path })
+      const connectToken = { connect: { token: await tokenOf('1m') }, id: 1 }
+      const client = await connect(port, { path: '/connection/websocket' })
+      client.send(connectToken)
+      const isLet = await Promise.race([
+        client.closed.then(() => false),
+        once(client.socket, 'message').then(() => true),
+      ])
+      for (const { socket } of [first, client]) socket.terminate()
+      return isLet
+    },
+    reason: 'too_many_connections_of_user',
+    came: /one more connection of user "42"$/,
+    expected: /at most 1 of one/,
+    setting: /^--max-connections-per-user \(client\.user_connection_limit\), now 1$/,
+    mend: [...KEYS, '--max-connections-per-user', '2'],
+  },
+  'an SDK that has the address of the words': {
+    args: OPEN,
+    meet: async ({ port }) => !('error' in ((await answer(port, { connect: { name: 'js' } })) as object)),
+    reason: 'bad_request',
+    came: /JSON that asks for nothing, at "\/"/,
+    expected: /\{"join":…\}/,
+    setting: /SDKs connect to \/connection\/websocket$/,
+  },
+  'an SDK with a wrong path, where a token is needed': {
+    args: KEYS,
+    meet: ({ port }) => isLet(port, '/connection/websockets'),
+    reason: 'no_token',
+    came: /a client without a token, at "\/connection\/websockets"$/,
+    expected: /a token key is configured/,
+    setting: /SDKs connect to \/connection\/websocket$/,
+  },
+  'the words at the path of the SDKs': {
+    args: OPEN,
+    async meet({ port }) {
+      const client = await connect(port, { path: '/connection/websocket' })
+      client.send({ join: 'lobby' })
+      return client.closed.then(() => false)
+    },
+    reason: 'bad_request',
+    came: /a command that makes no sense, at \/connection\/websocket/,
+    expected: /protocol of Centrifugo's SDKs/,
+    setting: /plain JSON .* belongs to any other path/,
+  },
+  'a name that is none': {
+    args: OPEN,
+    meet: async ({ port }) => 'joined' in ((await answer(port, { join: 'a\nb' })) as object),
+    reason: 'bad_request',
+    came: /subscribe of a client without a user in "a\\nb"/,
+    expected: /a legal name of a room/,
+    setting: /channel_regex/,
+  },
+  'a name that is none, of an SDK': {
+    args: OPEN,
+    async meet({ port }) {
+      const reply = await sdk(port, { id: 1, connect: {} }, { id: 2, subscribe: { channel: 'größe\n' } })
+      return 'subscribe' in (reply as object)
+    },
+    reason: 'bad_request',
+    came: /in "größe\\n"/,
+    expected: /a legal name of a room/,
+    setting: /channel_regex/,
+  },
   draining: {
     args: ['--drain-ms', '30000'],
     async meet(server) {
@@ -326,7 +406,8 @@ describe('from the log and the metrics alone', () => {
 
   test('what came is quoted: nobody writes a line of his own', async () => {
     const server = await start([])
-    await answer(server.port, { join: 'a' }).catch(() => {})
+    await answer(server.port, { join: 'a\nroomcast: all is well:b' })
+    await answer(server.port, { join: 'long'.repeat(100_000) })
     const path = `/channels/${encodeURIComponent('x\nroomcast: all is well')}`
     await fetch(`http://127.0.0.1:${server.port}${path}`, { method: 'POST' })
     await eventually(() => /wrong_key/.test(server.complaints()))
@@ -336,5 +417,6 @@ describe('from the log and the metrics alone', () => {
         .split('\n')
         .filter((line) => line !== '' && !line.startsWith('roomcast: refused')),
     ).toEqual([])
+    expect(server.complaints().length).toBeLessThan(5000)
   })
 })

@@ -93,6 +93,19 @@ test('top: rates, closes, refusals, and with the key the largest rooms', async (
   for (const client of clients) client.socket.terminate()
 })
 
+test('top: what was refused, by reason, also after the handshake; and the rest while the rooms cannot be had', async () => {
+  const server = await start([...KEY, '--redis-url', 'redis://127.0.0.1:1', '--max-data-bytes', '100'])
+  const client = await connect(server.port)
+  await client.ask({ join: 'lobby' })
+  await client.ask({ say: 'x'.repeat(200), to: 'lobby' })
+  const [code, screen] = await outcome(run(['top', '--once', '--interval', '0.1', ...KEY, ...urlOf(server)]))
+  client.socket.terminate()
+  expect(code).toBe(0)
+  expect(screen).toMatch(/connecting, up \d+ s, bus connecting\n/)
+  expect(screen).toMatch(/\nrefused {5}data_too_large: 1\n/)
+  expect(screen).toMatch(/\nrooms: the server refuses: internal server error \(100\)\n$/)
+})
+
 test('a refusal, and nobody there, is one line and exit code 1', async () => {
   const server = await start(KEY)
   const failures: [args: string[], line: RegExp][] = [

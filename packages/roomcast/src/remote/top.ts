@@ -3,7 +3,7 @@
 
 import type { RoomcastStats } from '../roomcast.ts'
 import type { Remote, RemoteCommand } from './arguments.ts'
-import { callApi, get } from './ask.ts'
+import { callApi, get, RemoteFailure } from './ask.ts'
 
 /** How many rooms are shown. */
 const ROOMS = 15
@@ -33,20 +33,26 @@ async function look(remote: Remote): Promise<Look> {
   return { stats: (await get(remote, '/stats')) as RoomcastStats, atMs: performance.now() }
 }
 
-async function roomsOf(remote: Remote): Promise<[room: string, clients: number][] | undefined> {
-  if (remote.apiKey === undefined) return undefined
-  const { channels } = (await callApi(remote, 'channels', '{}')) as {
-    channels: Record<string, { num_clients: number }>
+/** The rooms with their clients, or a line that says why they cannot be had: without Redis, or at the end of a server, the
+ * other figures are wanted most. */
+async function roomsOf(remote: Remote): Promise<[room: string, clients: number][] | string> {
+  if (remote.apiKey === undefined) return 'rooms: give --http_api.key to see them'
+  let channels: Record<string, { num_clients: number }>
+  try {
+    ;({ channels } = (await callApi(remote, 'channels', '{}')) as { channels: typeof channels })
+  } catch (error) {
+    if (error instanceof RemoteFailure) return `rooms: ${error.message}`
+    throw error
   }
   const rooms = Object.entries(channels).map(([room, { num_clients }]): [string, number] => [room, num_clients])
   return rooms.sort(([, a], [, b]) => b - a)
 }
 
 /** The lines of one screen. */
-function screenOf(url: string, before: Look, now: Look, rooms: [string, number][] | undefined): string[] {
+function screenOf(url: string, before: Look, now: Look, rooms: [string, number][] | string): string[] {
   const seconds = (now.atMs - before.atMs) / 1000
   const rate = (of: (stats: RoomcastStats) => number): string => number((of(now.stats) - of(before.stats)) / seconds)
-  const { status, uptimeSeconds, sockets, channels, pendingHandshakes, closes, rejections, limits, bridge } = now.stats
+  const { status, uptimeSeconds, sockets, channels, pendingHandshakes, closes, refusals, limits, bridge } = now.stats
   const counts = (record: object): string =>
     Object.entries(record)
       .map(([name, count]) => `${name}: ${count}`)
@@ -57,10 +63,10 @@ function screenOf(url: string, before: Look, now: Look, rooms: [string, number][
     `messages/s  in ${rate((stats) => stats.messagesIn)}, out ${rate((stats) => stats.messagesOut)}`,
     `bytes/s     in ${rate((stats) => stats.bytesIn)}, out ${rate((stats) => stats.bytesOut)}`,
     `closes      ${counts(closes)}`,
-    `refused     ${counts(rejections)}`,
+    `refused     ${counts(refusals)}`,
     `limits hit  ${counts(limits)}`,
-    ...(rooms === undefined
-      ? ['rooms: give --http_api.key to see them']
+    ...(typeof rooms === 'string'
+      ? [rooms]
       : rooms.slice(0, ROOMS).map(([room, clients]) => `${number(clients).padStart(9)}  ${JSON.stringify(room)}`)),
   ]
 }

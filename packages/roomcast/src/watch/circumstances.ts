@@ -1,11 +1,13 @@
 // What this server's settings are, for those who explain refusals.
 
 import type { RoomcastOptions, Settled } from '../options.ts'
+import { algorithmsOf, hasTokenKey, type TokenOptions } from '../who/tokens.ts'
 import type { Circumstances } from './refusals.ts'
+import type { TokenRules } from './token-fault.ts'
 
 /** Reads them. */
 export function readsOf(
-  { limits, origin = 'same', hooks, tokens, namespaces: rooms }: Settled,
+  { limits, origin = 'same', hooks, namespaces: rooms }: Settled,
   options: RoomcastOptions,
 ): Circumstances {
   const namespaces = options.namespaces && Object.keys(options.namespaces)
@@ -16,8 +18,12 @@ export function readsOf(
     hasAuthenticate: hooks.authenticate !== undefined,
     hasSubscribe: hooks.subscribe !== undefined,
     hasPublish: hooks.publish !== undefined,
-    hasTokenKey: tokens !== undefined,
+    tokenRules: hasTokenKey(options.tokens) ? tokenRulesOf(options.tokens!) : undefined,
     namespaces,
     isUserLimited: (room) => rooms.isUserLimited(room),
   }
+}
+
+function tokenRulesOf(options: TokenOptions): TokenRules {
+  return { algorithms: algorithmsOf(options), audience: options.audience, issuer: options.issuer }
 }

@@ -2,7 +2,9 @@
 // cannot do something. A reason is one of few; names of rooms and users are in the words, for the log alone.
 
 import { quote } from '../config/wrong.ts'
+import { SDK_PATH } from '../connections.ts'
 import { flagOf, type Limits } from '../limits.ts'
+import type { TokenRules } from './token-fault.ts'
 
 /** Something that was refused. */
 export interface Refused {
@@ -59,12 +61,16 @@ export interface Circumstances {
   readonly hasAuthenticate: boolean
   readonly hasSubscribe: boolean
   readonly hasPublish: boolean
-  readonly hasTokenKey: boolean
+  /** undefined: there is no key of tokens. */
+  readonly tokenRules: TokenRules | undefined
   /** Those that are configured; undefined: every legal name is a room. */
   readonly namespaces: readonly string[] | undefined
   /** Is the room for the users that its name tells? */
   readonly isUserLimited: (room: string) => boolean
 }
+
+/** Said of what an SDK with a wrong address does, too. */
+export const SDKS: string = `SDKs connect to ${SDK_PATH}`
 
 const OPENING = 'a token key (client.token), --allow-anonymous-connect-without-token, or --insecure'
 
@@ -148,15 +154,21 @@ export function badHandshake(status: number, error: string, asked: Asked): Refus
   }
 }
 
+/** A message of the words that asks for nothing. */
+export function senseless(path: string, asked: Asked): Refused {
+  return {
+    ...asked,
+    reason: 'bad_request',
+    came: `JSON that asks for nothing, at ${quote(path)}`,
+    expected: '{"join":…}, {"say":…,"to":…} or {"leave":…}',
+    setting: `the client; ${SDKS}`,
+  }
+}
+
 /** A close by the server that no other refusal explains; undefined: it is no refusal. */
 export function closedBy({ limits }: Circumstances, code: number, asked: Asked): Refused | undefined {
   const words: Readonly<Record<number, readonly [reason: string, came: string, expected: string, setting: string]>> = {
-    3000: [
-      'not_json',
-      'a message that is no JSON',
-      'JSON in text messages',
-      'the client; SDKs connect to /connection/websocket',
-    ],
+    3000: ['not_json', 'a message that is no JSON', 'JSON in text messages', `the client; ${SDKS}`],
     3005: [
       'connection_expired',
       'a connection whose token has run out, and no new one',
@@ -169,7 +181,12 @@ export function closedBy({ limits }: Circumstances, code: number, asked: Asked):
       `one within ${limits.pongTimeoutMs} ms`,
       settingOf('pongTimeoutMs', limits),
     ],
-    3501: ['bad_request', 'a command that makes no sense', "the protocol of Centrifugo's SDKs", 'the client'],
+    3501: [
+      'bad_request',
+      `a command that makes no sense, at ${SDK_PATH}`,
+      "the protocol of Centrifugo's SDKs",
+      'the client; plain JSON ({"join":…}) belongs to any other path, such as /',
+    ],
     3502: [
       'stale',
       'a connection without a first command',
@@ -200,6 +217,9 @@ export function refusedRequest(
       expected: 'a request from this machine, as there is no key',
       setting: '--metrics-key (roomcast.metrics_key)',
     }
+  }
+  if (error === 'upgrade_required') {
+    return { ...badHandshake(status, error, asked), came: `${came} that is no upgrade to a WebSocket` }
   }
   if (status === 401) {
     const keys = { '/metrics': '--metrics-key (roomcast.metrics_key)', '/api/': '--http_api.key (http_api.key)' }

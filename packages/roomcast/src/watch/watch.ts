@@ -40,6 +40,8 @@ export class Watch {
   readonly #namespaces: ReadonlySet<string>
   readonly #waiting = new Waiting()
   readonly #pending = new Waiting()
+  /** By reason: there are few. */
+  readonly #refusals = new Map<string, number>()
   #rooms: { memberCount(room: string): number } | undefined
   #end: () => void = () => {}
 
@@ -51,8 +53,15 @@ export class Watch {
 
   /** Something was refused. */
   readonly refused = (refused: say.Refused): void => {
-    this.metrics.count('roomcast_refusals_total', { reason: refused.reason })
+    const { reason } = refused
+    this.metrics.count('roomcast_refusals_total', { reason })
+    this.#refusals.set(reason, (this.#refusals.get(reason) ?? 0) + 1)
     this.#log.tell(refused)
+  }
+
+  /** How many, by reason. */
+  refusals(): Record<string, number> {
+    return Object.fromEntries(this.#refusals)
   }
 
   policy(policy: ServerPolicy): ServerPolicy {
@@ -80,10 +89,14 @@ export class Watch {
 
   /** A protocol refused something of a client that no policy was asked about. `limit`: what it was over, if any. */
   readonly refusedByProtocol = (client: Client, code: number, room: string, limit?: string): void => {
-    const asked = { address: client.remoteAddress, user: client.user, room }
+    const asked = { address: client.remoteAddress, user: client.user, room: room.slice(0, MAX_NAME) }
     if (limit === 'maxDataBytes') this.refused(dataTooLarge(this.#around, asked))
     else this.refused(notPermitted(this.#around, 'subscribe', code, asked))
   }
+
+  /** A message of the words asked for nothing. */
+  readonly senseless = ({ remoteAddress: address, user }: Client, path: string): void =>
+    this.refused(say.senseless(path, { address, user }))
 
   /** An HTTP request was answered. */
   readonly answered = (req: IncomingMessage, res: ServerResponse): void => {
@@ -182,6 +195,9 @@ export class Watch {
     return this.#namespaces.has(namespace) ? namespace : ''
   }
 }
+
+/** Of a name that is none there may be a megabyte; so much of it is told. */
+const MAX_NAME = 200
 
 /** What the policy refused, and has told. */
 const BY_POLICY = ['unavailable', 'token_expired', 'invalid_token', 'unauthorized', 'refused']

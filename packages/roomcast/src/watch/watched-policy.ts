@@ -1,6 +1,6 @@
 // A policy, and what it refuses.
 
-import { type Client, Refusal } from '@roomcast/centrifuge'
+import { type Client, type ConnectRequest, Refusal } from '@roomcast/centrifuge'
 import { GONE, type ServerPolicy, TOO_LARGE } from '../who/policy.ts'
 import type { Circumstances, Refused } from './refusals.ts'
 import { busy } from './refusals.ts'
@@ -29,27 +29,27 @@ export function watchPolicy(
     }
   }
   const inRoom =
-    (deed: Deed, { user, remoteAddress: address }: Client, room: string) =>
+    (deed: Deed, { user, remoteAddress: address }: Client, room: string, token = '') =>
     (code = NOT_PERMITTED, refusal?: Refusal): void => {
       if (refusal?.message === GONE) return
       const who = { address, user, room }
       if (refusal?.message === TOO_LARGE) tell(dataTooLarge(around, who))
-      else tell(code === BUSY ? busy(around, who) : notPermitted(around, deed, code, who))
+      else tell(code === BUSY ? busy(around, who) : notPermitted(around, deed, code, who, token))
     }
   const admitted =
-    (token: string, address: string) =>
+    (token: string, { remoteAddress: address, path }: ConnectRequest['http']) =>
     (code: number | undefined): void =>
-      tell(notAdmitted(around, code, token, { address }))
+      tell(notAdmitted(around, code, token, { address }, path))
 
   return {
     ...policy,
     authenticate: (request) => {
       const { token, http } = request
-      return asked(() => policy.authenticate(request), admitted(token, http.remoteAddress))
+      return asked(() => policy.authenticate(request), admitted(token, http))
     },
     identify: (request) => {
       const { token, http } = request
-      return asked(() => policy.identify(request), admitted(token, http.remoteAddress))
+      return asked(() => policy.identify(request), admitted(token, http))
     },
     admit(user) {
       const isAdmitted = policy.admit(user)
@@ -57,7 +57,7 @@ export function watchPolicy(
       return isAdmitted
     },
     subscribe: (client, request) =>
-      asked(() => policy.subscribe(client, request), inRoom('subscribe', client, request.room)),
+      asked(() => policy.subscribe(client, request), inRoom('subscribe', client, request.room, request.token)),
     publication: (client, room, data) =>
       asked(() => policy.publication(client, room, data), inRoom('publish', client, room)),
     publish: (client, room, data) => asked(() => policy.publish(client, room, data), inRoom('publish', client, room)),

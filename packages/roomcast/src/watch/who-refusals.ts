@@ -1,11 +1,20 @@
 // Refusals of those who decide over clients, in words: who may connect, and do what in which room.
 
 import { quote } from '../config/wrong.ts'
-import { type Asked, type Circumstances, type Refused, settingOf } from './refusals.ts'
+import { SDK_PATH } from '../connections.ts'
+import { type Asked, type Circumstances, type Refused, SDKS, settingOf } from './refusals.ts'
+import { faultOfToken, untimely, userOf } from './token-fault.ts'
 
-/** Who may not connect. */
-export function notAdmitted(around: Circumstances, code: number | undefined, token: string, asked: Asked): Refused {
-  const { limits, hasAuthenticate, hasTokenKey } = around
+/** Who may not connect.
+ * @param path where it wanted to; `''`: it is connected already. */
+export function notAdmitted(
+  around: Circumstances,
+  code: number | undefined,
+  token: string,
+  asked: Asked,
+  path = '',
+): Refused {
+  const { limits, hasAuthenticate, tokenRules } = around
   const issue = 'what issues tokens (its key, exp and clock)'
   const say = (reason: string, came: string, expected: string, setting: string): Refused => ({
     ...asked,
@@ -14,27 +23,34 @@ export function notAdmitted(around: Circumstances, code: number | undefined, tok
   if (code === 3504) {
     const most = limits.maxConnectionsPerUser
     const setting = settingOf('maxConnectionsPerUser', limits)
-    return say('too_many_connections_of_user', 'one more connection of a user', `at most ${most} of one`, setting)
+    const user = asked.user ?? userOf(token)
+    const came = `one more connection of ${user === undefined ? 'a user' : `user ${quote(user)}`}`
+    return { ...say('too_many_connections_of_user', came, `at most ${most} of one`, setting), user }
   }
   if (hasAuthenticate) {
     const came = `a client that authenticate refused${code === undefined ? '' : ` (${code})`}`
     return say('refused_by_authenticate', came, 'what your authenticate function takes', 'that function')
   }
   if (code === 109) {
-    return say('token_expired', 'a token that is not valid any more, or not yet', 'exp and nbf around now', issue)
+    const came = `a token that is not valid any more, or not yet: ${untimely(token, Date.now())}`
+    return say('token_expired', came, 'exp and nbf around now', issue)
   }
   if (code === 100) {
     return say('token_key_unavailable', 'a token', 'its key to be found', 'client.token.jwks_public_endpoint')
   }
   if (token !== '') {
-    const expected = hasTokenKey ? 'a JWT signed with the key of this server, for its audience and issuer' : 'no token'
-    return say('invalid_token', 'a token that does not hold', expected, `client.token.*, or ${issue}`)
+    if (tokenRules === undefined) {
+      return say('invalid_token', 'a token', 'none, as no token key is configured', `client.token.*, or ${issue}`)
+    }
+    const came = `a token that does not hold: ${faultOfToken(token, tokenRules)}`
+    const expected = 'a JWT signed with the key of this server, for its audience and issuer'
+    return say('invalid_token', came, expected, `client.token.*, or ${issue}`)
   }
   return say(
     'no_token',
-    'a client without a token',
+    `a client without a token${path && `, at ${quote(path)}`}`,
     'one, as a token key is configured',
-    '--allow-anonymous-connect-without-token (client.allow_anonymous_connect_without_token)',
+    `--allow-anonymous-connect-without-token (client.allow_anonymous_connect_without_token)${path === SDK_PATH ? '' : `; ${SDKS}`}`,
   )
 }
 
@@ -48,14 +64,24 @@ const SUFFIXES: Readonly<Record<Deed, string>> = {
   history: 'allow_history_for_client (…_for_subscriber, …_for_anonymous)',
 }
 
-/** What a client may not do in a room. */
-export function notPermitted(around: Circumstances, deed: Deed, code: number, { room = '', ...asked }: Asked): Refused {
+/** What a client may not do in a room.
+ * @param token the subscription token that it brought; `''`: none. */
+export function notPermitted(
+  around: Circumstances,
+  deed: Deed,
+  code: number,
+  { room = '', ...asked }: Asked,
+  token = '',
+): Refused {
   const { limits, namespaces = [] } = around
   const who = asked.user ? `user ${quote(asked.user)}` : 'a client without a user'
   const came = `${deed} of ${who} in ${quote(room)}`
   const prefix = room.replace(/^\$/, '').split(':', 1)[0]!
   const namespace = room.includes(':') ? prefix : ''
-  const where = namespace === '' ? 'channel.without_namespace' : `channel.namespaces[name=${namespace}]`
+  const where =
+    namespace === ''
+      ? 'channel.without_namespace'
+      : `channel.namespaces[name=${LEGAL.test(namespace) ? namespace : quote(namespace)}]`
   const say = (reason: string, expected: string, setting: string): Refused => ({
     ...asked,
     ...{ room, reason, came, expected, setting },
@@ -87,8 +113,13 @@ export function notPermitted(around: Circumstances, deed: Deed, code: number, { 
     return say('token_expired', 'a subscription token whose exp is to come', 'what issues tokens (its clock)')
   if (code === 100)
     return say('token_key_unavailable', 'the key of the token to be found', 'client.token.jwks_public_endpoint')
-  if (code === 3500)
-    return say('invalid_token', 'a subscription token for this room and this user', 'what issues tokens')
+  if (token !== '' && around.tokenRules !== undefined && (code === 3500 || code === NOT_PERMITTED)) {
+    const fault = faultOfToken(token, around.tokenRules, { room, user: asked.user ?? '' })
+    return {
+      ...say('invalid_token', 'a subscription token for this room and this user', 'what issues tokens'),
+      came: `${came} with a token that does not hold: ${fault}`,
+    }
+  }
   if (room.startsWith('$') && deed === 'subscribe')
     return say('not_allowed', 'a subscription token, as the name begins with $', 'what issues tokens, or the name')
   if (around.isUserLimited(room) && deed === 'subscribe')
@@ -97,6 +128,11 @@ export function notPermitted(around: Circumstances, deed: Deed, code: number, { 
   if (hasHook) return say(`refused_by_${deed}`, `what your ${deed} function takes`, 'that function')
   return say('not_allowed', 'a permission', `${where}: ${SUFFIXES[deed]}`)
 }
+
+const NOT_PERMITTED = 103
+
+/** Names that can stand in a line as they are. */
+const LEGAL = /^[\w.-]{1,100}$/
 
 /** Data over the limit. */
 export function dataTooLarge({ limits }: Circumstances, { room = '', ...asked }: Asked): Refused {

@@ -69,6 +69,18 @@ export function hasTokenKey(options: TokenOptions | undefined): boolean {
   return [hmacSecretKey, rsaPublicKey, ecdsaPublicKey, jwksPublicEndpoint].some((key) => key !== undefined)
 }
 
+/** Algorithms that the options have a key for. */
+export function algorithmsOf(options: TokenOptions): string[] {
+  const { hmacSecretKey, rsaPublicKey, ecdsaPublicKey, jwksPublicEndpoint } = options
+  const shared = hmacSecretKey === undefined ? [] : Object.keys(HMAC)
+  if (jwksPublicEndpoint !== undefined) return [...shared, ...PUBLISHED]
+  return [
+    ...shared,
+    ...(rsaPublicKey === undefined ? [] : RSA),
+    ...(ecdsaPublicKey === undefined ? [] : [ecdsaKey(ecdsaPublicKey)[0]]),
+  ]
+}
+
 /** Makes a check of tokens.
  * @param now the time in ms; default `Date.now`.
  * @throws TypeError for an unknown option or one of the wrong type, RangeError for a key that is none. */
