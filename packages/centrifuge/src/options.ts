@@ -19,8 +19,8 @@ export interface CentrifugeOptions extends Partial<Limits> {
   readonly policy: Policy
   /** Hears what a policy or the store threw that was no refusal. Default: `process.emitWarning`. */
   readonly onError?: ((error: unknown, info: { readonly where: PolicyCall }) => void) | undefined
-  /** Hears what the protocol itself refused with an error below 3000, no policy having been asked. `limit`: what it was
-   * over. */
+  /** Hears what the protocol itself refused with an error below 3000, no policy having been asked: data over a limit, too
+   * many rooms, a name that is none. `limit`: what it was over. */
   readonly onRefused?: ((client: Client, code: number, room: string, limit?: keyof Limits) => void) | undefined
   /** What the connect result says as the server's version. Default 'roomcast'. */
   readonly version?: string | undefined

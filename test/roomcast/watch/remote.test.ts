@@ -117,6 +117,7 @@ test('a refusal, and nobody there, is one line and exit code 1', async () => {
     [['publish', '', '1', ...KEY, ...urlOf(server)], /the server refuses: bad request \(107\)$/],
     [['publish', 'a', '1', ...KEY, '--url', 'http://127.0.0.1:1'], /no answer of http:\/\/127\.0\.0\.1:1: /],
     [['top', '--once', '--url', 'http://127.0.0.1:1'], /no answer of/],
+    [['top', '--once', '--interval', '0.1', '--http_api.key', 'other', ...urlOf(server)], /answers 401 /],
     [['tail', '', ...urlOf(server)], /"" cannot be joined: bad_name/],
     [['tail', 'a', '--url', 'http://127.0.0.1:1'], /no connection to/],
   ]

@@ -3,7 +3,15 @@
 import type { Remote } from './arguments.ts'
 
 /** A server that cannot be asked, or refuses; its message is the line. */
-export class RemoteFailure extends Error {}
+export class RemoteFailure extends Error {
+  /** The HTTP status, where there was an answer. */
+  readonly status: number | undefined
+
+  constructor(message: string, status?: number) {
+    super(message)
+    this.status = status
+  }
+}
 
 /** What GET answers. */
 export async function get(remote: Remote, path: string): Promise<unknown> {
@@ -38,7 +46,10 @@ async function call({ url }: Remote, path: string, options: RequestInit): Promis
   }
   const hint = response.status === 401 ? '; give its --http_api.key, or --token' : ''
   if (!response.ok)
-    throw new RemoteFailure(`${url}${path} answers ${response.status} ${text.trim().slice(0, 200)}${hint}`)
+    throw new RemoteFailure(
+      `${url}${path} answers ${response.status} ${text.trim().slice(0, 200)}${hint}`,
+      response.status,
+    )
   try {
     return JSON.parse(text)
   } catch {

@@ -41,7 +41,8 @@ async function roomsOf(remote: Remote): Promise<[room: string, clients: number][
   try {
     ;({ channels } = (await callApi(remote, 'channels', '{}')) as { channels: typeof channels })
   } catch (error) {
-    if (error instanceof RemoteFailure) return `rooms: ${error.message}`
+    // A wrong key does not get better.
+    if (error instanceof RemoteFailure && error.status !== 401) return `rooms: ${error.message}`
     throw error
   }
   const rooms = Object.entries(channels).map(([room, { num_clients }]): [string, number] => [room, num_clients])
