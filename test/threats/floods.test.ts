@@ -108,7 +108,7 @@ const h14: Threat = {
       return original(a, b)
     }
     process.getBuiltinModule('node:module').syncBuiltinESMExports()
-    const app = roomcast.createRoomcast({ port: 0, host: '127.0.0.1', token: 'the-right-token' })
+    const app = (await roomcast()).createRoomcast({ port: 0, host: '127.0.0.1', token: 'the-right-token' })
     notes.port = (await app.listen()).port
     notes.app = app
     notes.compared = compared

@@ -8,7 +8,7 @@ import { type Attack, each, rows, type Threat, tally, until } from './support/th
 
 /** The program's own server beside, whose JSON protocol is attacked. */
 const withRoomcast: Setup<object> = async ({ roomcast, notes }) => {
-  const app = roomcast.createRoomcast({ port: 0, host: '127.0.0.1' })
+  const app = (await roomcast()).createRoomcast({ port: 0, host: '127.0.0.1' })
   notes.app = app
   notes.port = (await app.listen()).port
   return {}
@@ -31,7 +31,7 @@ const c3: Threat = {
   light: true,
   sent: '`__proto__`, `constructor`, `prototype` as channel, key of metadata, header, query and value',
   setup: async ({ roomcast, notes }) => {
-    const app = roomcast.createRoomcast({ port: 0, host: '127.0.0.1' })
+    const app = (await roomcast()).createRoomcast({ port: 0, host: '127.0.0.1' })
     notes.app = app
     notes.port = (await app.listen()).port
     const shape = (): string =>

@@ -8,7 +8,6 @@ import net from 'node:net'
 import { runInThisContext } from 'node:vm'
 import * as channels from '@roomcast/channels'
 import * as core from '@roomcast/core'
-import * as roomcast from 'roomcast'
 
 /** The path of the healthy client: a row's own handler never meets it. */
 const BYSTANDER = '/bystander'
@@ -17,7 +16,8 @@ const BYSTANDER = '/bystander'
 export interface Kit {
   core: typeof core
   channels: typeof channels
-  roomcast: typeof roomcast
+  /** Loads the program, for rows about it: its modules are a heap that the others would collect, too. */
+  roomcast(): Promise<typeof import('roomcast')>
   http: typeof http
   net: typeof net
   crypto: typeof crypto
@@ -59,7 +59,7 @@ let inside: Inside | undefined
 const kit: Kit = {
   core,
   channels,
-  roomcast,
+  roomcast: () => import('roomcast'),
   http,
   net,
   crypto,
