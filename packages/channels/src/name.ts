@@ -1,11 +1,11 @@
 // Which strings may name a channel. Clients choose names, so the rule keeps out what would hurt elsewhere: names without
 // bound, control characters that end lines in logs and protocols, and strings that have no UTF-8 form at all.
 
-/** The longest channel name, in bytes of UTF-8, unless who asks says else. */
+/** The longest name of a channel by default, in bytes of UTF-8. */
 export const MAX_NAME_BYTES = 200
 
-/** Whether a string may name a channel: 1–200 bytes of UTF-8, no control characters (U+0000–U+001F, U+007F–U+009F), no
- * lone surrogates. Everything else is legal, and two names are the same channel only if they are the same string: no
+/** Whether a string may name a channel: 1 to `maxBytes` bytes of UTF-8, no control characters (U+0000–U+001F,
+ * U+007F–U+009F), no lone surrogates. Everything else is legal, and two names are the same channel only if they are the same string: no
  * case folding, no Unicode normalization.
  * @param maxBytes default 200. */
 export function isChannelName(name: string, maxBytes: number = MAX_NAME_BYTES): boolean {

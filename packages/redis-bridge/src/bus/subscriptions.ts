@@ -81,7 +81,7 @@ export class Subscriptions {
     found.wanted = false
     release(found)
     if (this.#missing.delete(found)) this.#schedule()
-    // What is published meanwhile is lost to nobody here.
+    // There is no subscription that could linger. Kept, it would be told of losses from while nobody wanted it.
     if (!this.#up) return this.#forget(found)
     found.cancelLinger = this.#clock.after(this.#lingerMs, () => {
       found.cancelLinger = undefined
