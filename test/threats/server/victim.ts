@@ -25,7 +25,7 @@ export interface Kit {
   load(url: string): Promise<Record<string, (...args: never[]) => unknown>>
   /** Bytes in use after garbage collection. */
   memory(): Promise<Memory>
-  /** The largest t(2N)/t(N) between neighbours in `sizes`, each twice the one before; of several tries the best. */
+  /** The largest t(2N)/t(N) between neighbours in `sizes`, each twice the one before; of nine tries the median. */
   linear(sizes: readonly number[], work: (size: number) => unknown): Promise<number>
   /** Notes that go from one function to the next. */
   notes: Record<string, unknown>
@@ -80,24 +80,27 @@ async function memory(): Promise<Memory> {
 }
 
 async function linear(sizes: readonly number[], work: (size: number) => unknown): Promise<number> {
-  const best = sizes.map(() => Number.POSITIVE_INFINITY)
-  const measure = async (index: number, times: number): Promise<number> => {
+  const measure = async (size: number, times: number): Promise<number> => {
     const { user, system } = process.cpuUsage()
     for (let i = 0; i < times; i++) {
-      const result = work(sizes[index]!)
+      const result = work(size)
       if (result instanceof Promise) await result
     }
     const used = process.cpuUsage({ user, system })
     return (used.user + used.system) / 1000 / times
   }
-  await measure(sizes.length - 1, 3)
+  await measure(sizes.at(-1)!, 3)
   // Long enough for a clock of microseconds.
-  const times = Math.ceil(5 / Math.max(0.0005, await measure(0, 20)))
-  const ratio = (): number => Math.max(...best.slice(1).map((time, i) => time / best[i]!))
-  for (let round = 0; round < 12 && (round < 3 || !(ratio() <= 2.2)); round++) {
-    for (const index of sizes.keys()) best[index] = Math.min(best[index]!, await measure(index, times))
+  const times = Math.ceil(5 / Math.max(0.0005, await measure(sizes[0]!, 20)))
+  // Each quotient is of two times measured one right after the other: a core that is slow or fast for a while is so for
+  // both. Where it changes between them, that one quotient is off, and the median is not.
+  const quotients: number[][] = sizes.slice(1).map(() => [])
+  for (let round = 0; round < 9; round++) {
+    const took: number[] = []
+    for (const size of sizes) took.push(await measure(size, times))
+    for (const [i, found] of quotients.entries()) found.push(took[i + 1]! / took[i]!)
   }
-  return ratio()
+  return Math.max(...quotients.map((found) => found.sort((a, b) => a - b)[4]!))
 }
 
 /** The row's handler for everybody but the bystander, who is echoed. */
