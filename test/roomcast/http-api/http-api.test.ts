@@ -423,6 +423,11 @@ describe('users', () => {
       { user: 'leto', channel: 'lobby', override: { presence: { value: true } } },
       error(108, 'not available: override.presence'),
     ],
+    // What cannot be shown: at most 2 KiB in a room whose members are.
+    ['subscribe', { user: 'leto', channel: 'log:i', info: 'x'.repeat(2046) }, { result: {} }],
+    ['subscribe', { user: 'leto', channel: 'log:i', info: 'x'.repeat(2047) }, error(107)],
+    ['subscribe', { user: 'leto', channel: 'log:i', b64info: btoa('x'.repeat(2049)) }, error(107)],
+    ['subscribe', { user: 'leto', channel: 'lobby', info: 'x'.repeat(2047) }, { result: {} }],
     ['subscribe', { user: 'leto', channel: 'lobby', client: 'x' }, { result: {} }],
     ['subscribe', { user: 'leto', channel: 'lobby', client: '' }, { result: {} }],
     ['unsubscribe', { user: 'leto', channel: 'shop:1' }, error(102)],
