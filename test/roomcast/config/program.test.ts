@@ -85,7 +85,7 @@ describe('check-config', () => {
     expect(stderr).toMatch(line)
   })
 
-  test.each([[[]], [['a', 'b']], [['nowhere.json']], [['--port', '1', 'a']]])('%j is no file', async (args) => {
+  test.each([[[]], [['']], [['a', 'b']], [['nowhere.json']], [['--port', '1', 'a']]])('%j is no file', async (args) => {
     const [code, stdout, stderr] = await outcome(run(['check-config', ...args]))
     expect([code, stdout]).toEqual([2, ''])
     expect(stderr).toMatch(/^roomcast: [^\n]+\n$/)
