@@ -55,6 +55,12 @@ type Environment = Readonly<Record<string, string | undefined>>
 export type ReadFile = (path: string) => string
 
 const COMMANDS = ['check-config', 'gen-token']
+const ALL_COMMANDS = [...COMMANDS, ...REMOTE_COMMANDS]
+
+function asksForHelp(args: readonly string[]): boolean {
+  const end = args.indexOf('--')
+  return args.slice(0, end === -1 ? args.length : end).some((arg) => arg === '--help' || arg === '-h')
+}
 
 /** Reads the settings.
  * @param args the arguments after the program's name.
@@ -62,6 +68,7 @@ const COMMANDS = ['check-config', 'gen-token']
 export function readSettings(args: readonly string[], env: Environment, readFile: ReadFile): Settings {
   try {
     const [command = '', ...rest] = args
+    if (ALL_COMMANDS.includes(command) && asksForHelp(rest)) return { kind: 'help' }
     if (command === 'check-config') return checkConfig(rest, readFile)
     if (REMOTE_COMMANDS.includes(command)) {
       return readRemote(command, rest, (given) => settle(given, env, readFile).options)
