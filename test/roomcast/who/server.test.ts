@@ -156,6 +156,8 @@ describe('tokens', () => {
     expect(await refusal(port, { token: signed })).toBe(code)
     expect(await handshake(port, `/?token=${signed}`)).toEqual(status)
     expect(await handshake(port, '/', { authorization: `Bearer ${signed}` })).toEqual(status)
+    // An empty one is none.
+    expect(await handshake(port, '/?token=', { authorization: `Bearer ${signed}` })).toEqual(status)
   })
 
   test('rooms that the token names are joined at once', async () => {
@@ -638,6 +640,19 @@ test('words of a client whose token names a room that cannot be had now: it come
   const leto = await words(port, await token({ channels: ['log:1'] }))
   expect(await leto.closed).toEqual({ code: 3010, reason: 'insufficient state' })
 }, 30_000)
+
+test.each<[what: string, claims: Record<string, unknown>, code: number, reason: string]>([
+  ['more rooms than it may be in', { channels: ['a', 'b', 'c'] }, 3505, 'channel limit'],
+  ['a room without a name', { channels: [''] }, 3501, 'bad request'],
+  ['info that cannot be shown', { info: 'x'.repeat(3000), channels: ['log:1'] }, 3501, 'bad request'],
+])(
+  'of one whose token names %s: it does not come back, as it would be the same again',
+  async (_, claims, code, reason) => {
+    const [, port] = await start({ tokens, maxRoomsPerClient: 2, namespaces: { '': ALL, log: { presence: true } } })
+    const leto = await words(port, await token(claims))
+    expect(await leto.closed).toEqual({ code, reason })
+  },
+)
 
 describe('attached to a server of the program', () => {
   const others = Object.values(networkInterfaces()).flatMap((list) =>
