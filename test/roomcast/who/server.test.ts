@@ -316,7 +316,11 @@ describe('hooks', () => {
     ['no user', {}],
     ['a user that is a number', { user: 42 }],
     ['an expiry that is none', { user: 'leto', expiresAt: 'soon' }],
+    ['an expiry in ms', { user: 'leto', expiresAt: Date.now() + 60_000 }],
     ['something else', { user: 'leto', role: 'admin' }],
+    ['rooms in a Map', { user: 'leto', rooms: new Map([['a', {}]]) }],
+    ['rooms in a Set', { user: 'leto', rooms: new Set(['a']) }],
+    ['a room that is given a list', { user: 'leto', rooms: { a: [] } }],
     ['rooms that are none', { user: 'leto', rooms: { a: true } }],
   ])('a mistake of authenticate lets nobody in: %s', async (_, returned) => {
     const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
@@ -325,6 +329,29 @@ describe('hooks', () => {
     expect((await handshake(port))[0]).toBe(500)
     expect(warned.mock.calls.length).toBeGreaterThanOrEqual(2)
     warned.mockRestore()
+  })
+
+  test.each<[what: string, returned: unknown]>([
+    ['true', true],
+    ['null', null],
+    ['a list, such as a database finds none in', []],
+    ['a Map', new Map()],
+    ['a Date', new Date()],
+    ['an object of a class', new (class Row {})()],
+    ['an expiry in ms', { expiresAt: Date.now() + 60_000 }],
+    ['something else', { allowed: false }],
+  ])('a mistake of subscribe lets nobody in: %s', async (_, returned) => {
+    const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const [roomcast, port] = await start({ authenticate, subscribe: () => returned as never })
+    expect(await subscription(await connected(port, { token: 'leto' }), 'a')).toBe(100)
+    expect(await (await words(port, 'paul')).ask({ join: 'a' })).toEqual({ error: 'internal' })
+    expect([roomcast.rooms.memberCount('a'), warned.mock.calls.length]).toEqual([0, 2])
+    warned.mockRestore()
+  })
+
+  test('an object without a prototype is one as well', async () => {
+    const [, port] = await start({ authenticate, subscribe: () => Object.create(null) })
+    expect(await (await words(port, 'paul')).ask({ join: 'a' })).toEqual({ joined: 'a' })
   })
 
   test('subscribe decides over every room that neither a token nor the name does', async () => {
