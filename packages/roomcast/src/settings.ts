@@ -111,9 +111,15 @@ function genToken(args: readonly string[], env: Environment, readFile: ReadFile)
     ttl: { type: 'string' },
     config: { type: 'string' },
     'client.token.hmac_secret_key': { type: 'string' },
+    'client.token.audience': { type: 'string' },
+    'client.token.issuer': { type: 'string' },
   } as const
   const { values } = parseArgs({ args: [...args], options, strict: true, allowPositionals: false })
   const { user = '', channel: room, ttl = '168h', ...rest } = values
+  // A token for nobody has no --user; one for a room without a name nobody takes.
+  for (const name of ['user', 'channel'] as const) {
+    if (values[name] === '') throw new WrongSetting(`--${name} must not be empty`)
+  }
   const given = new Map(Object.entries(rest).map(([flag, value]) => [flag, `${value}`]))
   const settings = settle(given, env, readFile)
   return { kind: 'gen-token', options: settings.options, user, room, ttlSeconds: ttlOf(ttl) }
@@ -123,7 +129,8 @@ function genToken(args: readonly string[], env: Environment, readFile: ReadFile)
 function ttlOf(text: string): number | undefined {
   if (text === 'none') return undefined
   const ms = readDuration(/^\d+$/.test(text) ? `${text}s` : text)
-  if (ms === undefined || ms < 1000) throw wrong('--ttl', 'a duration such as "168h", or "none"', text)
+  if (ms === undefined || ms < 1000 || ms > Number.MAX_SAFE_INTEGER)
+    throw wrong('--ttl', 'a duration such as "168h", or "none"', text)
   return Math.floor(ms / 1000)
 }
 
