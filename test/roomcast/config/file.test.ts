@@ -339,6 +339,7 @@ test.each([
   ['grpc_api.enabled', true],
   ['consumers', [{ name: 'x', anything: {} }]],
   ['engine.redis.io_timeout', '4s'],
+  ['engine.redis.tls.client_ca_pem', ''],
   ['channel.max_length', 255],
   ['websocket.compression', true],
   ['http_api.insecure', true],
