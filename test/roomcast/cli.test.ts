@@ -225,6 +225,9 @@ describe('settings', () => {
       ROOMCAST_CLIENT_TOKEN_HMAC_SECRETKEY: 's3cret',
       ROOMCAST_MAX_CONECTIONS: '',
       ROOMCASTLE: '1',
+      CENTRIFUGO_CLIENT_CHANNEL_LIMIT: '5',
+      CENTRIFUGO_PORT: 'tcp://10.96.12.8:80',
+      CENTRIFUGO_ADMIN_PASSWORD: 's3cret',
     }
     expect(readSettings([], env, noFile)).toEqual({
       kind: 'run',
@@ -232,6 +235,7 @@ describe('settings', () => {
       warnings: [
         expect.stringMatching(/^ROOMCAST_HTTP_SERVER_PORT is ignored/),
         'ROOMCAST_CLIENT_TOKEN_HMAC_SECRETKEY is no setting of this server',
+        'CENTRIFUGO_CLIENT_CHANNEL_LIMIT is not read by this server: here it is ROOMCAST_CLIENT_CHANNEL_LIMIT',
       ],
     })
   })

@@ -8,7 +8,7 @@ import { readDuration } from './config/duration.ts'
 import { type EngineSettings, engineOf, isUnused } from './config/engine.ts'
 import { type ConfigFile, readConfig } from './config/file.ts'
 import { FLAG_KEYS, SWITCHES } from './config/flags.ts'
-import { readVariable, unknownVariables } from './config/variables.ts'
+import { readVariable, unreadVariables } from './config/variables.ts'
 import { quote, WrongSetting, wrong } from './config/wrong.ts'
 import type { RoomcastOptions } from './options.ts'
 import { REMOTE_COMMANDS, type RemoteCommand, readRemote } from './remote/arguments.ts'
@@ -177,7 +177,7 @@ function settle(given: ReadonlyMap<string, string>, env: Environment, readFile: 
     const isSaid = [key.option, ...(key.rivals ?? [])].some((option) => byFlag.has(option))
     if (!isSaid) readVariable(name, key, env, values, (line) => warnings.push(line))
   }
-  warnings.push(...unknownVariables(env).map((variable) => `${variable} is no setting of this server`))
+  warnings.push(...unreadVariables(env))
   for (const [option, value] of byFlag) values.set(option, value)
   const { namespaces } = file ?? {}
   const engine = engineOf(values)

@@ -44,13 +44,20 @@ export function readVariable(
   }
 }
 
-/** Those that have our name and are none of ours: a slip of the pen would else be a setting that is missing. */
-export function unknownVariables(env: Environment): string[] {
+/** What looks like a setting and is none, a line each: a slip of the pen, or a variable of Centrifugo, would else be a setting
+ * that is missing. */
+export function unreadVariables(env: Environment): string[] {
   const isOurs = (variable: string, text = ''): boolean =>
     KNOWN.has(variable) || OF_SERVICES.test(variable) || OF_LINKS.test(variable) || isServiceLink(variable, text)
-  return Object.entries(env).flatMap(([variable, text]) =>
-    variable.startsWith('ROOMCAST_') && text && !isOurs(variable, text) ? [variable] : [],
-  )
+  return Object.entries(env).flatMap(([variable, text]) => {
+    if (!text) return []
+    if (variable.startsWith('ROOMCAST_')) {
+      return isOurs(variable, text) ? [] : [`${variable} is no setting of this server`]
+    }
+    const ours = variable.replace(/^CENTRIFUGO_/, 'ROOMCAST_')
+    const isTheirs = ours !== variable && KNOWN.has(ours) && !isServiceLink(variable, text)
+    return isTheirs ? [`${variable} is not read by this server: here it is ${ours}`] : []
+  })
 }
 
 /** A service of another name makes other names of it: `roomcast-http-server` is ROOMCAST_HTTP_SERVER_PORT. */
