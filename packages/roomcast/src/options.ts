@@ -99,7 +99,8 @@ export interface Settled {
 type Check = readonly [what: string, is: (value: unknown) => boolean]
 
 const a = (type: string) => (value: unknown) => typeof value === type
-const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value)
+/** A Map (or a list) has no properties that would be options: what it says would be missing without a word. */
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !(Symbol.iterator in value)
 
 const STORE_METHODS = ['start', 'publish', 'join', 'leave', 'ready', 'carry', 'close'] as const
 
