@@ -77,6 +77,7 @@ describe('check-config', () => {
     ['an unknown key', { clinet: {} }, /clinet is no key of this server/],
     ['a wrong value', { http_server: { port: 'x' } }, /http_server\.port must be/],
     ['a key that is none', { client: { token: { jwks_public_endpoint: 'x' } } }, /jwksPublicEndpoint must be/],
+    ['limits that do not go together', { client: { ping_interval: '8s' } }, /client\.pong_timeout\) must be less than/],
     ['open to others', { http_server: { address: '0.0.0.0' } }, /decide who may connect/],
   ])('%s: one line, exit 2', async (_, config, line) => {
     const [code, stdout, stderr] = await outcome(run(['check-config', write(config)]))
