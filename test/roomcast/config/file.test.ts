@@ -9,6 +9,7 @@ import { readConfig } from '../../../packages/roomcast/src/config/file.ts'
 import { KEYS } from '../../../packages/roomcast/src/config/keys.ts'
 import { LIMIT_NAMES } from '../../../packages/roomcast/src/limits.ts'
 import { readSettings } from '../../../packages/roomcast/src/settings.ts'
+import { ROOT } from '../program.ts'
 
 const PEM = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({
   type: 'spki',
@@ -20,6 +21,9 @@ writeFileSync(pemFile, PEM)
 afterAll(() => rmSync(folder, { recursive: true }))
 
 /** Puts a value at a path. */
+/** The path of a PEM file. */
+const testOnly = (name: string): string => `${ROOT}test/support/tls/test-only-${name}.pem`
+
 function at(path: string, value: unknown): unknown {
   return path.split('.').reduceRight((inner, key) => ({ [key]: inner }), value)
 }
@@ -301,6 +305,20 @@ describe('what is wrong is one line', () => {
   })
 
   test.each([
+    ...(
+      [
+        [{ cert_pem: testOnly('cert') }, /^engine\.redis\.tls: cert and key go together$/],
+        [
+          { cert_pem: testOnly('cert'), key_pem: testOnly('cert') },
+          /^engine\.redis\.tls: key is no private key in PEM$/,
+        ],
+        [{ server_ca_pem: testOnly('key') }, /^engine\.redis\.tls: ca is no certificate in PEM$/],
+      ] as const
+    ).map(([tls, line]): [object, RegExp] => [
+      at('engine', { type: 'redis', redis: { tls: { enabled: true, ...tls } } }) as object,
+      line,
+    ]),
+    [at('engine', { type: 'redis', redis: { address: 'a:0' } }), /engine\.redis\.address must be host:port/],
     [{ http_server: { tls: { enabled: true } } }, /http_server\.tls needs cert_pem and key_pem/],
     [at('engine', { type: 'redis', redis: { sentinel_address: 'a:1' } }), /sentinel_master_name go together/],
     [

@@ -1,5 +1,6 @@
 // What rooms are kept in, and what joins this server with others: memory, or a Redis.
 
+import { checkTls } from '../tls.ts'
 import { WrongSetting } from './wrong.ts'
 
 /** Servers with one prefix on one Redis share their rooms. */
@@ -109,7 +110,8 @@ function nodeOf(text: string, key: string): RedisNode {
   const [, bracketed, plain, port = '6379'] =
     /^(?:\[([\da-f:.]+)\]|([\w.-]+))(?::(\d{1,5}))?\/?$/i.exec(authority) ?? []
   const host = bracketed ?? plain
-  if (host === undefined || Number(port) > 65_535) throw new WrongSetting(`engine.redis.${key} must be host:port`)
+  if (host === undefined || Number(port) > 65_535 || Number(port) === 0)
+    throw new WrongSetting(`engine.redis.${key} must be host:port`)
   return { host, port: Number(port) }
 }
 
@@ -119,6 +121,11 @@ function tlsOf(values: ReadonlyMap<string, unknown>): RedisTls {
     const value = values.get(`engine.tls.${option}`)
     return value === undefined ? [] : [[name, value]]
   })
+  try {
+    checkTls(Object.fromEntries(entries), 'engine.redis.tls: ')
+  } catch (error) {
+    throw new WrongSetting((error as Error).message)
+  }
   const isUnchecked = values.get('engine.tls.insecureSkipVerify') === true
   return { ...Object.fromEntries(entries), ...(isUnchecked && { rejectUnauthorized: false }) }
 }
