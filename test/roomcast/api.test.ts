@@ -5,6 +5,7 @@ import { syncBuiltinESMExports } from 'node:module'
 import { type AddressInfo, connect as connectTcp } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { setTimeout } from 'node:timers/promises'
+import { gzipSync } from 'node:zlib'
 import { memoryStore, type Store } from '@roomcast/rooms'
 import { createRoomcast, type Roomcast } from 'roomcast'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -105,6 +106,18 @@ describe('POST /channels/<name>', () => {
       { headers: { ...HEADERS, 'content-type': 'application/x-www-form-urlencoded' }, body: '1' },
       415,
       'unsupported_media_type',
+    ],
+    [
+      'a packed body',
+      { headers: { ...HEADERS, 'content-encoding': 'gzip' }, body: gzipSync('1') },
+      415,
+      'unsupported_encoding',
+    ],
+    [
+      'a body that says so',
+      { headers: { ...HEADERS, 'content-encoding': 'identity, br' }, body: '1' },
+      415,
+      'unsupported_encoding',
     ],
     ['no body', {}, 400, 'invalid_json'],
     ['half of an object', { body: '{"a":' }, 400, 'invalid_json'],

@@ -14,6 +14,8 @@ const noFile = (path: string): string => {
   throw new Error(`no such file: ${path}`)
 }
 
+const PEM = (text: string): string => `-----BEGIN ${text}`
+
 describe('settings', () => {
   const read = (args: string[], env: Record<string, string> = {}): unknown => {
     const settings = readSettings(args, env, noFile)
@@ -174,6 +176,10 @@ describe('settings', () => {
     [['--redis-url', ''], {}, /^--redis-url must be redis:/],
     [[], { ROOMCAST_PREFIX: 'a:b' }, /^ROOMCAST_PREFIX must be 1 to 64 characters of A-Z a-z 0-9 _ \. -, not "a:b"$/],
     [['--prefix', 'x'.repeat(65)], {}, /^--prefix must be/],
+    // A variable of the shell that is not set.
+    [['--config', ''], {}, /^--config must be the name of a file, not ""$/],
+    [['--client.token.hmac_secret_key', ''], {}, /^--client\.token\.hmac_secret_key must not be empty$/],
+    [['--http_api.key='], {}, /^--http_api\.key must not be empty$/],
     [['--nonsense'], {}, /^Unknown option '--nonsense'$/],
     [['-x'], {}, /^Unknown option '-x'$/],
     [['--port'], {}, /^Option '--port.*' argument missing$/],
@@ -208,6 +214,65 @@ describe('settings', () => {
       warnings: [expect.stringMatching(new RegExp(`^${name} is ignored: "[^\n]+" is what Kubernetes`))],
     })
     expect(readSettings(['--port=1'], env, noFile)).toMatchObject({ warnings: [] })
+  })
+
+  test('so are services of other names, and a slip of the pen is told', () => {
+    const env = {
+      ROOMCAST_HTTP_SERVER_PORT: 'tcp://10.96.12.8:80',
+      ROOMCAST_REDIS_PORT: 'tcp://10.96.12.9:6379',
+      ROOMCAST_REDIS_SERVICE_HOST: '10.96.12.9',
+      ROOMCAST_NAME: '/app/roomcast',
+      ROOMCAST_CLIENT_TOKEN_HMAC_SECRETKEY: 's3cret',
+      ROOMCAST_MAX_CONECTIONS: '',
+      ROOMCASTLE: '1',
+      CENTRIFUGO_CLIENT_CHANNEL_LIMIT: '5',
+      CENTRIFUGO_PORT: 'tcp://10.96.12.8:80',
+      CENTRIFUGO_ADMIN_PASSWORD: 's3cret',
+    }
+    expect(readSettings([], env, noFile)).toEqual({
+      kind: 'run',
+      options: {},
+      warnings: [
+        expect.stringMatching(/^ROOMCAST_HTTP_SERVER_PORT is ignored/),
+        'ROOMCAST_CLIENT_TOKEN_HMAC_SECRETKEY is no setting of this server',
+        'CENTRIFUGO_CLIENT_CHANNEL_LIMIT is not read by this server: here it is ROOMCAST_CLIENT_CHANNEL_LIMIT',
+      ],
+    })
+  })
+
+  test('a flag wins over the variable of another that says the same', () => {
+    const env = { REDIS_URL: 'redis://variable', ROOMCAST_TLS_CERT: PEM('variable'), ROOMCAST_TLS_KEY: PEM('variable') }
+    const engineOf = (...args: string[]): unknown => (readSettings(args, env, noFile) as { engine?: unknown }).engine
+    expect(engineOf()).toMatchObject({ url: 'redis://variable' })
+    expect(engineOf('--engine.type', 'memory')).toBeUndefined()
+    expect(engineOf('--engine.type', 'redis', '--engine.redis.address', 'flag:1')).toMatchObject({
+      url: 'redis://flag:1',
+    })
+    expect(engineOf('--engine.type', 'redis', '--engine.redis.cluster_address', 'flag:1')).toMatchObject({
+      cluster: [{ host: 'flag', port: 1 }],
+    })
+    const flags = ['cert_pem', 'key_pem'].map((name) => `--http_server.tls.${name}=${PEM('flag')}`)
+    expect(readSettings(['--http_server.tls.enabled=true', ...flags], env, noFile)).toMatchObject({
+      options: { tls: { cert: PEM('flag'), key: PEM('flag') } },
+    })
+  })
+
+  test('a Redis that nothing makes use of is told; a file of Centrifugo with all of its keys is not', () => {
+    const warnings = (...args: string[]): unknown => (readSettings(args, {}, noFile) as { warnings: unknown }).warnings
+    const address = ['--engine.redis.address', 'a:1']
+    expect(warnings(...address)).toEqual([
+      expect.stringMatching(/^engine\.redis is not used: engine\.type is not "redis"/),
+    ])
+    expect(warnings(...address, '--engine.type', 'memory')).toEqual([])
+    expect(warnings(...address, '--engine.type', 'redis')).toEqual([])
+  })
+
+  test.each([
+    ['unix:///run/redis.sock', '/run/redis.sock'],
+    ['tcp://:pass@a:1/2', 'redis://:pass@a:1/2'],
+  ])('an address of Centrifugo: %s', (address, url) => {
+    const args = ['--engine.type', 'redis', '--engine.redis.address', address]
+    expect(readSettings(args, {}, noFile)).toMatchObject({ engine: { url } })
   })
 
   test('a token that cannot be used is not repeated', () => {
@@ -309,21 +374,25 @@ describe('the program', () => {
     expect(await stdout).toMatch(/^roomcast: open http:\/\/localhost:\d+\/\n$/)
   })
 
-  test.each(['SIGTERM', 'SIGINT'] as const)('%s drains: what was said arrives, then 1012, exit 0', async (signal) => {
-    const { port, child, stderr, exit } = await start()
-    const client = await connect(port)
-    await client.ask({ join: 'lobby' })
-    client.send({ say: 'last words', to: 'lobby', ref: 1 })
-    expect(await client.next()).toEqual({ said: 'last words', in: 'lobby' })
-    child.kill(signal)
-    expect(await client.closed).toMatchObject({ code: 1012 })
-    expect(await exit).toBe(0)
-    expect(await stderr).toBe(`roomcast: ${signal}: draining; once more to exit at once\n`)
-  })
+  test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
+    '%s drains: what was said arrives, then 1012, exit 0',
+    async (signal) => {
+      const { port, child, stderr, exit } = await start()
+      const client = await connect(port)
+      await client.ask({ join: 'lobby' })
+      client.send({ say: 'last words', to: 'lobby', ref: 1 })
+      expect(await client.next()).toEqual({ said: 'last words', in: 'lobby' })
+      child.kill(signal)
+      expect(await client.closed).toMatchObject({ code: 1012 })
+      expect(await exit).toBe(0)
+      expect(await stderr).toBe(`roomcast: ${signal}: draining; once more to exit at once\n`)
+    },
+  )
 
   test.each([
     ['SIGTERM', 143],
     ['SIGINT', 130],
+    ['SIGHUP', 129],
   ] as const)('a second signal, %s, exits at once with %i', async (signal, code) => {
     const { port, child, exit } = await start()
     const client = await connect(port)

@@ -45,12 +45,14 @@ const OF_WRONG_TYPE: Record<string, unknown[]> = {
   server: [true, {}, 4545, noop],
   store: [1, null, {}, noop, { start: noop }],
   trustProxy: ['x', null, {}, true],
-  tokens: [1, null, 'secret', [], { hmacSecretKey: 1 }, { secret: 'x' }],
+  tokens: [1, null, 'secret', [], new Map([['hmacSecretKey', 's']]), { hmacSecretKey: 1 }, { secret: 'x' }],
   namespaces: [
     1,
     null,
     [],
+    new Map([['chat', {}]]),
     { chat: null },
+    { chat: new Map([['presence', true]]) },
     { chat: 1 },
     { chat: { Presence: true } },
     { chat: { presence: 'true' } },
@@ -67,7 +69,7 @@ test.each(Object.entries(OF_WRONG_TYPE).flatMap(([name, values]) => values.map((
   },
 )
 
-test.each([null, 1, 'x', [], [4545]])('%j are no options', (options) => {
+test.each([null, 1, 'x', [], [4545], new Map([['port', 4545]])])('%j are no options', (options) => {
   expect(() => create(options)).toThrow(new TypeError('createRoomcast needs an options object'))
 })
 

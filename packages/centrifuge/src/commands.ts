@@ -63,7 +63,7 @@ export const DEEDS: Deeds = {
   commanded(session, command) {
     if (command.do === 'refresh') refreshed(session, command)
     else if (session.phase === 'connected') void serverSubscribe(session, command)
-    else if (!session.owedRooms.some(({ room }) => room === command.room)) session.owedRooms.push(command)
+    else session.owedRooms.set(command.room, command)
   },
   expelled,
 }

@@ -131,7 +131,8 @@ function resultOfConnect(
 function begun(session: Session): void {
   session.connected()
   expireConnectionIn(session, ttlOf(session, session.expiresAt))
-  for (const command of session.owedRooms.splice(0)) void serverSubscribe(session, command)
+  for (const command of session.owedRooms.values()) void serverSubscribe(session, command)
+  session.owedRooms.clear()
 }
 
 /** The rooms that it is let into: those it was given, and those of the named ones that it may be in. */

@@ -55,8 +55,8 @@ export class Session implements Client, Member<Piece>, Worker, Beating {
   readonly subscriptions: Map<string, Subscription> = new Map()
   /** How it ended, when it has. */
   end: { readonly code: number; readonly reason: string } | undefined
-  /** What `rooms.subscribe` wants while it is not connected yet. */
-  owedRooms: PutInto[] = []
+  /** What `rooms.subscribe` wants while it is not connected yet, by room; the last word counts. */
+  owedRooms: Map<string, PutInto> = new Map()
   readonly #deeds: Deeds
   readonly #inbox: Inbox
   readonly #pulse: Pulse

@@ -16,6 +16,9 @@ export interface Subscription {
   info: Data | undefined
   /** The code with which it was put out on its way in. */
   expelledWith: number | undefined
+  /** The server wants it there since it is on its way in. Done when that comes to nothing: it may have been refused what
+   * the server gives. */
+  owed: PutInto | undefined
 }
 
 /** The server wants a client in a room. */

@@ -66,10 +66,13 @@ async function enter(
   else notEntered(session, result, subscription, id)
 }
 
-/** Puts a client into a room that did not ask for it. */
-export async function serverSubscribe(session: Session, { room, given }: PutInto): Promise<void> {
+/** Puts a client into a room that did not ask for it. One that is in it stays as it is. */
+export async function serverSubscribe(session: Session, command: PutInto): Promise<void> {
+  const { room, given } = command
   const { policy, rooms } = session.env
-  if (session.subscriptions.has(room)) return
+  const known = session.subscriptions.get(room)
+  if (known?.state === 'entering') known.owed = command
+  if (known !== undefined) return
   const subscription = begin(session, room, true)
   await session.ask(
     'subscribe',
@@ -95,6 +98,13 @@ export async function serverSubscribe(session: Session, { room, given }: PutInto
       })
       if (result === 'entered') expireIn(session, subscription, ttl)
       else if (result === 'blocked') session.close(DisconnectCode.FORCE_DISCONNECT)
+      else if (result === 'full') session.env.onRefused(session, ErrorCode.LIMIT_EXCEEDED, room)
+      else if (result === 'too_large') {
+        session.env.onError(
+          new RangeError(`the info given in ${JSON.stringify(room)} is too large to be shown`),
+          'rooms',
+        )
+      }
     },
   )
   giveUp(session, subscription)
@@ -104,15 +114,24 @@ export async function serverSubscribe(session: Session, { room, given }: PutInto
 export function begin(session: Session, room: string, isServerSide: boolean): Subscription {
   const known = session.subscriptions.get(room)
   if (known !== undefined) return known
-  const subscription: Subscription = { room, isServerSide, state: 'entering', info: undefined, expelledWith: undefined }
+  const subscription: Subscription = {
+    room,
+    isServerSide,
+    state: 'entering',
+    info: undefined,
+    expelledWith: undefined,
+    owed: undefined,
+  }
   session.subscriptions.set(room, subscription)
   return subscription
 }
 
 /** It is not on its way any more, if it has not come in. */
 export function giveUp(session: Session, subscription: Subscription): void {
-  const { room, state } = subscription
-  if (state === 'entering' && session.subscriptions.get(room) === subscription) session.subscriptions.delete(room)
+  const { room, state, owed } = subscription
+  if (state !== 'entering' || session.subscriptions.get(room) !== subscription) return
+  session.subscriptions.delete(room)
+  if (owed !== undefined && session.isOpen) void serverSubscribe(session, owed)
 }
 
 /** Answers why it did not come in. */
@@ -156,10 +175,12 @@ export function leave(session: Session, room: string): void {
 
 /** The rooms put it out. */
 export function expelled(session: Session, room: string, code: number, reason: string): void {
+  session.owedRooms.delete(room)
   const subscription = session.subscriptions.get(room)
   if (subscription === undefined) return
   if (subscription.state === 'entering') {
     subscription.expelledWith = code
+    subscription.owed = undefined
     return
   }
   session.subscriptions.delete(room)

@@ -12,6 +12,7 @@ export type Body = { value: unknown } | NoBody
 export type NoBody = { status: number; error: string } | 'gone' | 'stopped'
 
 const TOO_LARGE: NoBody = { status: 413, error: 'too_large' }
+const ENCODED: NoBody = { status: 415, error: 'unsupported_encoding' }
 
 /** How much of a body is taken, and for how long. */
 export interface BodyLimit {
@@ -33,6 +34,8 @@ export async function readText(
   res: ServerResponse,
   { maxBytes, signal }: BodyLimit,
 ): Promise<{ text: string } | NoBody> {
+  // RFC 9110 §8.4: nothing is unpacked here, and what is packed is no JSON.
+  if (!/^(?:identity)?$/i.test(req.headers['content-encoding']?.trim() ?? '')) return ENCODED
   if (Number(req.headers['content-length']) > maxBytes) return TOO_LARGE
   if (req.httpVersion === '1.1' && /(?:^|\W)100-continue(?:$|\W)/i.test(req.headers.expect ?? '')) res.writeContinue()
   const read = await collect(req, maxBytes, signal)

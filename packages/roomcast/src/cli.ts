@@ -16,7 +16,7 @@ import type { ProgramLog } from './watch/program-log.ts'
 import { signToken } from './who/sign-token.ts'
 
 /** Exit codes of a second signal: 128 + its number, as a shell reports a process that a signal ended. */
-const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const
+const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const
 
 /** A Redis without which the program is not to start is waited for so long. */
 const REDIS_PATIENCE_MS = 10_000

@@ -56,6 +56,6 @@ Limits:
 ${LIMIT_NAMES.map(limitLine).join('\n')}
 
 Every option can be given as a variable too: ROOMCAST_PORT (or PORT), ROOMCAST_CONFIG, ROOMCAST_INSECURE=true,
-ROOMCAST_CLIENT_TOKEN_HMAC_SECRET_KEY and so on. A flag wins over its variable, a variable over the file. SIGTERM and
-SIGINT drain and exit with 0; a second one exits at once.
+ROOMCAST_CLIENT_TOKEN_HMAC_SECRET_KEY and so on. A flag wins over its variable, a variable over the file. SIGTERM,
+SIGINT and SIGHUP drain and exit with 0; a second one exits at once. All settings are read at the start alone.
 `

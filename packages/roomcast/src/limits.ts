@@ -143,7 +143,7 @@ export function flagOf(limit: keyof Limits): string {
 }
 
 /** All limits: the defaults, with what `options` says.
- * @throws TypeError for a value that is not a number, RangeError for one out of its range. */
+ * @throws TypeError for a value that is not a number, RangeError for one out of its range, or two that do not go together. */
 export function resolveLimits(options: Partial<Limits>): Limits {
   const given = LIMIT_NAMES.map((name): [string, number] => {
     const { default: standard, least, most } = LIMITS[name]
@@ -153,5 +153,10 @@ export function resolveLimits(options: Partial<Limits>): Limits {
     if (!fits && value !== standard) throw new RangeError(`${name} must be a whole number from ${least} to ${most}`)
     return [name, value]
   })
-  return Object.fromEntries(given) as unknown as Limits
+  const limits = Object.fromEntries(given) as unknown as Limits
+  // Else the next ping would be due before the answer to this one is.
+  if (limits.pongTimeoutMs >= limits.pingIntervalMs) {
+    throw new RangeError('pongTimeoutMs (client.pong_timeout) must be less than pingIntervalMs (client.ping_interval)')
+  }
+  return limits
 }

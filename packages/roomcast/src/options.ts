@@ -2,11 +2,11 @@
 
 import { Server as HttpServer } from 'node:http'
 import { Server as HttpsServer } from 'node:https'
-import { createSecureContext } from 'node:tls'
 import type { OriginPolicy, TrustProxy } from '@roomcast/core'
 import type { Store } from '@roomcast/rooms'
 import { type Decided, type Decision, isDecided, whyNot } from './access.ts'
 import { LIMITS, type Limits, resolveLimits } from './limits.ts'
+import { checkTls } from './tls.ts'
 import { isToken, randomToken } from './token.ts'
 import { type Logger, SILENT } from './watch/logger.ts'
 import { HOOK_NAMES, type Hooks } from './who/hooks.ts'
@@ -99,7 +99,8 @@ export interface Settled {
 type Check = readonly [what: string, is: (value: unknown) => boolean]
 
 const a = (type: string) => (value: unknown) => typeof value === type
-const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value)
+/** A Map (or a list) has no properties that would be options: what it says would be missing without a word. */
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !(Symbol.iterator in value)
 
 const STORE_METHODS = ['start', 'publish', 'join', 'leave', 'ready', 'carry', 'close'] as const
 
@@ -199,15 +200,6 @@ export function settle(options: RoomcastOptions): Settled {
     tokens: decision.hasTokenKey ? createTokens(options.tokens ?? {}) : emptyTokens(options.tokens),
     hooks: Object.fromEntries(HOOK_NAMES.map((name) => [name, options[name]])) as Hooks,
     limits: resolveLimits(options),
-  }
-}
-
-/** What OpenSSL says of a wrong key is not for a line. */
-function checkTls({ cert, key, ca }: NonNullable<RoomcastOptions['tls']>): void {
-  try {
-    createSecureContext({ cert, key, ...(ca !== undefined && { ca }) })
-  } catch {
-    throw new RangeError('tls: cert, key or ca is no PEM, or the key is not that of the certificate')
   }
 }
 

@@ -5,13 +5,14 @@
 import { parseArgs } from 'node:util'
 import { whyNot } from './access.ts'
 import { readDuration } from './config/duration.ts'
-import { type EngineSettings, engineOf } from './config/engine.ts'
+import { type EngineSettings, engineOf, isUnused } from './config/engine.ts'
 import { type ConfigFile, readConfig } from './config/file.ts'
 import { FLAG_KEYS, SWITCHES } from './config/flags.ts'
-import type { Key } from './config/keys.ts'
+import { readVariable, unreadVariables } from './config/variables.ts'
 import { quote, WrongSetting, wrong } from './config/wrong.ts'
 import type { RoomcastOptions } from './options.ts'
 import { REMOTE_COMMANDS, type RemoteCommand, readRemote } from './remote/arguments.ts'
+import { untimelyCertificate } from './tls.ts'
 import { LOG_DEFAULTS, type LogSettings } from './watch/log-settings.ts'
 import { hasTokenKey } from './who/tokens.ts'
 
@@ -54,6 +55,12 @@ type Environment = Readonly<Record<string, string | undefined>>
 export type ReadFile = (path: string) => string
 
 const COMMANDS = ['check-config', 'gen-token']
+const ALL_COMMANDS = [...COMMANDS, ...REMOTE_COMMANDS]
+
+function asksForHelp(args: readonly string[]): boolean {
+  const end = args.indexOf('--')
+  return args.slice(0, end === -1 ? args.length : end).some((arg) => arg === '--help' || arg === '-h')
+}
 
 /** Reads the settings.
  * @param args the arguments after the program's name.
@@ -61,6 +68,7 @@ const COMMANDS = ['check-config', 'gen-token']
 export function readSettings(args: readonly string[], env: Environment, readFile: ReadFile): Settings {
   try {
     const [command = '', ...rest] = args
+    if (ALL_COMMANDS.includes(command) && asksForHelp(rest)) return { kind: 'help' }
     if (command === 'check-config') return checkConfig(rest, readFile)
     if (REMOTE_COMMANDS.includes(command)) {
       return readRemote(command, rest, (given) => settle(given, env, readFile).options)
@@ -92,7 +100,7 @@ function run(args: readonly string[], env: Environment, readFile: ReadFile): Set
 function checkConfig(args: readonly string[], readFile: ReadFile): Settings {
   const { positionals } = parseArgs({ args: [...args], options: {}, strict: true, allowPositionals: true })
   const [file, ...others] = positionals
-  if (file === undefined || others.length > 0) throw new WrongSetting('check-config takes the name of one file')
+  if (!file || others.length > 0) throw new WrongSetting('check-config takes the name of one file')
   return { kind: 'check-config', file, ...settle(new Map([['config', file]]), {}, readFile) }
 }
 
@@ -103,9 +111,15 @@ function genToken(args: readonly string[], env: Environment, readFile: ReadFile)
     ttl: { type: 'string' },
     config: { type: 'string' },
     'client.token.hmac_secret_key': { type: 'string' },
+    'client.token.audience': { type: 'string' },
+    'client.token.issuer': { type: 'string' },
   } as const
   const { values } = parseArgs({ args: [...args], options, strict: true, allowPositionals: false })
   const { user = '', channel: room, ttl = '168h', ...rest } = values
+  // A token for nobody has no --user; one for a room without a name nobody takes.
+  for (const name of ['user', 'channel'] as const) {
+    if (values[name] === '') throw new WrongSetting(`--${name} must not be empty`)
+  }
   const given = new Map(Object.entries(rest).map(([flag, value]) => [flag, `${value}`]))
   const settings = settle(given, env, readFile)
   return { kind: 'gen-token', options: settings.options, user, room, ttlSeconds: ttlOf(ttl) }
@@ -115,7 +129,8 @@ function genToken(args: readonly string[], env: Environment, readFile: ReadFile)
 function ttlOf(text: string): number | undefined {
   if (text === 'none') return undefined
   const ms = readDuration(/^\d+$/.test(text) ? `${text}s` : text)
-  if (ms === undefined || ms < 1000) throw wrong('--ttl', 'a duration such as "168h", or "none"', text)
+  if (ms === undefined || ms < 1000 || ms > Number.MAX_SAFE_INTEGER)
+    throw wrong('--ttl', 'a duration such as "168h", or "none"', text)
   return Math.floor(ms / 1000)
 }
 
@@ -145,23 +160,36 @@ function settle(given: ReadonlyMap<string, string>, env: Environment, readFile: 
   const warnings: string[] = []
   const { ROOMCAST_CONFIG } = env
   const path = given.get('config') ?? ROOMCAST_CONFIG
+  if (given.get('config') === '') throw new WrongSetting('--config must be the name of a file, not ""')
   const file: ConfigFile | undefined = path ? readConfig(textOf(path, readFile), path) : undefined
   const values = new Map(file?.values)
   const byFlag = new Map<string, unknown>()
   for (const [name, key] of FLAG_KEYS) {
     const text = given.get(name)
-    if (text !== undefined) put(byFlag, key, text, `--${name}`)
+    if (text === undefined) continue
+    const value = key.read(text, `--${name}`)
+    if (value !== undefined) byFlag.set(key.option, value)
+    // Such as a variable of the shell that is not set: what was to be given would be missing without a word.
+    if (text === '') throw new WrongSetting(`--${name} must not be empty`)
   }
-  // A variable whose flag was given is not looked at.
+  // A variable whose flag was given, or one that says the same in other words, is not looked at.
   for (const [name, key] of FLAG_KEYS) {
-    if (!byFlag.has(key.option)) readVariable(name, key, env, values, warnings)
+    const isSaid = [key.option, ...(key.rivals ?? [])].some((option) => byFlag.has(option))
+    if (!isSaid) readVariable(name, key, env, values, (line) => warnings.push(line))
   }
+  warnings.push(...unreadVariables(env))
   for (const [option, value] of byFlag) values.set(option, value)
   const { namespaces } = file ?? {}
   const engine = engineOf(values)
+  if (engine === undefined && isUnused(values)) {
+    warnings.push('engine.redis is not used: engine.type is not "redis", and this server stands alone')
+  }
   const program = programOf(values, engine)
+  const options = { ...optionsOf(values), ...(namespaces !== undefined && { namespaces }) }
+  const untimely = options.tls && untimelyCertificate(options.tls.cert, Date.now())
+  if (untimely !== undefined) warnings.push(untimely)
   return {
-    options: { ...optionsOf(values), ...(namespaces !== undefined && { namespaces }) },
+    options,
     ...(engine !== undefined && { engine }),
     ...(program !== undefined && { program }),
     warnings: [...(file?.warnings ?? []), ...warnings],
@@ -174,36 +202,6 @@ function textOf(path: string, readFile: ReadFile): string {
   } catch (error) {
     throw new WrongSetting(`${quote(path)} cannot be read: ${(error as Error).message.replaceAll(/\s+/g, ' ')}`)
   }
-}
-
-function put(values: Map<string, unknown>, { read, option }: Key, text: string, source: string): void {
-  const value = read(text, source)
-  if (value !== undefined) values.set(option, value)
-}
-
-/** Variables with a name of their own; those of the others begin with ROOMCAST_. */
-const VARIABLES: Readonly<Record<string, string[]>> = { port: ['ROOMCAST_PORT', 'PORT'], 'redis-url': ['REDIS_URL'] }
-
-function readVariable(
-  name: string,
-  key: Key,
-  env: Environment,
-  values: Map<string, unknown>,
-  warnings: string[],
-): void {
-  for (const variable of VARIABLES[name] ?? [`ROOMCAST_${name.replaceAll(/[-.]/g, '_').toUpperCase()}`]) {
-    const text = env[variable]
-    // An empty variable is how many tools write "not set"; an empty flag is a mistake.
-    if (!text) continue
-    if (name !== 'port' || !isServiceLink(text)) return put(values, key, text, variable)
-    warnings.push(`${variable} is ignored: ${quote(text)} is what Kubernetes or Docker tells of a service of that name`)
-  }
-}
-
-/** Kubernetes and Docker tell every container of every service: one that is called `roomcast` appears as
- * ROOMCAST_PORT=tcp://10.96.12.7:4545, beside ROOMCAST_SERVICE_HOST, ROOMCAST_PORT_4545_TCP and more that nobody reads. */
-function isServiceLink(text: string): boolean {
-  return /^(?:tcp|udp|sctp):\/\//i.test(text)
 }
 
 function programOf(
@@ -233,7 +231,7 @@ function optionsOf(values: ReadonlyMap<string, unknown>): RoomcastOptions {
 }
 
 /** TLS as the file and the flags give it. */
-interface Tls {
+interface GivenTls {
   enabled?: boolean
   cert?: string
   key?: string
@@ -243,7 +241,7 @@ interface Tls {
 }
 
 function tlsOf(tls: unknown): RoomcastOptions['tls'] {
-  const { enabled, ca, certFlag, keyFlag, ...file } = (tls ?? {}) as Tls
+  const { enabled, ca, certFlag, keyFlag, ...file } = (tls ?? {}) as GivenTls
   // Who gives a certificate by its flag wants it.
   if (enabled !== true && certFlag === undefined && keyFlag === undefined) return undefined
   const { cert = file.cert, key = file.key } = { cert: certFlag, key: keyFlag }

@@ -4,6 +4,7 @@
 import { randomUUID } from 'node:crypto'
 import {
   type Admission,
+  DisconnectCode,
   ErrorCode,
   Refusal,
   type RoomGrant,
@@ -50,6 +51,14 @@ const CONNECTION_LIMIT = 3504
 const INSUFFICIENT_STATE = [3010, 'insufficient state'] as const
 const MISSING: readonly EnterResult[] = ['full', 'bad_name', 'too_large', 'unavailable']
 
+/** One that is to be in it from the start, for a reason that is the same next time: it is not to come back. As SDKs are
+ * told. */
+const NEVER: Partial<Readonly<Record<EnterResult, readonly [code: number, reason: string]>>> = {
+  full: [DisconnectCode.CHANNEL_LIMIT, 'channel limit'],
+  bad_name: [DisconnectCode.BAD_REQUEST, 'bad request'],
+  too_large: [DisconnectCode.BAD_REQUEST, 'bad request'],
+}
+
 type WordsSocket = Socket<WordsClient>
 
 /** Has what was granted run out before it began? */
@@ -86,7 +95,8 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
     if (grant === undefined || grant instanceof Refusal || isOver(grant)) return
     const result = await enter(socket, room, grant, {})
     // It does not know that it is to be there, and would miss what it is sent.
-    if (MISSING.includes(result)) socket.close(...INSUFFICIENT_STATE)
+    if (!MISSING.includes(result)) return
+    socket.close(...((by.grant && NEVER[result]) ?? INSUFFICIENT_STATE))
   }
 
   /** The words have none for those who come and go. */
@@ -207,7 +217,8 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
 
 function tokenOf({ query, headers: { authorization = '' } }: HandshakeRequest): string {
   const [, bearer = ''] = /^Bearer +(\S+) *$/i.exec(authorization) ?? []
-  return query.get('token') ?? bearer
+  // An empty one is none.
+  return query.get('token') || bearer
 }
 
 /** Codes of refusals, with the status and error of the handshake. */

@@ -4,6 +4,7 @@ export type { Clock } from './clock.ts'
 export { StoreUnavailableError, UnrecoverablePositionError } from './errors.ts'
 export type { GapEvent, GapListener } from './gap.ts'
 export type { RoomInfo } from './info.ts'
+export { MAX_INFO_BYTES } from './info.ts'
 export type {
   Codec,
   Entered,

@@ -6,8 +6,8 @@ import type { ClientInfo, Data, Present } from './port.ts'
 import type { PresenceKeeper } from './presence.ts'
 import type { Client } from './room.ts'
 
-/** The most that a client's info may take in a room in which others are shown it. */
-const MAX_INFO_BYTES = 2048
+/** The most that a client's info, of its own and in one room together, may take in a room in which others are shown it. */
+export const MAX_INFO_BYTES = 2048
 /** What a protocol may put around the info of one room, to tell whose words it is, does not count. */
 const WRAPPING_BYTES = 16
 

@@ -41,7 +41,8 @@ export interface UnsubscribeOptions extends OneClient {
 
 /** Options of `subscribe`. */
 export interface SubscribeOptions extends OneClient {
-  /** What the clients' protocol is to know: plain data, as JSON can carry it; the rooms do not look at it. */
+  /** What the clients' protocol is to know: plain data, as JSON can carry it; the rooms do not look at it. A client that is
+   * in the room already stays as it is. */
   readonly given?: unknown
 }
 

@@ -9,6 +9,7 @@ import { readConfig } from '../../../packages/roomcast/src/config/file.ts'
 import { KEYS } from '../../../packages/roomcast/src/config/keys.ts'
 import { LIMIT_NAMES } from '../../../packages/roomcast/src/limits.ts'
 import { readSettings } from '../../../packages/roomcast/src/settings.ts'
+import { ROOT } from '../program.ts'
 
 const PEM = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({
   type: 'spki',
@@ -20,6 +21,9 @@ writeFileSync(pemFile, PEM)
 afterAll(() => rmSync(folder, { recursive: true }))
 
 /** Puts a value at a path. */
+/** The path of a PEM file. */
+const testOnly = (name: string): string => `${ROOT}test/support/tls/test-only-${name}.pem`
+
 function at(path: string, value: unknown): unknown {
   return path.split('.').reduceRight((inner, key) => ({ [key]: inner }), value)
 }
@@ -219,8 +223,21 @@ describe('rooms', () => {
 
 describe('what is wrong is one line', () => {
   const cases: [file: unknown, line: RegExp][] = [
-    ['{', /^c\.json is no JSON: [^\n]+$/],
-    ['', /^c\.json is no JSON: [^\n]+$/],
+    ['{', /^c\.json is no JSON: line 1, column 2$/],
+    ['', /^c\.json is no JSON: line 1, column 1$/],
+    // By its place alone: what stands there may be a secret.
+    ['{\n  "client": {"token":\n    {"hmac_secret_key": s3cret}}}', /^c\.json is no JSON: line 3, column 25$/],
+    ['{"http_api": {"key": \'s3cret\'}}', /^c\.json is no JSON: line 1, column 22$/],
+    ['{"http_api": {"key": "s3cret}}', /^c\.json is no JSON: line 1, column 22$/],
+    ['\uFEFF{"a": 01}', /^c\.json is no JSON: line 1, column 8$/],
+    ['{"http_api": {},}', /^c\.json is no JSON: line 1, column 17$/],
+    ['{"client": {"allowed_origins": ["a" "b"]}}', /^c\.json is no JSON: line 1, column 37$/],
+    ['{} {}', /^c\.json is no JSON: line 1, column 4$/],
+    ['http_server:\n  port: 8000\n', /^c\.json is no JSON: line 1, column 1; YAML and TOML are not read$/],
+    // The last one would win, and what the first one says be gone without a word.
+    ['{"http_api": {"key": "s3cret"},\n"http_api": {}}', /^c\.json: "http_api" is there twice \(line 2, column 1\)$/],
+    ['{"client": {"insecure": true, "\\u0069nsecure": false}}', /^c\.json: "insecure" is there twice/],
+    ['{"http_api": {"key": "a"}, "http_api.key": "b"}', /^c\.json: http_api\.key is there twice$/],
     ['[]', /^c\.json must be a JSON object, not \[\]$/],
     ['null', /^c\.json must be a JSON object, not null$/],
     [{ nonsense: 1 }, /^c\.json: nonsense is no key of this server, nor of Centrifugo$/],
@@ -238,7 +255,7 @@ describe('what is wrong is one line', () => {
     [at('http_server.address', 'a b'), /http_server\.address must be a host name or an IP address, not "a b"$/],
     [
       at('http_server.tls.cert_pem', 's3cret'),
-      /http_server\.tls\.cert_pem must be PEM, PEM in base64, or the path of a PEM file$/,
+      /http_server\.tls\.cert_pem must be PEM, PEM in base64, or the path of a PEM file \(as a path: ENOENT\)$/,
     ],
     [at('client.insecure', 'yes'), /client\.insecure must be true or false, not "yes"$/],
     [at('client.insecure', 1), /client\.insecure must be true or false, not 1$/],
@@ -288,11 +305,29 @@ describe('what is wrong is one line', () => {
   })
 
   test.each([
+    ...(
+      [
+        [{ cert_pem: testOnly('cert') }, /^engine\.redis\.tls: cert and key go together$/],
+        [
+          { cert_pem: testOnly('cert'), key_pem: testOnly('cert') },
+          /^engine\.redis\.tls: key is no private key in PEM$/,
+        ],
+        [{ server_ca_pem: testOnly('key') }, /^engine\.redis\.tls: ca is no certificate in PEM$/],
+      ] as const
+    ).map(([tls, line]): [object, RegExp] => [
+      at('engine', { type: 'redis', redis: { tls: { enabled: true, ...tls } } }) as object,
+      line,
+    ]),
+    [at('engine', { type: 'redis', redis: { address: 'a:0' } }), /engine\.redis\.address must be host:port/],
     [{ http_server: { tls: { enabled: true } } }, /http_server\.tls needs cert_pem and key_pem/],
     [at('engine', { type: 'redis', redis: { sentinel_address: 'a:1' } }), /sentinel_master_name go together/],
     [
       at('engine', { type: 'redis', redis: { address: ['a:1', 'b:1'] } }),
       /one address, or engine\.redis\.cluster_address/,
+    ],
+    [
+      at('engine', { type: 'redis', redis: { address: 'redis+sentinel://a:1' } }),
+      /engine\.redis\.address must be host:port, a redis:\/\/ or rediss:\/\/ URL, or the path of a Unix socket$/,
     ],
     [
       at('engine', { type: 'redis', redis: { cluster_address: ['a b'] } }),
@@ -322,6 +357,7 @@ test.each([
   ['grpc_api.enabled', true],
   ['consumers', [{ name: 'x', anything: {} }]],
   ['engine.redis.io_timeout', '4s'],
+  ['engine.redis.tls.client_ca_pem', ''],
   ['channel.max_length', 255],
   ['websocket.compression', true],
   ['http_api.insecure', true],

@@ -77,6 +77,7 @@ describe('check-config', () => {
     ['an unknown key', { clinet: {} }, /clinet is no key of this server/],
     ['a wrong value', { http_server: { port: 'x' } }, /http_server\.port must be/],
     ['a key that is none', { client: { token: { jwks_public_endpoint: 'x' } } }, /jwksPublicEndpoint must be/],
+    ['limits that do not go together', { client: { ping_interval: '8s' } }, /client\.pong_timeout\) must be less than/],
     ['open to others', { http_server: { address: '0.0.0.0' } }, /decide who may connect/],
   ])('%s: one line, exit 2', async (_, config, line) => {
     const [code, stdout, stderr] = await outcome(run(['check-config', write(config)]))
@@ -85,7 +86,7 @@ describe('check-config', () => {
     expect(stderr).toMatch(line)
   })
 
-  test.each([[[]], [['a', 'b']], [['nowhere.json']], [['--port', '1', 'a']]])('%j is no file', async (args) => {
+  test.each([[[]], [['']], [['a', 'b']], [['nowhere.json']], [['--port', '1', 'a']]])('%j is no file', async (args) => {
     const [code, stdout, stderr] = await outcome(run(['check-config', ...args]))
     expect([code, stdout]).toEqual([2, ''])
     expect(stderr).toMatch(/^roomcast: [^\n]+\n$/)
@@ -97,11 +98,28 @@ describe('gen-token', () => {
     [[], /needs client\.token\.hmac_secret_key/],
     [['--ttl', 'soon'], /--ttl must be a duration/],
     [['--ttl', '0'], /--ttl must be a duration/],
+    [['--ttl', '10000000000000000000'], /--ttl must be a duration/],
+    [['--user', ''], /--user must not be empty/],
+    [['--channel='], /--channel must not be empty/],
     [['--nonsense'], /Unknown option/],
   ])('%j: one line, exit 2', async (args, line) => {
     const [code, stdout, stderr] = await outcome(run(['gen-token', ...args]))
     expect([code, stdout]).toEqual([2, ''])
     expect(stderr).toMatch(line)
+  })
+
+  test('what a server wants of a token by flags, it has by the same', async () => {
+    const flags = ['--client.token.hmac_secret_key=s', '--client.token.audience=a', '--client.token.issuer=i']
+    const { port } = await start(flags)
+    const [, signed] = await outcome(run(['gen-token', '--user', '42', ...flags]))
+    expect(await refusal(port, { token: `${signed}`.trim() })).toBe(0)
+    const tailing = run(['tail', 'a', '--url', `http://127.0.0.1:${port}`, ...flags])
+    await until('the tail to be in', async () => {
+      const stats = (await (await fetch(`http://127.0.0.1:${port}/stats`)).json()) as { channels: number }
+      return stats.channels === 1
+    })
+    tailing.child.kill('SIGINT')
+    expect(await outcome(tailing)).toEqual([0, '', ''])
   })
 
   test('its key may be a variable or a flag', async () => {

@@ -408,6 +408,8 @@ describe('users', () => {
     { override: { presence: { value: 1 } } },
     { expire_at: 'now' },
     { b64data: 1 },
+    { b64data: 'A' },
+    { b64info: '%%%' },
   ])('a subscription with %j is a bad request', async (given) => {
     expect((await post('subscribe', { user: 'leto', channel: 'lobby', ...given }))[0]).toBe(400)
   })
@@ -423,6 +425,18 @@ describe('users', () => {
       { user: 'leto', channel: 'lobby', override: { presence: { value: true } } },
       error(108, 'not available: override.presence'),
     ],
+    ['publish', { channel: 'bytes:1', b64data: 'AA==' }, { result: { offset: 1, epoch: expect.any(String) } }],
+    ['publish', { channel: 'bytes:1', b64data: 'AA' }, { result: { offset: 1, epoch: expect.any(String) } }],
+    ...['A', 'AAAAA', '=', 'AA=', 'AAA==', '-_-_', 'AA AA', '%%%'].map((b64data): [string, object, unknown] => [
+      'publish',
+      { channel: 'bytes:1', b64data },
+      error(107),
+    ]),
+    // What cannot be shown: at most 2 KiB in a room whose members are.
+    ['subscribe', { user: 'leto', channel: 'log:i', info: 'x'.repeat(2046) }, { result: {} }],
+    ['subscribe', { user: 'leto', channel: 'log:i', info: 'x'.repeat(2047) }, error(107)],
+    ['subscribe', { user: 'leto', channel: 'log:i', b64info: btoa('x'.repeat(2049)) }, error(107)],
+    ['subscribe', { user: 'leto', channel: 'lobby', info: 'x'.repeat(2047) }, { result: {} }],
     ['subscribe', { user: 'leto', channel: 'lobby', client: 'x' }, { result: {} }],
     ['subscribe', { user: 'leto', channel: 'lobby', client: '' }, { result: {} }],
     ['unsubscribe', { user: 'leto', channel: 'shop:1' }, error(102)],

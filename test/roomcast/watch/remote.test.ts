@@ -70,7 +70,7 @@ test('tail of a server that asks for tokens: with its configuration it signs one
   tailing.child.kill('SIGINT')
   expect(await tailing.exit).toBe(0)
   const without = await outcome(run(['tail', 'news:today', ...urlOf(server)]))
-  expect(without).toEqual([1, '', expect.stringMatching(/401; without a token: give --jwt, or --config/)])
+  expect(without).toEqual([1, '', expect.stringMatching(/401 unauthorized; without a token: give --jwt, or --config/)])
 })
 
 test('top: rates, closes, refusals, and with the key the largest rooms', async () => {

@@ -156,6 +156,8 @@ describe('tokens', () => {
     expect(await refusal(port, { token: signed })).toBe(code)
     expect(await handshake(port, `/?token=${signed}`)).toEqual(status)
     expect(await handshake(port, '/', { authorization: `Bearer ${signed}` })).toEqual(status)
+    // An empty one is none.
+    expect(await handshake(port, '/?token=', { authorization: `Bearer ${signed}` })).toEqual(status)
   })
 
   test('rooms that the token names are joined at once', async () => {
@@ -314,7 +316,11 @@ describe('hooks', () => {
     ['no user', {}],
     ['a user that is a number', { user: 42 }],
     ['an expiry that is none', { user: 'leto', expiresAt: 'soon' }],
+    ['an expiry in ms', { user: 'leto', expiresAt: Date.now() + 60_000 }],
     ['something else', { user: 'leto', role: 'admin' }],
+    ['rooms in a Map', { user: 'leto', rooms: new Map([['a', {}]]) }],
+    ['rooms in a Set', { user: 'leto', rooms: new Set(['a']) }],
+    ['a room that is given a list', { user: 'leto', rooms: { a: [] } }],
     ['rooms that are none', { user: 'leto', rooms: { a: true } }],
   ])('a mistake of authenticate lets nobody in: %s', async (_, returned) => {
     const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
@@ -323,6 +329,29 @@ describe('hooks', () => {
     expect((await handshake(port))[0]).toBe(500)
     expect(warned.mock.calls.length).toBeGreaterThanOrEqual(2)
     warned.mockRestore()
+  })
+
+  test.each<[what: string, returned: unknown]>([
+    ['true', true],
+    ['null', null],
+    ['a list, such as a database finds none in', []],
+    ['a Map', new Map()],
+    ['a Date', new Date()],
+    ['an object of a class', new (class Row {})()],
+    ['an expiry in ms', { expiresAt: Date.now() + 60_000 }],
+    ['something else', { allowed: false }],
+  ])('a mistake of subscribe lets nobody in: %s', async (_, returned) => {
+    const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const [roomcast, port] = await start({ authenticate, subscribe: () => returned as never })
+    expect(await subscription(await connected(port, { token: 'leto' }), 'a')).toBe(100)
+    expect(await (await words(port, 'paul')).ask({ join: 'a' })).toEqual({ error: 'internal' })
+    expect([roomcast.rooms.memberCount('a'), warned.mock.calls.length]).toEqual([0, 2])
+    warned.mockRestore()
+  })
+
+  test('an object without a prototype is one as well', async () => {
+    const [, port] = await start({ authenticate, subscribe: () => Object.create(null) })
+    expect(await (await words(port, 'paul')).ask({ join: 'a' })).toEqual({ joined: 'a' })
   })
 
   test('subscribe decides over every room that neither a token nor the name does', async () => {
@@ -638,6 +667,19 @@ test('words of a client whose token names a room that cannot be had now: it come
   const leto = await words(port, await token({ channels: ['log:1'] }))
   expect(await leto.closed).toEqual({ code: 3010, reason: 'insufficient state' })
 }, 30_000)
+
+test.each<[what: string, claims: Record<string, unknown>, code: number, reason: string]>([
+  ['more rooms than it may be in', { channels: ['a', 'b', 'c'] }, 3505, 'channel limit'],
+  ['a room without a name', { channels: [''] }, 3501, 'bad request'],
+  ['info that cannot be shown', { info: 'x'.repeat(3000), channels: ['log:1'] }, 3501, 'bad request'],
+])(
+  'of one whose token names %s: it does not come back, as it would be the same again',
+  async (_, claims, code, reason) => {
+    const [, port] = await start({ tokens, maxRoomsPerClient: 2, namespaces: { '': ALL, log: { presence: true } } })
+    const leto = await words(port, await token(claims))
+    expect(await leto.closed).toEqual({ code, reason })
+  },
+)
 
 describe('attached to a server of the program', () => {
   const others = Object.values(networkInterfaces()).flatMap((list) =>

@@ -1,12 +1,28 @@
 // What rooms are kept in, and what joins this server with others: memory, or a Redis.
 
-import { isRedisUrl } from './flags.ts'
+import { checkTls } from '../tls.ts'
 import { WrongSetting } from './wrong.ts'
 
 /** Servers with one prefix on one Redis share their rooms. */
 export const DEFAULT_PREFIX = 'roomcast'
 
 const DEFAULT_URL = 'redis://127.0.0.1:6379'
+
+/** ioredis takes nearly anything for an address, and `REDISS://` for one without TLS. */
+export function isRedisUrl(text: string): boolean {
+  if (/^\/[^/]/.test(text)) return true
+  if (!/^rediss?:\/\//.test(text) || !URL.canParse(text)) return false
+  const { hostname, pathname, username, password } = new URL(text)
+  try {
+    decodeURIComponent(username + password)
+  } catch {
+    return false
+  }
+  return hostname !== '' && /^(\/\d*)?$/.test(pathname)
+}
+
+/** Options that say where rooms are kept, beside the URL. */
+export const PLACES = ['engine.type', 'engine.address', 'engine.sentinelAddress', 'engine.clusterAddress'] as const
 
 /** How Redis is reached, as @roomcast/redis-bridge takes it. */
 export interface EngineSettings {
@@ -34,6 +50,12 @@ interface RedisTls {
   readonly key?: string
   readonly servername?: string
   readonly rejectUnauthorized?: boolean
+}
+
+/** Is a Redis told, and nothing that makes it one of this server? A file of Centrifugo may have all its keys, and says
+ * `memory` then. */
+export function isUnused(values: ReadonlyMap<string, unknown>): boolean {
+  return !values.has('engine.type') && PLACES.some((option) => values.has(option))
 }
 
 /** Reads the engine of all values; undefined: memory.
@@ -70,9 +92,15 @@ export function engineOf(values: ReadonlyMap<string, unknown>): EngineSettings |
   return { ...common, url: urlOf(address) }
 }
 
-/** An address as Centrifugo takes it: a URL, or `host:port`. */
-function urlOf(address: string): string {
+/** An address as Centrifugo takes it: a URL, `host:port`, or with `tcp://` or `unix://` before it. */
+function urlOf(text: string): string {
+  const address = text.replace(/^unix:\/\/(?=\/)/, '').replace(/^tcp:\/\//, 'redis://')
   if (isRedisUrl(address)) return address
+  if (/^(?:[a-z+]+:\/\/|\/)/i.test(text)) {
+    throw new WrongSetting(
+      'engine.redis.address must be host:port, a redis:// or rediss:// URL, or the path of a Unix socket',
+    )
+  }
   const { host, port } = nodeOf(address, 'address')
   return `redis://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
@@ -82,7 +110,8 @@ function nodeOf(text: string, key: string): RedisNode {
   const [, bracketed, plain, port = '6379'] =
     /^(?:\[([\da-f:.]+)\]|([\w.-]+))(?::(\d{1,5}))?\/?$/i.exec(authority) ?? []
   const host = bracketed ?? plain
-  if (host === undefined || Number(port) > 65_535) throw new WrongSetting(`engine.redis.${key} must be host:port`)
+  if (host === undefined || Number(port) > 65_535 || Number(port) === 0)
+    throw new WrongSetting(`engine.redis.${key} must be host:port`)
   return { host, port: Number(port) }
 }
 
@@ -92,6 +121,11 @@ function tlsOf(values: ReadonlyMap<string, unknown>): RedisTls {
     const value = values.get(`engine.tls.${option}`)
     return value === undefined ? [] : [[name, value]]
   })
+  try {
+    checkTls(Object.fromEntries(entries), 'engine.redis.tls: ')
+  } catch (error) {
+    throw new WrongSetting((error as Error).message)
+  }
   const isUnchecked = values.get('engine.tls.insecureSkipVerify') === true
   return { ...Object.fromEntries(entries), ...(isUnchecked && { rejectUnauthorized: false }) }
 }

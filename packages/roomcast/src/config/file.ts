@@ -3,6 +3,7 @@
 
 import type { NamespaceOptions } from '../who/namespace-options.ts'
 import { isForeign } from './foreign-keys.ts'
+import { readJson } from './json.ts'
 import { KEYS } from './keys.ts'
 import { readNamespaces } from './namespaces.ts'
 import { quote, WrongSetting, wrong } from './wrong.ts'
@@ -23,7 +24,7 @@ const ROOMS = ['channel.without_namespace', 'channel.namespaces']
  * @throws WrongSetting for the first thing that is wrong. */
 export function readConfig(text: string, name: string): ConfigFile {
   const source = `${name}: `
-  const keys = flatten(parse(text, name))
+  const keys = flatten(parse(text, name), source)
   const values = new Map<string, unknown>()
   const warnings: string[] = []
   const lack = (key: string): void => {
@@ -47,24 +48,24 @@ export function readConfig(text: string, name: string): ConfigFile {
 }
 
 function parse(text: string, name: string): Record<string, unknown> {
-  let value: unknown
-  try {
-    value = JSON.parse(text.replace(/^\uFEFF/, ''))
-  } catch (error) {
-    throw new WrongSetting(`${name} is no JSON: ${(error as Error).message.replaceAll(/\s+/g, ' ')}`)
-  }
+  const value = readJson(text, name)
   if (!isObject(value)) throw wrong(name, 'a JSON object', value)
   return value
 }
 
-/** Every key of the file by its path; sections have no value of their own. */
-function flatten(section: Record<string, unknown>, before = ''): Map<string, unknown> {
+/** Every key of the file by its path; sections have no value of their own. A path may be written in one piece, too:
+ * `"http_api.key"`. */
+function flatten(section: Record<string, unknown>, source: string, before = ''): Map<string, unknown> {
   const keys = new Map<string, unknown>()
+  const put = (path: string, value: unknown): void => {
+    if (keys.has(path)) throw new WrongSetting(`${source}${path} is there twice`)
+    keys.set(path, value)
+  }
   for (const [name, value] of Object.entries(section)) {
     const path = before + name
     const isSection = isObject(value) && Object.keys(value).length > 0 && !ROOMS.includes(path) && !KEYS.has(path)
-    if (!isSection) keys.set(path, value)
-    else for (const [inner, below] of flatten(value, `${path}.`)) keys.set(inner, below)
+    if (!isSection) put(path, value)
+    else for (const [inner, below] of flatten(value, source, `${path}.`)) put(inner, below)
   }
   return keys
 }

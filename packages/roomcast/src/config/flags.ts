@@ -2,6 +2,7 @@
 
 import { flagOf, LIMIT_NAMES, LIMITS } from '../limits.ts'
 import { isToken } from '../token.ts'
+import { isRedisUrl, PLACES } from './engine.ts'
 import { KEYS, type Key, type Reader, readCount, readSwitch } from './keys.ts'
 import { readOrigins } from './origins.ts'
 import { readPem } from './pem.ts'
@@ -9,19 +10,6 @@ import { WrongSetting } from './wrong.ts'
 
 /** Flags that take no value. */
 export const SWITCHES = ['insecure', 'allow-anonymous-connect-without-token', 'require-redis'] as const
-
-/** ioredis takes nearly anything for an address, and `REDISS://` for one without TLS. */
-export function isRedisUrl(text: string): boolean {
-  if (/^\/[^/]/.test(text)) return true
-  if (!/^rediss?:\/\//.test(text) || !URL.canParse(text)) return false
-  const { hostname, pathname, username, password } = new URL(text)
-  try {
-    decodeURIComponent(username + password)
-  } catch {
-    return false
-  }
-  return hostname !== '' && /^(\/\d*)?$/.test(pathname)
-}
 
 const redisUrl: Reader = (text, source) => {
   // Not quoted: it may hold a password.
@@ -50,14 +38,14 @@ export const FLAG_KEYS: ReadonlyMap<string, Key> = new Map<string, Key>([
   ['host', { read: host, option: 'host' }],
   ['token', { read: token, option: 'token' }],
   ['origin', { read: origin, option: 'origin' }],
-  ['redis-url', { read: redisUrl, option: 'engine.url' }],
+  ['redis-url', { read: redisUrl, option: 'engine.url', rivals: PLACES }],
   ['prefix', KEYS.get('engine.redis.prefix')!],
   ['require-redis', KEYS.get('roomcast.require_redis')!],
   ['metrics-key', KEYS.get('roomcast.metrics_key')!],
   ['readiness', KEYS.get('roomcast.readiness')!],
   ['trust-proxy', KEYS.get('roomcast.trust_proxy')!],
-  ['tls-cert', { read: readPem, option: 'tls.certFlag' }],
-  ['tls-key', { read: readPem, option: 'tls.keyFlag' }],
+  ['tls-cert', { read: readPem, option: 'tls.certFlag', rivals: ['tls.cert'] }],
+  ['tls-key', { read: readPem, option: 'tls.keyFlag', rivals: ['tls.key'] }],
   ['log-level', KEYS.get('roomcast.log_level')!],
   ['log-format', KEYS.get('roomcast.log_format')!],
   ...LIMIT_NAMES.map((name): [string, Key] => [

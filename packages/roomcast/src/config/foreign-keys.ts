@@ -51,6 +51,7 @@ const SECTIONS: Readonly<Record<string, string>> = {
   controller: '*',
   'engine.redis': `connect_timeout io_timeout db client_name force_resp2 sentinel_client_name presence_ttl
     presence_hash_field_ttl presence_user_mapping history_use_lists sentinel_user sentinel_password`,
+  'engine.redis.tls': 'client_ca_pem',
   'engine.redis.sentinel_tls': '*',
   'engine.redis.replica_client': '*',
 }

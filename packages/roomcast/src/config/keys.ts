@@ -20,6 +20,8 @@ export interface Key {
   readonly read: Reader
   /** With a dot: an option of an option. */
   readonly option: string
+  /** Options that say the same in other words: where a flag says one of them, the variable of this key is not looked at. */
+  readonly rivals?: readonly string[]
 }
 
 type LimitName = (typeof LIMIT_NAMES)[number]

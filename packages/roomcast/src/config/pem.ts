@@ -11,20 +11,22 @@ export function readPem(value: unknown, source: string): string | undefined {
   if (value === '' || isPem(value)) return value || undefined
   const decoded = Buffer.from(value, 'base64').toString()
   if (isPem(decoded)) return decoded
-  const file = readFile(value)
+  const [file, why] = readFile(value)
   // Tools write what is in it before it (RFC 7468 §2).
   if (file !== undefined && /^-----BEGIN /m.test(file)) return file
-  throw new WrongSetting(`${source} must be PEM, PEM in base64, or the path of a PEM file`)
+  const reason = why === undefined ? 'the file has none' : `as a path: ${why}`
+  throw new WrongSetting(`${source} must be PEM, PEM in base64, or the path of a PEM file (${reason})`)
 }
 
 function isPem(text: string): boolean {
   return text.trimStart().startsWith('-----BEGIN ')
 }
 
-function readFile(path: string): string | undefined {
+/** What is in a file, or why it cannot be read: by its code alone, as the path may be a key by mistake. */
+function readFile(path: string): [text: string] | [text: undefined, why: string] {
   try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return undefined
+    return [readFileSync(path, 'utf8')]
+  } catch (error) {
+    return [undefined, (error as NodeJS.ErrnoException).code ?? 'no path']
   }
 }

@@ -1,5 +1,6 @@
 // The fields of one call: what each must be. A field of another type makes the whole request a bad one.
 
+import { bytesOf } from '../base64.ts'
 import { flawOf } from '../value.ts'
 import { elementsOf, membersOf } from './raw-json.ts'
 
@@ -83,7 +84,7 @@ export class Fields {
    * @param from their names. */
   data(from: { json: string; base64: string }): string | Uint8Array | undefined {
     const base64 = this.text(from.base64)
-    if (base64 !== '') return /^[A-Za-z\d+/]*={0,2}$/.test(base64) ? Buffer.from(base64, 'base64') : undefined
+    if (base64 !== '') return bytesOf(base64)
     const raw = this.raw(from.json)
     if (raw === undefined) return undefined
     return flawOf(JSON.parse(raw)) === 'too_deep' ? undefined : raw

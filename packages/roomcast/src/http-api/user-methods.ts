@@ -1,7 +1,7 @@
 // The methods of the HTTP API that are about the connections of a user: all of them, or one, or all but some.
 
 import { DisconnectCode, ErrorCode, Refusal, refuse } from '@roomcast/centrifuge'
-import type { Rooms } from '@roomcast/rooms'
+import { MAX_INFO_BYTES, type Rooms } from '@roomcast/rooms'
 import { readGranted } from '../who/claims.ts'
 import { grantOf } from '../who/grants.ts'
 import type { NamespaceRule } from '../who/namespace-options.ts'
@@ -41,6 +41,9 @@ export function userMethods({ rooms, ruleOf }: UserMethodsOptions): [name: strin
     return {}
   }
 
+  /** Are others shown a client's info there? */
+  const isShown = ({ presence, joinLeave }: NamespaceRule): boolean => presence || joinLeave
+
   return [
     [
       'subscribe',
@@ -56,6 +59,7 @@ export function userMethods({ rooms, ruleOf }: UserMethodsOptions): [name: strin
           return inRoom(room, (rule) => {
             // What the room has not is told here: clients cannot tell it.
             grantOf(rule, granted, { history: false, presence: false })
+            if (isShown(rule) && Buffer.byteLength(granted.info ?? '') > MAX_INFO_BYTES) throw bad()
             return rooms.subscribe(user, room, { client, given })
           })
         }

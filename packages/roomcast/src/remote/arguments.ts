@@ -28,7 +28,8 @@ export type RemoteCommand =
 
 export const REMOTE_COMMANDS: readonly string[] = ['top', 'tail', 'publish'] satisfies RemoteCommand['kind'][]
 
-const FLAGS = ['config', 'http_api.key', 'token', 'client.token.hmac_secret_key']
+const TOKEN_FLAGS = ['hmac_secret_key', 'audience', 'issuer'].map((name) => `client.token.${name}`)
+const FLAGS = ['config', 'http_api.key', 'token', ...TOKEN_FLAGS]
 
 /** Reads the arguments after the command's name.
  * @param optionsOf what flags, variables and the file say, as options of a server. */

@@ -17,7 +17,7 @@ export async function runRemote(command: RemoteCommand): Promise<void> {
   // Nobody reads any more.
   process.stdout.once('error', () => end.abort())
   try {
-    if (command.kind === 'publish') print(`${await publish(command)}\n`)
+    if (command.kind === 'publish') print(`${await publish(command, end.signal)}\n`)
     else if (command.kind === 'tail') await tail(command, (line) => print(`${line}\n`), end.signal)
     else {
       const isScreen = process.stdout.isTTY === true && !command.isOnce
@@ -25,6 +25,8 @@ export async function runRemote(command: RemoteCommand): Promise<void> {
     }
   } catch (error) {
     if (!(error instanceof RemoteFailure)) throw error
+    // Whoever ends a look at a server has seen enough; of a publication nobody knows what became.
+    if (end.signal.aborted && command.kind !== 'publish') return
     complain(error.message)
     process.exitCode = 1
   }

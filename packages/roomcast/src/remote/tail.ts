@@ -3,7 +3,7 @@
 import { WebSocket } from 'ws'
 import { signToken } from '../who/sign-token.ts'
 import type { Remote, RemoteCommand } from './arguments.ts'
-import { RemoteFailure } from './ask.ts'
+import { foreign, isObject, RemoteFailure } from './ask.ts'
 
 const TOKEN_SECONDS = 7 * 86_400
 
@@ -27,10 +27,16 @@ export async function tail(
       socket.on('open', () => socket.send(JSON.stringify({ join: room })))
       socket.on('message', (data) => {
         const text = String(data)
-        const { error, said } = JSON.parse(text) as { error?: string; said?: unknown }
+        const heard = parsed(text)
+        if (!isObject(heard)) return reject(foreign(remote))
+        const { error, said } = heard
         if (error !== undefined) fail(`${JSON.stringify(room)} cannot be joined: ${error}${way}`)
         else if (said !== undefined) write(text)
       })
+      // Its Error header says why; ws itself tells the status alone.
+      socket.on('unexpected-response', (_request, { statusCode, headers: { error = '' } }) =>
+        fail(`no connection to ${remote.url}: it answers ${`${statusCode} ${error}`.trim()}${way}`),
+      )
       socket.on('error', (error) =>
         fail(signal.aborted ? '' : `no connection to ${remote.url}: ${error.message}${way}`),
       )
@@ -44,6 +50,14 @@ export async function tail(
   } finally {
     signal.removeEventListener('abort', stop)
     socket.terminate()
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
 }
 

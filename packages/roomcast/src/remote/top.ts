@@ -3,7 +3,7 @@
 
 import type { RoomcastStats } from '../roomcast.ts'
 import type { Remote, RemoteCommand } from './arguments.ts'
-import { callApi, get, RemoteFailure } from './ask.ts'
+import { callApi, foreign, get, isObject, RemoteFailure } from './ask.ts'
 
 /** How many rooms are shown. */
 const ROOMS = 15
@@ -19,30 +19,33 @@ export async function top(
   write: (screen: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  let before = await look(remote)
+  let before = await look(remote, signal)
   do {
     await wait(intervalMs, signal)
     if (signal.aborted) return
-    const now = await look(remote)
-    write(`${screenOf(remote.url, before, now, await roomsOf(remote)).join('\n')}\n`)
+    const now = await look(remote, signal)
+    write(`${screenOf(remote.url, before, now, await roomsOf(remote, signal)).join('\n')}\n`)
     before = now
   } while (!isOnce && !signal.aborted)
 }
 
-async function look(remote: Remote): Promise<Look> {
-  return { stats: (await get(remote, '/stats')) as RoomcastStats, atMs: performance.now() }
+async function look(remote: Remote, signal: AbortSignal): Promise<Look> {
+  const stats = await get(remote, '/stats', signal)
+  const { sockets, closes, refusals, limits } = stats
+  if (typeof sockets !== 'number' || ![closes, refusals, limits].every(isObject)) throw foreign(remote)
+  return { stats: stats as unknown as RoomcastStats, atMs: performance.now() }
 }
 
 /** The rooms with their clients, or a line that says why they cannot be had: without Redis, or at the end of a server, the
  * other figures are wanted most. */
-async function roomsOf(remote: Remote): Promise<[room: string, clients: number][] | string> {
+async function roomsOf(remote: Remote, signal: AbortSignal): Promise<[room: string, clients: number][] | string> {
   if (remote.apiKey === undefined) return 'rooms: give --http_api.key to see them'
   let channels: Record<string, { num_clients: number }>
   try {
-    ;({ channels } = (await callApi(remote, 'channels', '{}')) as { channels: typeof channels })
+    ;({ channels } = (await callApi(remote, 'channels', '{}', signal)) as { channels: typeof channels })
   } catch (error) {
     // A wrong key does not get better.
-    if (error instanceof RemoteFailure && error.status !== 401) return `rooms: ${error.message}`
+    if (error instanceof RemoteFailure && error.status !== 401 && !signal.aborted) return `rooms: ${error.message}`
     throw error
   }
   const rooms = Object.entries(channels).map(([room, { num_clients }]): [string, number] => [room, num_clients])
@@ -52,7 +55,11 @@ async function roomsOf(remote: Remote): Promise<[room: string, clients: number][
 /** The lines of one screen. */
 function screenOf(url: string, before: Look, now: Look, rooms: [string, number][] | string): string[] {
   const seconds = (now.atMs - before.atMs) / 1000
-  const rate = (of: (stats: RoomcastStats) => number): string => number((of(now.stats) - of(before.stats)) / seconds)
+  const rate = (of: (stats: RoomcastStats) => number): string => {
+    const [was, is] = [of(before.stats), of(now.stats)]
+    // A server that was started anew counts from 0.
+    return number((is < was ? is : is - was) / seconds)
+  }
   const { status, uptimeSeconds, sockets, channels, pendingHandshakes, closes, refusals, limits, bridge } = now.stats
   const counts = (record: object): string =>
     Object.entries(record)

@@ -1,6 +1,8 @@
 // What the claims of a token say, once its signature is known to be good. Claims of a wrong type make a token invalid: a
 // mistake of who signs them must not pass for something else.
 
+import { bytesOf } from '../base64.ts'
+
 /** Options of a subscription that a token or a hook gives. */
 export interface GrantedOptions {
   /** What others are shown of the client in this room. */
@@ -130,8 +132,12 @@ function overrideOf(given: Claims): Override {
 function dataOf(claims: Claims, json: string, base64: string): string | Uint8Array | undefined {
   const { [json]: value, [base64]: bytes = '' } = claims
   if (typeof bytes !== 'string') throw new WrongClaim()
-  if (bytes !== '') return Buffer.from(bytes, 'base64')
+  if (bytes !== '') return bytesOf(bytes) ?? wrong()
   return value === undefined || value === null ? undefined : JSON.stringify(value)
+}
+
+function wrong(): never {
+  throw new WrongClaim()
 }
 
 function object(value: unknown): Claims {

@@ -29,7 +29,8 @@ const OVERRIDES: readonly (keyof Override)[] = [
 /** What `subscribe` returned.
  * @throws TypeError for what is no permission. */
 export function grantedBy(permission: Permission): Granted {
-  if (typeof permission !== 'object' || permission === null) throw new TypeError('subscribe must return an object')
+  // An empty one lets in, and so an empty list, such as a database finds, must be none.
+  if (!isPlain(permission)) throw new TypeError('subscribe must return a plain object')
   const { info, data, expiresAt, override = {}, ...unknown } = permission
   for (const name of Object.keys(unknown)) throw new TypeError(`subscribe: unknown option ${name}`)
   checkExpiry(expiresAt, 'subscribe')
@@ -53,6 +54,9 @@ export function identifiedBy(identity: Identity): Identified {
   for (const name of Object.keys(unknown)) throw new TypeError(`authenticate: unknown option ${name}`)
   if (typeof user !== 'string') throw new TypeError('authenticate: user must be a string')
   checkExpiry(expiresAt, 'authenticate')
+  if (!Array.isArray(rooms) && !isPlain(rooms)) {
+    throw new TypeError('authenticate: rooms must be a list of names, or an object of names with options')
+  }
   const named = Array.isArray(rooms) ? rooms.map((room) => [room, {}] as const) : Object.entries(rooms)
   const given = new Map(named.map(([room, permission]) => [room, grantedBy(permission)]))
   return { user, info: dataOf(info, 'info'), expiresAt, rooms: given }
@@ -92,7 +96,18 @@ function lacking(option: string): Refusal {
   return refuse(ErrorCode.NOT_AVAILABLE, `not available: override.${option}`)
 }
 
+/** An object of whichever realm, and none of a class. */
+function isPlain(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+/** Beyond the year 5000: a time in ms is meant, and would never come. */
+const MAX_SECONDS = 1e11
+
 function checkExpiry(expiresAt: unknown, where: string): void {
-  if (expiresAt === undefined || Number.isFinite(expiresAt)) return
+  if (expiresAt === undefined) return
+  if (Number.isFinite(expiresAt) && (expiresAt as number) < MAX_SECONDS) return
   throw new TypeError(`${where}: expiresAt must be a number of Unix seconds`)
 }

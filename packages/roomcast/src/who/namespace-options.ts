@@ -99,7 +99,7 @@ const KINDS: Readonly<Record<OptionKind, readonly [what: string, is: (value: unk
  * @param where how they are called in an error.
  * @throws TypeError for an unknown option or one of the wrong type, RangeError for a wrong value. */
 export function ruleOf(options: NamespaceOptions, where: string): NamespaceRule {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+  if (typeof options !== 'object' || options === null || Symbol.iterator in options) {
     throw new TypeError(`${where} must be an object`)
   }
   for (const [name, value] of Object.entries(options)) {

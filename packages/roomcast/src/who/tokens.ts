@@ -22,7 +22,8 @@ export interface TokenOptions {
   /** PEM. For ES256, ES384 or ES512, as its curve says. */
   ecdsaPublicKey?: string | undefined
   /** Where public keys are published as a JWK Set, which is fetched when it is needed first, at most 10 minutes old, and
-   * again for a key that is not in it (twice a minute at most). Takes the place of the two above. */
+   * again for a key that is not in it (twice a minute at most; until then that key is unavailable). Takes the place of the
+   * two above. */
   jwksPublicEndpoint?: string | undefined
   /** What `aud` must be, or have among others. */
   audience?: string | undefined
@@ -145,10 +146,24 @@ function keysOf(options: TokenOptions): (alg: string) => Key | Promise<Key> | JW
     published.set(alg, key)
   }
   if (jwksPublicEndpoint !== undefined) {
-    const set = createRemoteJWKSet(endpoint(jwksPublicEndpoint), JWKS)
-    for (const alg of PUBLISHED) published.set(alg, set)
+    const key = publishedKey(createRemoteJWKSet(endpoint(jwksPublicEndpoint), JWKS))
+    for (const alg of PUBLISHED) published.set(alg, key)
   }
   return (alg) => hmac.get(alg) ?? published.get(alg)
+}
+
+/** A key that the set does not have, and that could not be looked for, as the set had just been fetched: it may be there by
+ * now, and the token is not judged. Else whoever sends tokens of invented keys has those of a new key refused for good. */
+function publishedKey(set: ReturnType<typeof createRemoteJWKSet>): JWTVerifyGetKey {
+  return async (header, token) => {
+    const isTooSoon = set.coolingDown
+    try {
+      return await set(header, token)
+    } catch (error) {
+      if (isTooSoon && error instanceof errors.JWKSNoMatchingKey) throw new errors.JWKSTimeout()
+      throw error
+    }
+  }
 }
 
 function rsaKey(pem: string): KeyObject {
