@@ -96,13 +96,14 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
   const revocations = new Revocations()
   const speakers = createSpeakers()
   // After all that can throw: it starts the store.
-  const store = watch.store(settled.store ?? memoryStore(), () => rooms)
+  const store = watch.store(settled.store ?? memoryStore())
   const gated = gatedStore(store, () => gate, revocations)
   const rooms = createRooms({
     store: gated,
     options: namespaces.roomOptions,
     maxRoomsPerClient: limits.maxRoomsPerClient,
     about: { name: hostname(), version: VERSION },
+    onDelivered: watch.delivered,
   })
   const realGate = new Gate({
     members: {

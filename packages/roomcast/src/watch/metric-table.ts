@@ -39,7 +39,10 @@ export const METRICS: Readonly<Record<string, MetricRow>> = {
   roomcast_messages_received_total: { kind: 'counter', help: 'WebSocket messages from clients.' },
   roomcast_messages_sent_total: { kind: 'counter', help: 'WebSocket messages accepted for clients.' },
   roomcast_received_bytes_total: { kind: 'counter', help: 'Bytes of WebSocket frames from clients.' },
-  roomcast_sent_bytes_total: { kind: 'counter', help: 'Bytes of WebSocket frames handed to the kernel.' },
+  roomcast_sent_bytes_total: {
+    kind: 'counter',
+    help: 'Bytes handed to the kernel for WebSockets: frames, and the answers that open them.',
+  },
   roomcast_closes_total: {
     kind: 'counter',
     labels: ['code', 'by'],
@@ -53,8 +56,8 @@ export const METRICS: Readonly<Record<string, MetricRow>> = {
   roomcast_fanout_members: {
     kind: 'histogram',
     labels: ['namespace'],
-    help: 'Members of this server that a publication was for.',
-    buckets: [0, 1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000],
+    help: 'Publications that members of this server were sent, by how many members: one, whichever way it came.',
+    buckets: [1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000],
   },
   roomcast_queued_bytes: { kind: 'gauge', help: 'Bytes accepted for sockets that the kernel has not taken.' },
   roomcast_queued_sockets: { kind: 'gauge', help: 'Sockets that such bytes wait for.' },

@@ -42,7 +42,6 @@ export class Watch {
   readonly #pending = new Waiting()
   /** By reason: there are few. */
   readonly #refusals = new Map<string, number>()
-  #rooms: { memberCount(room: string): number } | undefined
   #end: () => void = () => {}
 
   constructor(around: say.Circumstances, logger: Logger) {
@@ -72,20 +71,16 @@ export class Watch {
     return watchGate(gate, this.#waiting)
   }
 
-  /** @param rooms asked for at each publication: they are made of the store. */
-  store(store: KeepingStore, rooms: () => { memberCount(room: string): number }): KeepingStore {
-    return watchStore(store, this.#pending, {
-      published: (room) => {
-        this.#rooms ??= rooms()
-        const namespace = this.#namespaceOf(room)
-        this.metrics.observe('roomcast_fanout_members', this.#rooms.memberCount(room), { namespace })
-      },
-      called: (call, ms, isFailed) => {
-        if (isFailed) this.metrics.count('roomcast_store_errors_total', { call })
-        else this.metrics.observe('roomcast_store_call_seconds', ms / 1000, { call })
-      },
+  store(store: KeepingStore): KeepingStore {
+    return watchStore(store, this.#pending, (call, ms, isFailed) => {
+      if (isFailed) this.metrics.count('roomcast_store_errors_total', { call })
+      else this.metrics.observe('roomcast_store_call_seconds', ms / 1000, { call })
     })
   }
+
+  /** A publication was delivered to so many members. */
+  readonly delivered = (room: string, members: number): void =>
+    this.metrics.observe('roomcast_fanout_members', members, { namespace: this.#namespaceOf(room) })
 
   /** A protocol refused something of a client that no policy was asked about. `limit`: what it was over, if any. */
   readonly refusedByProtocol = (client: Client, code: number, room: string, limit?: string): void => {
