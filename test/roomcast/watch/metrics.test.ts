@@ -204,13 +204,13 @@ describe('names', () => {
   test('the guide has exactly these', () => {
     const rows = [
       ...read('../../docs/operating.md').matchAll(
-        /^\| `((?:roomcast|process|nodejs)_[a-z_]+)` *\| (\w+) +\| ([^|]*?) *\|/gm,
+        /^\| `((?:roomcast|process|nodejs)_[a-z_]+)` *\| (\w+) +\| ([^|]*?) *\| (.*?) *\|$/gm,
       ),
     ]
-    const told = Object.fromEntries(rows.map(([, name, kind, labels]) => [name, [kind, labels]]))
-    const made = Object.entries(METRICS).map(([name, { kind, labels = [] }]) => [
+    const told = Object.fromEntries(rows.map(([, name, ...rest]) => [name, rest]))
+    const made = Object.entries(METRICS).map(([name, { kind, labels = [], help }]) => [
       name,
-      [kind, labels.map((label) => `\`${label}\``).join(', ')],
+      [kind, labels.map((label) => `\`${label}\``).join(', '), help],
     ])
     expect(told).toEqual(Object.fromEntries(made))
   })

@@ -1,7 +1,9 @@
 // What GET /metrics says, against what is known of the clients that caused it: sockets of three protocols, publications by
 // socket, HTTP and program, ends of every kind. Exactly, as everything has come to rest when it is asked.
 
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
+import { request, type ServerResponse } from 'node:http'
 import type { Socket as TcpSocket } from 'node:net'
 import { Centrifuge as Json, type Options } from 'centrifuge'
 import { Centrifuge as Protobuf } from 'centrifuge/build/protobuf'
@@ -196,5 +198,51 @@ describe('ends of every kind', () => {
       'queued_sockets',
     ])
       expect(samples.get(`roomcast_${name}`), name).toBe(0)
+  })
+})
+
+describe('HTTP requests', () => {
+  test('each that was answered is counted, with its status; one whose client left before is not', async () => {
+    const { port } = await serve()
+    const api = { 'x-api-key': API_KEY }
+    const get = (path: string, init: RequestInit = {}): Promise<Response> =>
+      fetch(`http://127.0.0.1:${port}${path}`, init)
+    for (const path of ['/', '/', '/nothing/here', '/healthz', '/readyz', '/stats']) await get(path)
+    await get('/connection/websocket')
+    await get('/api/nothing', { method: 'POST', headers: api, body: '{}' })
+    await get('/api/info', { method: 'POST', body: '{}' })
+    await get('/channels/lobby', { method: 'POST', body: '{}' })
+    const expecting = request({ port, host: '127.0.0.1', headers: { expect: 'something' } }).end()
+    const [answer] = await once(expecting, 'response')
+    answer.resume()
+    // It gets its 100, and goes.
+    const headers = { ...api, expect: '100-continue', 'content-length': 100 }
+    const left = request({ port, host: '127.0.0.1', method: 'POST', path: '/api/publish', headers })
+    left.on('error', () => {})
+    const responses: ServerResponse[] = []
+    const hear = (event: unknown): void => void responses.push((event as { response: ServerResponse }).response)
+    subscribe('http.server.request.start', hear)
+    left.flushHeaders()
+    await once(left, 'continue')
+    unsubscribe('http.server.request.start', hear)
+    const gone = once(responses[0]!, 'close')
+    left.destroy()
+    await gone
+    const samples = await scrape(port)
+    const requests = [...samples].filter(([name]) => name.startsWith('roomcast_http_requests_total'))
+    const of = (route: string, status: number): string =>
+      `roomcast_http_requests_total{route="${route}",status="${status}"}`
+    expect(Object.fromEntries(requests)).toEqual({
+      [of('page', 200)]: 2,
+      [of('page', 404)]: 1,
+      [of('page', 417)]: 1,
+      [of('/healthz', 200)]: 1,
+      [of('/readyz', 200)]: 1,
+      [of('/stats', 200)]: 1,
+      [of('/connection/websocket', 426)]: 1,
+      [of('/api', 404)]: 1,
+      [of('/api', 401)]: 1,
+      [of('/channels', 401)]: 1,
+    })
   })
 })

@@ -1,5 +1,6 @@
 // Labels of metrics that come from outside: always one of few. And what is read of the store and of the process.
 
+import { SDK_PATH } from '../connections.ts'
 import type { KeepingStore } from '../options.ts'
 import type { Reading } from './metrics.ts'
 
@@ -9,7 +10,7 @@ export function closeLabel(code: number): string {
   return isKnown || code === 4002 || code === 4008 ? `${code}` : 'other'
 }
 
-const ROUTES = ['/healthz', '/readyz', '/stats', '/metrics']
+const ROUTES = ['/healthz', '/readyz', '/stats', '/metrics', SDK_PATH]
 
 /** What a request was for. */
 export function routeLabel(path: string): string {

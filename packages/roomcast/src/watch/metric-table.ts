@@ -101,7 +101,7 @@ export const METRICS: Readonly<Record<string, MetricRow>> = {
   roomcast_http_requests_total: {
     kind: 'counter',
     labels: ['route', 'status'],
-    help: 'HTTP requests that were answered.',
+    help: 'HTTP requests that were answered, those of handshakes not; page: every path that is none of the others.',
   },
   roomcast_event_loop_delay_seconds: {
     kind: 'gauge',
