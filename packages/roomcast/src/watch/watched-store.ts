@@ -27,7 +27,7 @@ const AWAITED: ReadonlySet<PropertyKey> = new Set(CALLS)
 /** The same store.
  * @param pending what it has not answered. */
 export function watchStore(store: KeepingStore, pending: Waiting, called: CallListener): KeepingStore {
-  function watched(name: string, method: (...args: unknown[]) => Promise<unknown>): typeof method {
+  function watched(method: (...args: unknown[]) => Promise<unknown>, name: string): typeof method {
     return (...args) => {
       const end = pending.begin()
       const ended = (isFailed: boolean): void => called(name, end(), isFailed)
@@ -46,16 +46,11 @@ export function watchStore(store: KeepingStore, pending: Waiting, called: CallLi
       return answer
     }
   }
-  const methods = new Map<PropertyKey, unknown>()
   return new Proxy(store, {
     get(target, name) {
-      const known = methods.get(name)
-      if (known !== undefined) return known
       const value: unknown = Reflect.get(target, name, target)
       if (typeof value !== 'function') return value
-      const method = AWAITED.has(name) ? watched(String(name), value as never) : value.bind(target)
-      methods.set(name, method)
-      return method
+      return AWAITED.has(name) ? watched(value as never, String(name)) : value.bind(target)
     },
   })
 }
