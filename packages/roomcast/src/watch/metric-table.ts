@@ -18,7 +18,7 @@ export const METRICS: Readonly<Record<string, MetricRow>> = {
   roomcast_status: {
     kind: 'gauge',
     labels: ['status'],
-    help: '1 for what the server is: ready, draining, connecting (Redis not reached yet) or degraded (Redis lost).',
+    help: '1 for what the server is, else 0: ready, draining, connecting (Redis not reached yet), degraded (Redis lost).',
   },
   roomcast_uptime_seconds: { kind: 'gauge', help: 'Since the server was made.' },
   roomcast_sockets: { kind: 'gauge', help: 'Open WebSockets.' },
@@ -79,7 +79,7 @@ export const METRICS: Readonly<Record<string, MetricRow>> = {
   roomcast_store_status: {
     kind: 'gauge',
     labels: ['status'],
-    help: '1 for what the store is: connecting, ready, degraded or closed. The one in memory is always ready.',
+    help: '1 for what the store is, else 0: connecting, ready, degraded, closed. The one in memory is always ready.',
   },
   roomcast_store_call_seconds: {
     kind: 'histogram',
@@ -104,13 +104,13 @@ export const METRICS: Readonly<Record<string, MetricRow>> = {
     help: 'HTTP requests that were answered, those of handshakes not; page: every path that is none of the others.',
   },
   roomcast_event_loop_delay_seconds: {
-    kind: 'gauge',
-    labels: ['quantile'],
-    help: 'Delay of the event loop since the last time this was asked: 0.5, 0.99 and 1 (the largest).',
+    kind: 'histogram',
+    help: 'How late the event loop was, 50 times a second, from the first scrape to two minutes after the last.',
+    buckets: [0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10],
   },
-  roomcast_event_loop_utilization: {
-    kind: 'gauge',
-    help: 'Share of the time since then in which the event loop was busy, 0 to 1.',
+  roomcast_event_loop_active_seconds_total: {
+    kind: 'counter',
+    help: 'Time in which the event loop of the process was busy: its rate is the share, 0 to 1.',
   },
   process_resident_memory_bytes: { kind: 'gauge', help: 'Memory of the process.' },
   process_cpu_seconds_total: { kind: 'counter', help: 'CPU time of the process, user and system.' },

@@ -10,6 +10,8 @@ export type Reading = (set: (name: string, value: number, labels?: Labels) => vo
 
 /** The metrics of one server. */
 export interface Metrics {
+  /** A counter has these labels from now on, at 0. */
+  begin(name: string, labels: Labels): void
   /** Counts one. */
   count(name: string, labels?: Labels): void
   /** Adds a value to a histogram. */
@@ -35,6 +37,7 @@ export function createMetrics(): Metrics {
   const taken = new Set<string>()
   return {
     contentType: registry.contentType,
+    begin: (name, labels) => (all.get(name) as Counter).inc(labels, 0),
     count: (name, labels = {}) => (all.get(name) as Counter).inc(labels),
     observe: (name, value, labels = {}) => (all.get(name) as Histogram).observe(labels, value),
     read: (reading) => void readings.push(reading),

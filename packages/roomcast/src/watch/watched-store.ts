@@ -8,7 +8,7 @@ import type { Waiting } from './waiting.ts'
 export type CallListener = (call: string, ms: number, isFailed: boolean) => void
 
 /** Calls that are answered when something far away has answered. */
-const CALLS: readonly (keyof Store)[] = [
+export const CALLS: readonly (keyof Store)[] = [
   'publish',
   'removeHistory',
   'claim',
