@@ -4,6 +4,7 @@
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { request } from 'node:http'
+import { createConnection } from 'node:net'
 import { createRoomcast, type Roomcast, type RoomcastOptions } from 'roomcast'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
@@ -31,6 +32,14 @@ async function statusOf(port: number, headers: Record<string, string>, method = 
   const [answer] = await once(asked, 'response')
   answer.resume()
   return answer.statusCode
+}
+
+/** The first line of the answer to these bytes. */
+async function statusLine(port: number, bytes: string): Promise<string> {
+  const socket = createConnection({ port, host: '127.0.0.1' }).end(bytes)
+  const [chunk] = await once(socket, 'data')
+  socket.destroy()
+  return `${chunk}`.split('\r\n', 1)[0]!
 }
 
 const historyOf = {
@@ -197,6 +206,36 @@ describe('what Prometheus needs', () => {
   })
 })
 
+describe('as it is written', () => {
+  const accepts = ['*/*', 'application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5', 'text/html']
+  test.each(accepts)('text of version 0.0.4, as it is, for who accepts %s', async (accept) => {
+    const { port } = await serve()
+    const response = await fetch(`http://127.0.0.1:${port}/metrics`, { headers: { accept, 'accept-encoding': 'gzip' } })
+    expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8')
+    expect(response.headers.get('content-encoding')).toBe(null)
+    expect(response.headers.get('cache-control')).toBe('no-store')
+    const text = await response.text()
+    expect(Number(response.headers.get('content-length'))).toBe(Buffer.byteLength(text))
+    for (const [name, { kind, help }] of Object.entries(METRICS)) {
+      expect(text).toContain(`# HELP ${name} ${help}\n# TYPE ${name} ${kind}\n`)
+    }
+  })
+
+  test.each(Object.entries(METRICS))('%s is named as Prometheus advises', (name, row) => {
+    const { kind, help, labels = [], buckets = [] } = row
+    expect(name).toMatch(/^(?:roomcast|process|nodejs)_[a-z_]+$/)
+    expect(name.endsWith('_total')).toBe(kind === 'counter')
+    // Base units alone; what is counted comes before the `total`.
+    expect(name).not.toMatch(/_(?:ms|millis\w*|kb|mb|kib|mib|percent|count|sum|bucket)(?:_|$)/)
+    expect(help).toMatch(/^[A-Z0-9].*\.$/)
+    expect(
+      labels.filter((label) => !/^[a-z]+$/.test(label) || /^(?:room|user|client|address|le)$/.test(label)),
+    ).toEqual([])
+    expect(buckets).toEqual([...buckets].sort((a, b) => a - b))
+    expect(buckets.length > 0).toBe(kind === 'histogram')
+  })
+})
+
 describe('who may read it', () => {
   const KEY = 'scrape-me'
   const here = { host: 'localhost' }
@@ -204,6 +243,15 @@ describe('who may read it', () => {
     ['without a key: this machine', undefined, here, 200],
     ['without a key: through a proxy', undefined, { ...here, 'x-forwarded-for': '192.0.2.1' }, 403],
     ['without a key: through a proxy of another kind', undefined, { ...here, via: '1.1 proxy' }, 403],
+    [
+      'without a key: through a proxy that tells the scheme alone',
+      undefined,
+      { ...here, 'x-forwarded-proto': 'https' },
+      403,
+    ],
+    ['without a key: through a network', undefined, { ...here, 'cf-connecting-ip': '192.0.2.1' }, 403],
+    ['without a key: as nginx with HTTP/1.1 asks', undefined, { ...here, connection: 'close' }, 403],
+    ['without a key: as nginx asks that is set up for WebSockets', undefined, { ...here, connection: 'upgrade' }, 403],
     ['without a key: another host', undefined, { host: 'chat.example' }, 403],
     ['with a key: nobody without it', KEY, here, 401],
     ['with a key: not with another', KEY, { ...here, authorization: 'Bearer scrape-you' }, 401],
@@ -213,6 +261,14 @@ describe('who may read it', () => {
   test.each(cases)('%s', async (_, metricsKey, headers, status) => {
     const { port } = await serve({ metricsKey, token: 'other', insecure: true })
     expect(await statusOf(port, headers)).toBe(status)
+  })
+
+  test('without a key: not as nginx asks that is told nothing', async () => {
+    const { port } = await serve()
+    const head = (version: string, connection: string): string =>
+      `GET /metrics HTTP/${version}\r\nHost: 127.0.0.1:${port}\r\nConnection: ${connection}\r\nAccept: */*\r\n\r\n`
+    expect(await statusLine(port, head('1.0', 'close'))).toBe('HTTP/1.1 403 Forbidden')
+    expect(await statusLine(port, head('1.1', 'Keep-Alive'))).toBe('HTTP/1.1 200 OK')
   })
 
   test('only reading', async () => {
