@@ -36,7 +36,8 @@ async function statusOf(port: number, headers: Record<string, string>, method = 
 
 /** The first line of the answer to these bytes. */
 async function statusLine(port: number, bytes: string): Promise<string> {
-  const socket = createConnection({ port, host: '127.0.0.1' }).end(bytes)
+  const socket = createConnection({ port, host: '127.0.0.1' })
+  socket.write(bytes)
   const [chunk] = await once(socket, 'data')
   socket.destroy()
   return `${chunk}`.split('\r\n', 1)[0]!

@@ -4,51 +4,20 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { request, type ServerResponse } from 'node:http'
-import type { Socket as TcpSocket } from 'node:net'
 import { Centrifuge as Json, type Options } from 'centrifuge'
 import { Centrifuge as Protobuf } from 'centrifuge/build/protobuf'
-import { createRoomcast, type Roomcast, type RoomcastOptions } from 'roomcast'
 import { afterEach, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { eventually } from '../../support/log.ts'
-import { type Client, connect } from '../client.ts'
+import type { Client } from '../client.ts'
 import { scrape } from './scrape.ts'
+import { API_KEY, closeAll, type Line, lineOf, ROOMS, serve, words } from './truth.ts'
 
-const API_KEY = 'key'
-const open: Roomcast[] = []
 const sdks: Json[] = []
 afterEach(async () => {
   for (const sdk of sdks.splice(0)) sdk.disconnect()
-  for (const roomcast of open.splice(0)) await roomcast.close()
+  await closeAll()
 })
-
-const plain = {
-  allowSubscribeForClient: true,
-  allowSubscribeForAnonymous: true,
-  allowPublishForClient: true,
-  allowPublishForAnonymous: true,
-}
-const kept = { ...plain, historySize: 10, historyTtlMs: 60_000 }
-
-async function serve(options: RoomcastOptions = {}): Promise<{ roomcast: Roomcast; port: number }> {
-  const roomcast = createRoomcast({
-    ...{ port: 0, host: '127.0.0.1', insecure: true, apiKey: API_KEY, logger: { warn() {} } },
-    namespaces: { kept, plain },
-    ...options,
-  })
-  open.push(roomcast)
-  return { roomcast, port: (await roomcast.listen()).port }
-}
-
-const ROOMS = ['kept:room', 'plain:room']
-
-/** The TCP connection of a client, and what of it was written before the first frame. */
-interface Line {
-  readonly tcp: TcpSocket
-  readonly requestBytes: number
-}
-
-const lineOf = (tcp: TcpSocket): Line => ({ tcp, requestBytes: tcp.bytesWritten })
 
 /** WebSockets whose lines are put into a list. */
 function listing(lines: Line[]): unknown {
@@ -76,15 +45,6 @@ async function sdk(Sdk: Sdk, port: number, lines: Line[]): Promise<[Json, unknow
     sub.subscribe()
     await sub.ready(5000)
   }
-  return [client, heard]
-}
-
-async function words(port: number, lines: Line[] = []): Promise<[Client, unknown[]]> {
-  const client = await connect(port)
-  lines.push(lineOf((client.socket as unknown as { _socket: TcpSocket })._socket))
-  for (const room of ROOMS) await client.ask({ join: room })
-  const heard: unknown[] = []
-  client.socket.on('message', (data) => heard.push(JSON.parse(`${data}`)))
   return [client, heard]
 }
 

@@ -59,7 +59,7 @@ export const METRICS: Readonly<Record<string, MetricRow>> = {
     help: 'Publications that members of this server were sent, by how many members: one, whichever way it came.',
     buckets: [1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000],
   },
-  roomcast_queued_bytes: { kind: 'gauge', help: 'Bytes accepted for sockets that the kernel has not taken.' },
+  roomcast_queued_bytes: { kind: 'gauge', help: 'Bytes for open sockets that the kernel has not taken.' },
   roomcast_queued_sockets: { kind: 'gauge', help: 'Sockets that such bytes wait for.' },
   roomcast_queued_oldest_seconds: {
     kind: 'gauge',
@@ -74,7 +74,7 @@ export const METRICS: Readonly<Record<string, MetricRow>> = {
   roomcast_gaps_total: {
     kind: 'counter',
     labels: ['namespace'],
-    help: 'Gaps: messages between servers that were lost, or may have been.',
+    help: 'Gaps in rooms without history: members missed messages of other servers, or may have.',
   },
   roomcast_store_status: {
     kind: 'gauge',
@@ -93,9 +93,12 @@ export const METRICS: Readonly<Record<string, MetricRow>> = {
   roomcast_bus_messages_total: {
     kind: 'counter',
     labels: ['fate'],
-    help: 'Messages between servers: published, received, delivered, echoes (our own), dropped (lost here), invalid.',
+    help: 'Messages between servers but publications that are kept: published, received, delivered, echoes (own), dropped (lost here), invalid.',
   },
-  roomcast_bus_gaps_total: { kind: 'counter', help: 'Gaps that the bus reported.' },
+  roomcast_bus_gaps_total: {
+    kind: 'counter',
+    help: 'Gaps that the bus reported, in all rooms: those with history read again what they missed.',
+  },
   roomcast_bus_reconnects_total: { kind: 'counter', help: 'How often Redis was connected to anew.' },
   roomcast_bus_queued_messages: { kind: 'gauge', help: 'Messages to other servers that Redis has not answered.' },
   roomcast_http_requests_total: {
