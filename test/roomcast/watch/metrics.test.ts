@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { createConnection } from 'node:net'
+import { memoryStore } from '@roomcast/rooms'
 import { createRoomcast, type Roomcast, type RoomcastOptions } from 'roomcast'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
@@ -133,6 +134,20 @@ describe('what is in it', () => {
     expect(samples.get('roomcast_limits_hit_total{limit="maxMessageBytes"}')).toBe(1)
     expect(samples.get('roomcast_closes_total{by="server",code="1009"}')).toBe(1)
     slow.socket.terminate()
+  })
+
+  test('what a store counts has its place, and what it does not count is left out', async () => {
+    const counts = { published: 1, received: 2, delivered: 3, echoes: 4, dropped: 5, invalid: 6 }
+    const stats = { ...counts, gaps: 7, reconnects: 8, queued: 9, forgotten: 10, calls: 11 }
+    const { roomcast } = await serve({ store: Object.assign(memoryStore(), { stats: () => stats }) })
+    const samples = readSamples((await roomcast.metrics()).text)
+    for (const [fate, count] of Object.entries(counts))
+      expect(samples.get(`roomcast_bus_messages_total{fate="${fate}"}`)).toBe(count)
+    const of = (name: string): number | undefined => samples.get(`roomcast_bus_${name}`)
+    const others = ['gaps_total', 'reconnects_total', 'queued_messages', 'forgotten_positions_total']
+    expect(others.map(of)).toEqual([7, 8, 9, 10])
+    const { roomcast: plain } = await serve()
+    expect((await plain.metrics()).text).not.toMatch(/^roomcast_bus_messages_total/m)
   })
 
   test('two servers in one process count for themselves', async () => {

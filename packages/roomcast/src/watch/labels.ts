@@ -43,9 +43,10 @@ export function storeReadings(store: KeepingStore): Reading {
     for (const fate of FATES) {
       if (typeof stats[fate] === 'number') set('roomcast_bus_messages_total', stats[fate], { fate })
     }
-    const { gaps, reconnects, queued } = stats
+    const { gaps, reconnects, queued, forgotten } = stats
     if (typeof gaps === 'number') set('roomcast_bus_gaps_total', gaps)
     if (typeof reconnects === 'number') set('roomcast_bus_reconnects_total', reconnects)
+    if (typeof forgotten === 'number') set('roomcast_bus_forgotten_positions_total', forgotten)
     if (typeof queued === 'number') set('roomcast_bus_queued_messages', queued)
     const { rss, heapUsed } = process.memoryUsage()
     const { user, system } = process.cpuUsage()

@@ -99,6 +99,10 @@ export const METRICS: Readonly<Record<string, MetricRow>> = {
     kind: 'counter',
     help: 'Gaps that the bus reported, in all rooms: those with history read again what they missed.',
   },
+  roomcast_bus_forgotten_positions_total: {
+    kind: 'counter',
+    help: 'Positions in what other servers say that made room for others: a gap meanwhile may be unreported.',
+  },
   roomcast_bus_reconnects_total: { kind: 'counter', help: 'How often Redis was connected to anew.' },
   roomcast_bus_queued_messages: { kind: 'gauge', help: 'Messages to other servers that Redis has not answered.' },
   roomcast_http_requests_total: {
