@@ -26,6 +26,7 @@ let reads: number
 let away: boolean
 let lost: (record: BusRecord) => boolean
 let sink: StoreSink
+let told: [room: string, members: number][]
 
 beforeEach(async () => {
   clock = new VirtualClock(1)
@@ -50,7 +51,9 @@ beforeEach(async () => {
     if (!lost(record)) deliver.call(store, room, record)
   }
   const options = (room: string): RoomOptions => (room === 'plain' ? {} : REMEMBERS)
-  rooms = createRooms({ store, clock, options })
+  told = []
+  const onDelivered = (...delivered: [string, number]): void => void told.push(delivered)
+  rooms = createRooms({ store, clock, options, onDelivered })
   people = [0, 1, 2].map((i) => new Person(`c${i}`))
   await Promise.all(people.map((person) => person.enter(rooms, 'r')))
   reads = 0
@@ -66,6 +69,27 @@ test('a number that is missing is read once for all members, and order is kept',
   await say('a', 'b', 'c', 'd', 'e')
   for (const person of people) expect(person.data).toEqual(['a', 'b', 'c', 'd', 'e'])
   expect(reads).toBe(1)
+})
+
+test('onDelivered hears of each publication once, whichever way it came, and of none that reached nobody', async () => {
+  lost = (record) => record.kind === 'publication' && ['b', 'c'].includes(String(record.publication.data))
+  await say('a', 'b', 'c', 'd')
+  // What came already comes again.
+  const { publications } = await rooms.history('r')
+  for (const publication of publications) sink.deliver('r', { kind: 'publication', publication })
+  await settled()
+  expect(told).toEqual([1, 2, 3, 4].map(() => ['r', 3]))
+  told = []
+  await rooms.publish('plain', 'nobody is there')
+  await rooms.publish('kept', 'nobody is there')
+  await settled()
+  expect(told).toEqual([])
+  await people[0]!.enter(rooms, 'plain')
+  const published = rooms.publish('plain', 'x')
+  expect([people[0]!.data.at(-1), told]).toEqual(['x', []])
+  await published
+  await settled()
+  expect(told).toEqual([['plain', 1]])
 })
 
 test('the last one is missed by a mark, which costs nothing where nothing is missing', async () => {

@@ -28,8 +28,13 @@ const BUSY = 'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-L
 /** How long the end waits for such an answer to be on its way. */
 const LAST_WORDS_MS = 500
 
-/** Takes the requests of an http server. */
-export function takeRequests(http: Server, answer: Answer): Requests {
+/** Takes the requests of an http server.
+ * @param answered hears of each that was answered, when the answer is out or its connection is gone. */
+export function takeRequests(
+  http: Server,
+  answer: Answer,
+  answered: (req: IncomingMessage, res: ServerResponse) => void,
+): Requests {
   const underWay = new Set<ServerResponse>()
   /** How many bytes each connection had brought when its last request was answered. WebSockets are closed before `end`. */
   const marks = new Map<Socket, number>()
@@ -47,6 +52,8 @@ export function takeRequests(http: Server, answer: Answer): Requests {
     res.once('close', () => {
       underWay.delete(res)
       if (marks.has(socket)) marks.set(socket, socket.bytesRead)
+      // Of a client that left before there is nothing to tell: the status that node has for it is that of nobody.
+      if (res.headersSent) answered(req, res)
       for (const check of waiting) check()
     })
     if (!isExpected) return sendJson(res, 417, { error: 'expectation_failed' })

@@ -20,7 +20,7 @@ import { type RoomcastOptions, type Settled, settle } from './options.ts'
 import { createPage } from './page.ts'
 import { createPublish } from './publish.ts'
 import { sendJson } from './reply.ts'
-import { type Requests, takeRequests } from './requests.ts'
+import { type Answer, type Requests, takeRequests } from './requests.ts'
 import { createSpeakers } from './speakers.ts'
 import { VERSION } from './version.ts'
 import { warn } from './warn.ts'
@@ -96,13 +96,14 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
   const revocations = new Revocations()
   const speakers = createSpeakers()
   // After all that can throw: it starts the store.
-  const store = watch.store(settled.store ?? memoryStore(), () => rooms)
+  const store = watch.store(settled.store ?? memoryStore())
   const gated = gatedStore(store, () => gate, revocations)
   const rooms = createRooms({
     store: gated,
     options: namespaces.roomOptions,
     maxRoomsPerClient: limits.maxRoomsPerClient,
     about: { name: hostname(), version: VERSION },
+    onDelivered: watch.delivered,
   })
   const realGate = new Gate({
     members: {
@@ -218,14 +219,14 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     : answerRequests([api, httpApi, createMetricsRoute(watch.metrics, settled.metricsKey), createPage()])
 
   function answerRequests(routes: readonly ReturnType<typeof createApi>[]): Requests {
-    return takeRequests(http, (req, res, { path, host: name }) => {
-      res.once('close', () => watch.answered(req, res))
+    const answer: Answer = (req, res, { path, host: name }) => {
       const isOpenToAll = isForAnyHost(path) || isHttpApi(path) || path === METRICS_PATH
       if (isDemo && !isOpenToAll && !isLoopbackName(name)) return sendJson(res, 403, { error: 'host_not_allowed' })
       // A proxy that does not pass the upgrade on makes such a request of each client.
       if (path === SDK_PATH) return sendJson(res, 426, { error: 'upgrade_required' }, UPGRADE)
       if (!routes.some((route) => route(req, res, path))) sendJson(res, 404, { error: 'not_found' })
-    })
+    }
+    return takeRequests(http, answer, watch.answered)
   }
 
   function leave(): void {

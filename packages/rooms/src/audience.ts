@@ -12,6 +12,12 @@ const NO_LIMIT = Number.MAX_SAFE_INTEGER
 /** Who hears what is said in a room. Whoever starts closing must be taken out. */
 export class Audience {
   readonly #channels = new Map<Codec, Channels<Membership>>()
+  readonly #onSent: (room: string, members: number) => void
+
+  /** @param onSent hears of each `send` that had members. */
+  constructor(onSent: (room: string, members: number) => void) {
+    this.#onSent = onSent
+  }
 
   join(room: string, membership: Membership): void {
     const { codec, socket } = membership.client.member
@@ -36,9 +42,14 @@ export class Audience {
 
   /** Writes to every live member of a room what `make` makes for its codec. */
   send(room: string, make: (codec: Codec) => Framed): void {
+    let members = 0
     for (const [codec, channels] of this.#channels) {
-      if (channels.memberCount(room) > 0) channels.broadcast(room, make(codec), { scope: 'local' })
+      const count = channels.memberCount(room)
+      if (count === 0) continue
+      members += count
+      channels.broadcast(room, make(codec), { scope: 'local' })
     }
+    if (members > 0) this.#onSent(room, members)
   }
 
   /** The same, to those who want to hear who comes and goes. */

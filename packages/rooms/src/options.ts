@@ -33,6 +33,9 @@ export interface RoomsOptions {
   readonly enterTimeoutMs?: number | undefined
   /** What this node says of itself in `nodes()`, beside its figures: a name, a version. */
   readonly about?: Readonly<Record<string, string>> | undefined
+  /** Hears of each publication that was delivered to members on this node, live ones, and of how many they were: once,
+   * whichever way it came. Not within `publish`, but soon. What it throws becomes a process warning. */
+  readonly onDelivered?: ((room: string, members: number) => void) | undefined
   /** Default: the process's own. */
   readonly clock?: Clock | undefined
   /** Makes what no other node makes. Default: random. */
@@ -70,6 +73,7 @@ export function checkRoomsOptions(options: RoomsOptions): void {
     maxReplayBytes,
     enterTimeoutMs,
     about,
+    onDelivered,
     clock,
     newId,
     ...unknown
@@ -78,6 +82,8 @@ export function checkRoomsOptions(options: RoomsOptions): void {
   if (typeof store?.publish !== 'function' || typeof store.start !== 'function')
     throw new TypeError('store must be a store')
   if (of !== undefined && typeof of !== 'function') throw new TypeError('options must be a function')
+  if (onDelivered !== undefined && typeof onDelivered !== 'function')
+    throw new TypeError('onDelivered must be a function')
   if (newId !== undefined && typeof newId !== 'function') throw new TypeError('newId must be a function')
   if (clock !== undefined && typeof clock.after !== 'function') throw new TypeError('clock must be a clock')
   if (about !== undefined && !Object.values(about).every((value) => typeof value === 'string')) {

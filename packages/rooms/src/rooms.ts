@@ -9,6 +9,7 @@ import { copyOf, copyOfInfo, copyOfTags } from './data.ts'
 import { draftIds } from './draft-ids.ts'
 import { UnrecoverablePositionError } from './errors.ts'
 import { type GapListener, GapListeners } from './gap.ts'
+import { guarded } from './guarded.ts'
 import { type RoomInfo, shown } from './info.ts'
 import { Kept } from './kept.ts'
 import { LocalRooms } from './local-rooms.ts'
@@ -56,7 +57,7 @@ export function createRooms(options: RoomsOptions): Rooms {
 /** Rooms that remember, and know who is there. Made by `createRooms`. */
 export class Rooms {
   readonly #store: Store
-  readonly #audience = new Audience()
+  readonly #audience: Audience
   readonly #local: LocalRooms
   readonly #gaps = new GapListeners()
   readonly #nextId: () => string
@@ -65,7 +66,11 @@ export class Rooms {
   constructor(options: RoomsOptions) {
     const { store, options: optionsOf = () => undefined, clock = processClock } = options
     this.#store = store
-    const { newId = () => crypto.randomUUID() } = options
+    const { newId = () => crypto.randomUUID(), onDelivered } = options
+    // Nothing of others runs within a call that sends.
+    this.#audience = new Audience((room, members) => {
+      if (onDelivered) queueMicrotask(() => guarded('onDelivered', () => onDelivered(room, members)))
+    })
     this.#nextId = draftIds(newId)
     this.#local = new LocalRooms({
       store,

@@ -18,7 +18,7 @@ export const METRICS: Readonly<Record<string, MetricRow>> = {
   roomcast_status: {
     kind: 'gauge',
     labels: ['status'],
-    help: '1 for what the server is: ready, draining, connecting (Redis not reached yet) or degraded (Redis lost).',
+    help: '1 for what the server is, else 0: ready, draining, connecting (Redis not reached yet), degraded (Redis lost).',
   },
   roomcast_uptime_seconds: { kind: 'gauge', help: 'Since the server was made.' },
   roomcast_sockets: { kind: 'gauge', help: 'Open WebSockets.' },
@@ -39,7 +39,10 @@ export const METRICS: Readonly<Record<string, MetricRow>> = {
   roomcast_messages_received_total: { kind: 'counter', help: 'WebSocket messages from clients.' },
   roomcast_messages_sent_total: { kind: 'counter', help: 'WebSocket messages accepted for clients.' },
   roomcast_received_bytes_total: { kind: 'counter', help: 'Bytes of WebSocket frames from clients.' },
-  roomcast_sent_bytes_total: { kind: 'counter', help: 'Bytes of WebSocket frames handed to the kernel.' },
+  roomcast_sent_bytes_total: {
+    kind: 'counter',
+    help: 'Bytes handed to the kernel for WebSockets: frames, and the answers that open them.',
+  },
   roomcast_closes_total: {
     kind: 'counter',
     labels: ['code', 'by'],
@@ -53,10 +56,10 @@ export const METRICS: Readonly<Record<string, MetricRow>> = {
   roomcast_fanout_members: {
     kind: 'histogram',
     labels: ['namespace'],
-    help: 'Members of this server that a publication was for.',
-    buckets: [0, 1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000],
+    help: 'Publications that members of this server were sent, by how many members: one, whichever way it came.',
+    buckets: [1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000],
   },
-  roomcast_queued_bytes: { kind: 'gauge', help: 'Bytes accepted for sockets that the kernel has not taken.' },
+  roomcast_queued_bytes: { kind: 'gauge', help: 'Bytes for open sockets that the kernel has not taken.' },
   roomcast_queued_sockets: { kind: 'gauge', help: 'Sockets that such bytes wait for.' },
   roomcast_queued_oldest_seconds: {
     kind: 'gauge',
@@ -71,12 +74,12 @@ export const METRICS: Readonly<Record<string, MetricRow>> = {
   roomcast_gaps_total: {
     kind: 'counter',
     labels: ['namespace'],
-    help: 'Gaps: messages between servers that were lost, or may have been.',
+    help: 'Gaps in rooms without history: members missed messages of other servers, or may have.',
   },
   roomcast_store_status: {
     kind: 'gauge',
     labels: ['status'],
-    help: '1 for what the store is: connecting, ready, degraded or closed. The one in memory is always ready.',
+    help: '1 for what the store is, else 0: connecting, ready, degraded, closed. The one in memory is always ready.',
   },
   roomcast_store_call_seconds: {
     kind: 'histogram',
@@ -90,24 +93,31 @@ export const METRICS: Readonly<Record<string, MetricRow>> = {
   roomcast_bus_messages_total: {
     kind: 'counter',
     labels: ['fate'],
-    help: 'Messages between servers: published, received, delivered, echoes (our own), dropped (lost here), invalid.',
+    help: 'Messages between servers but publications that are kept: published, received, delivered, echoes (own), dropped (lost here), invalid.',
   },
-  roomcast_bus_gaps_total: { kind: 'counter', help: 'Gaps that the bus reported.' },
+  roomcast_bus_gaps_total: {
+    kind: 'counter',
+    help: 'Gaps that the bus reported, in all rooms: those with history read again what they missed.',
+  },
+  roomcast_bus_forgotten_positions_total: {
+    kind: 'counter',
+    help: 'Positions in what other servers say that made room for others: a gap meanwhile may be unreported.',
+  },
   roomcast_bus_reconnects_total: { kind: 'counter', help: 'How often Redis was connected to anew.' },
   roomcast_bus_queued_messages: { kind: 'gauge', help: 'Messages to other servers that Redis has not answered.' },
   roomcast_http_requests_total: {
     kind: 'counter',
     labels: ['route', 'status'],
-    help: 'HTTP requests that were answered.',
+    help: 'HTTP requests that were answered, those of handshakes not; page: every path that is none of the others.',
   },
   roomcast_event_loop_delay_seconds: {
-    kind: 'gauge',
-    labels: ['quantile'],
-    help: 'Delay of the event loop since the last time this was asked: 0.5, 0.99 and 1 (the largest).',
+    kind: 'histogram',
+    help: 'How late the event loop was, 50 times a second, from the first scrape to two minutes after the last.',
+    buckets: [0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10],
   },
-  roomcast_event_loop_utilization: {
-    kind: 'gauge',
-    help: 'Share of the time since then in which the event loop was busy, 0 to 1.',
+  roomcast_event_loop_active_seconds_total: {
+    kind: 'counter',
+    help: 'Time in which the event loop of the process was busy: its rate is the share, 0 to 1.',
   },
   process_resident_memory_bytes: { kind: 'gauge', help: 'Memory of the process.' },
   process_cpu_seconds_total: { kind: 'counter', help: 'CPU time of the process, user and system.' },

@@ -18,8 +18,9 @@ export interface MetricsText {
   text(): Promise<string>
 }
 
-/** What proxies put into requests that they pass on. */
-const PROXY_HEADERS = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via'] as const
+/** Headers that proxies put into requests that they pass on. */
+const OF_PROXIES =
+  /^(?:forwarded|via|cdn-loop|true-client-ip|(?:x-forwarded|x-real|x-client|x-original|x-envoy|cf)-.+)$/
 
 /** Makes the route. @param key undefined: there is none. */
 export function createMetricsRoute(metrics: MetricsText, key: string | undefined): Route {
@@ -45,6 +46,15 @@ export function createMetricsRoute(metrics: MetricsText, key: string | undefined
 /** Whether a program on this machine asks for itself, as far as that can be told. */
 function isFromHere(req: IncomingMessage): boolean {
   const { remoteAddress = '' } = req.socket
-  const isPassedOn = PROXY_HEADERS.some((name) => req.headers[name] !== undefined)
-  return !isPassedOn && isLoopback(remoteAddress.replace(/^::ffff:/, '')) && isLoopbackName(readTarget(req).host)
+  const isNear = isLoopback(remoteAddress.replace(/^::ffff:/, '')) && isLoopbackName(readTarget(req).host)
+  return isNear && !isPassedOn(req)
+}
+
+/** Whether a proxy shows. nginx names itself nowhere unless it is told to, and asks for the loopback name that its
+ * configuration has: but it speaks HTTP/1.0, or says `Connection: close`, or `upgrade` as it is told to for WebSockets.
+ * Prometheus and its like speak 1.1 and keep the connection. */
+function isPassedOn({ headers, httpVersion }: IncomingMessage): boolean {
+  const { connection = 'keep-alive' } = headers
+  if (httpVersion !== '1.1' || connection.toLowerCase() !== 'keep-alive') return true
+  return Object.keys(headers).some((name) => OF_PROXIES.test(name))
 }

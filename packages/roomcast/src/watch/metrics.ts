@@ -1,5 +1,6 @@
 // The metrics of one server, in a registry of its own: what is counted as it happens, and what is read when somebody asks.
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { METRICS, type MetricRow } from './metric-table.ts'
 
@@ -10,13 +11,15 @@ export type Reading = (set: (name: string, value: number, labels?: Labels) => vo
 
 /** The metrics of one server. */
 export interface Metrics {
+  /** A counter has these labels from now on, at 0. */
+  begin(name: string, labels: Labels): void
   /** Counts one. */
   count(name: string, labels?: Labels): void
   /** Adds a value to a histogram. */
   observe(name: string, value: number, labels?: Labels): void
   /** Adds what is read each time. */
   read(reading: Reading): void
-  /** As Prometheus reads it. */
+  /** As Prometheus reads it: what is in the turn after this one. */
   text(): Promise<string>
   readonly contentType: string
 }
@@ -35,10 +38,13 @@ export function createMetrics(): Metrics {
   const taken = new Set<string>()
   return {
     contentType: registry.contentType,
+    begin: (name, labels) => (all.get(name) as Counter).inc(labels, 0),
     count: (name, labels = {}) => (all.get(name) as Counter).inc(labels),
     observe: (name, value, labels = {}) => (all.get(name) as Histogram).observe(labels, value),
     read: (reading) => void readings.push(reading),
-    text() {
+    async text() {
+      // In the turn that asks, others have written what is on its way at the turn's end: it would be taken for what waits.
+      await sleep(0)
       for (const name of taken) (all.get(name) as Gauge | Counter).reset()
       for (const reading of readings) {
         reading((name, value, labels) => {

@@ -1,14 +1,18 @@
 // What has to be looked at again and again to be known: whose bytes wait since when, and how late the event loop is. Only
-// while somebody asks: the first look is at the first question, the last one two minutes after the last.
+// while somebody asks: the first look is at the first question, the last one two minutes after the last. Who asks takes
+// nothing from others who ask: two Prometheus, or somebody with curl, are told the same.
 
-import { type EventLoopUtilization, type IntervalHistogram, monitorEventLoopDelay, performance } from 'node:perf_hooks'
+import { performance } from 'node:perf_hooks'
 import type { Socket } from '@roomcast/core'
 
 const LOOK_MS = 1000
 const IDLE_MS = 120_000
 
 /** The event loop is asked every so many ms; a delay is what it is late. */
-const RESOLUTION_MS = 20
+const TICK_MS = 20
+
+/** The longest delay that is told in steps: 10 s. */
+const MAX_STEPS = 10_000 / TICK_MS
 
 /** What waits for sockets. */
 export interface Queued {
@@ -17,46 +21,51 @@ export interface Queued {
   oldestMs: number
 }
 
-/** The event loop since it was asked last, in seconds; 0 to 1. */
-export interface Loop {
-  delay: Readonly<Record<'0.5' | '0.99' | '1', number>>
-  utilization: number
-}
-
 /** Looks at the sockets of one server, and at the event loop. */
 export class Sampler {
   readonly #sockets: () => Iterable<Pick<Socket, 'bufferedBytes'>>
-  readonly #delay: IntervalHistogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
+  readonly #late: (seconds: number) => void
   /** Since when something waits for a socket, as far as it was looked at. */
   #since = new Map<object, number>()
-  #utilization: EventLoopUtilization = performance.eventLoopUtilization()
-  #timer: NodeJS.Timeout | undefined
+  #timers: readonly NodeJS.Timeout[] = []
   #askedAt = 0
+  #tickedAt = 0
+  #isEnded = false
 
-  constructor(sockets: () => Iterable<Pick<Socket, 'bufferedBytes'>>) {
+  /** @param late hears how late the event loop was, again and again. */
+  constructor(sockets: () => Iterable<Pick<Socket, 'bufferedBytes'>>, late: (seconds: number) => void) {
     this.#sockets = sockets
+    this.#late = late
   }
 
   /** Somebody asks. */
-  ask(): { queued: Queued; loop: Loop } {
+  ask(): Queued {
     this.#askedAt = performance.now()
-    if (this.#timer === undefined) {
-      this.#delay.enable()
-      this.#timer = setInterval(() => this.#look(), LOOK_MS).unref()
+    if (this.#timers.length === 0 && !this.#isEnded) {
+      this.#tickedAt = this.#askedAt
+      const look = setInterval(() => {
+        if (performance.now() - this.#askedAt > IDLE_MS) this.#rest()
+        else this.#look()
+      }, LOOK_MS)
+      this.#timers = [look.unref(), setInterval(() => this.#tick(), TICK_MS).unref()]
     }
-    return { queued: this.#look(), loop: this.#loop() }
+    return this.#look()
   }
 
-  stop(): void {
-    clearInterval(this.#timer)
-    this.#timer = undefined
-    this.#delay.disable()
+  /** Looks no more; who asks is told what is at that moment. */
+  end(): void {
+    this.#isEnded = true
+    this.#rest()
+  }
+
+  #rest(): void {
+    for (const timer of this.#timers) clearInterval(timer)
+    this.#timers = []
     this.#since.clear()
   }
 
   #look(): Queued {
     const now = performance.now()
-    if (now - this.#askedAt > IDLE_MS) this.stop()
     const since = new Map<object, number>()
     const queued: Queued = { bytes: 0, sockets: 0, oldestMs: 0 }
     for (const socket of this.#sockets()) {
@@ -68,20 +77,17 @@ export class Sampler {
       queued.sockets++
       queued.oldestMs = Math.max(queued.oldestMs, now - first)
     }
-    this.#since = since
+    if (this.#timers.length > 0) this.#since = since
     return queued
   }
 
-  #loop(): Loop {
-    // What the histogram holds is the whole interval between two of its looks.
-    const late = (ns: number): number => (Number.isFinite(ns) ? Math.max(0, ns / 1e9 - RESOLUTION_MS / 1000) : 0)
-    const { count, max } = this.#delay
-    const at = (percent: number): number => (count === 0 ? 0 : late(this.#delay.percentile(percent)))
-    const delay = { '0.5': at(50), '0.99': at(99), '1': count === 0 ? 0 : late(max) }
-    this.#delay.reset()
-    const now = performance.eventLoopUtilization()
-    const { utilization } = performance.eventLoopUtilization(now, this.#utilization)
-    this.#utilization = now
-    return { delay, utilization }
+  /** What was due while the loop was busy would have waited, too: the later, the shorter. So each moment counts alike, and
+   * of a stall there is more than one look. */
+  #tick(): void {
+    const now = performance.now()
+    const lateMs = Math.max(0, now - this.#tickedAt - TICK_MS)
+    this.#tickedAt = now
+    const steps = Math.min(Math.floor(lateMs / TICK_MS), MAX_STEPS)
+    for (let step = 0; step <= steps; step++) this.#late((lateMs - step * TICK_MS) / 1000)
   }
 }

@@ -4,14 +4,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Client } from '@roomcast/centrifuge'
 import type { Server, Socket } from '@roomcast/core'
 import type { Rooms } from '@roomcast/rooms'
+import type { Status } from '../api.ts'
 import type { KeepingStore } from '../options.ts'
 import { errorOf } from '../reply.ts'
 import { readTarget } from '../target.ts'
 import { VERSION } from '../version.ts'
 import { namespaceOf } from '../who/namespaces.ts'
 import type { ServerPolicy } from '../who/policy.ts'
+import { beginAtZero } from './beginnings.ts'
 import { hearCore } from './core-events.ts'
-import { closeLabel, routeLabel, storeReadings } from './labels.ts'
+import { closeLabel, oneOf, routeLabel, storeReadings } from './labels.ts'
 import type { Logger } from './logger.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { refusalLog } from './refusal-log.ts'
@@ -28,7 +30,7 @@ export interface Watched {
   readonly core: Pick<Server, 'sockets' | 'stats'>
   readonly rooms: Pick<Rooms, 'on' | 'stats'>
   readonly store: KeepingStore
-  readonly status: () => string
+  readonly status: () => Status
   readonly uptimeSeconds: () => number
 }
 
@@ -42,13 +44,13 @@ export class Watch {
   readonly #pending = new Waiting()
   /** By reason: there are few. */
   readonly #refusals = new Map<string, number>()
-  #rooms: { memberCount(room: string): number } | undefined
   #end: () => void = () => {}
 
   constructor(around: say.Circumstances, logger: Logger) {
     this.#around = around
     this.#log = refusalLog(logger)
     this.#namespaces = new Set(around.namespaces)
+    beginAtZero(this.metrics, this.#namespaces)
   }
 
   /** Something was refused. */
@@ -72,20 +74,16 @@ export class Watch {
     return watchGate(gate, this.#waiting)
   }
 
-  /** @param rooms asked for at each publication: they are made of the store. */
-  store(store: KeepingStore, rooms: () => { memberCount(room: string): number }): KeepingStore {
-    return watchStore(store, this.#pending, {
-      published: (room) => {
-        this.#rooms ??= rooms()
-        const namespace = this.#namespaceOf(room)
-        this.metrics.observe('roomcast_fanout_members', this.#rooms.memberCount(room), { namespace })
-      },
-      called: (call, ms, isFailed) => {
-        if (isFailed) this.metrics.count('roomcast_store_errors_total', { call })
-        else this.metrics.observe('roomcast_store_call_seconds', ms / 1000, { call })
-      },
+  store(store: KeepingStore): KeepingStore {
+    return watchStore(store, this.#pending, (call, ms, isFailed) => {
+      if (isFailed) this.metrics.count('roomcast_store_errors_total', { call })
+      else this.metrics.observe('roomcast_store_call_seconds', ms / 1000, { call })
     })
   }
+
+  /** A publication was delivered to so many members. */
+  readonly delivered = (room: string, members: number): void =>
+    this.metrics.observe('roomcast_fanout_members', members, { namespace: this.#namespaceOf(room) })
 
   /** A protocol refused something of a client that no policy was asked about. `limit`: what it was over, if any. */
   readonly refusedByProtocol = (client: Client, code: number, room: string, limit?: string): void => {
@@ -113,7 +111,10 @@ export class Watch {
   /** Hears and reads from now on. */
   start({ core, rooms, store, status, uptimeSeconds }: Watched): void {
     const { metrics } = this
-    const sampler = new Sampler(() => core.sockets)
+    const sampler = new Sampler(
+      () => core.sockets,
+      (seconds) => metrics.observe('roomcast_event_loop_delay_seconds', seconds),
+    )
     const deaf = hearCore(core, {
       'roomcast:open': () => metrics.count('roomcast_handshakes_total', { outcome: 'accepted' }),
       'roomcast:reject': (event) => {
@@ -134,7 +135,7 @@ export class Watch {
       const { sockets, pendingHandshakes, messagesIn, messagesOut, bytesIn, bytesOut } = core.stats()
       const { rooms: count, clients, members } = rooms.stats()
       set('roomcast_info', 1, { version: VERSION })
-      set('roomcast_status', 1, { status: status() })
+      for (const [name, value] of oneOf(STATUSES, status())) set('roomcast_status', value, { status: name })
       set('roomcast_uptime_seconds', uptimeSeconds())
       set('roomcast_sockets', sockets)
       set('roomcast_clients', clients)
@@ -145,7 +146,7 @@ export class Watch {
       set('roomcast_messages_sent_total', messagesOut)
       set('roomcast_received_bytes_total', bytesIn)
       set('roomcast_sent_bytes_total', bytesOut)
-      const { queued, loop } = sampler.ask()
+      const queued = sampler.ask()
       set('roomcast_queued_bytes', queued.bytes)
       set('roomcast_queued_sockets', queued.sockets)
       set('roomcast_queued_oldest_seconds', queued.oldestMs / 1000)
@@ -154,15 +155,11 @@ export class Watch {
       set('roomcast_waiting_oldest_seconds', this.#waiting.oldestMs / 1000)
       set('roomcast_store_pending_calls', this.#pending.count)
       set('roomcast_store_lag_seconds', this.#pending.oldestMs / 1000)
-      for (const [quantile, value] of Object.entries(loop.delay)) {
-        set('roomcast_event_loop_delay_seconds', value, { quantile })
-      }
-      set('roomcast_event_loop_utilization', loop.utilization)
     })
     metrics.read(storeReadings(store))
     this.#end = () => {
       deaf()
-      sampler.stop()
+      sampler.end()
       this.#log.flush()
     }
   }
@@ -195,6 +192,8 @@ export class Watch {
     return this.#namespaces.has(namespace) ? namespace : ''
   }
 }
+
+const STATUSES: readonly Status[] = ['ready', 'draining', 'connecting', 'degraded']
 
 /** Of a name that is none there may be a megabyte; so much of it is told. */
 const MAX_NAME = 200
