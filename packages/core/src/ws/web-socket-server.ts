@@ -152,7 +152,7 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
     const asked = extra instanceof Asked ? extra : new Asked(this, extra as IncomingMessage)
     // Core has judged the path already.
     const isOwn = this.shouldHandle !== WebSocketServer.prototype.shouldHandle
-    if (isOwn && !this.shouldHandle(asked.request)) return reject(400, 'not_handled')
+    if (isOwn && !this.shouldHandle(asked.request)) return reject(400)
     const { handshake } = this.options
     const complete = (result: unknown): unknown => this.#complete(asked, request.subprotocols, result)
     if (handshake === undefined) return complete(accept(undefined))
