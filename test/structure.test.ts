@@ -34,7 +34,7 @@ const MAX_FILE_LINES = 300
 const MAX_CORE_CODE_LINES = 3755
 /** What stands on core in its own subpath, and is loaded by those alone who import that. */
 const WS_FACADE = 'packages/core/src/ws/'
-const MAX_WS_FACADE_CODE_LINES = 420
+const MAX_WS_FACADE_CODE_LINES = 520
 
 /** `import … from 'x'`, `export … from 'x'`, `import 'x'` and `import('x')`. */
 const IMPORT = /^(?:import|export)\s[^'"=();]*\sfrom\s+'([^']+)'|^import\s+'([^']+)'|\bimport\('([^']+)'\)/gm

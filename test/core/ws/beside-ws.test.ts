@@ -3,10 +3,11 @@
 
 import { Buffer } from 'node:buffer'
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import { createWebSocketStream } from '@roomcast/core/ws'
 import { afterEach, describe, expect, test } from 'vitest'
-import WebSocket from 'ws'
+import WebSocket, { createWebSocketStream as createTheirStream } from 'ws'
 import { Op } from '../../support/client-frames.ts'
 import { cleanUp } from '../../support/core-server.ts'
 import { eventually, nextTurn } from '../../support/log.ts'
@@ -486,6 +487,178 @@ const SCRIPTS: Record<string, Script> = {
     await log.count(2)
     client.terminate()
     return { is: [client.extensions.split(';')[0], log.all], expected: ['permessage-deflate', [text, text]] }
+  },
+
+  async 'handleProtocols, given or set later: one of those offered, or none; not asked where none is'({ Server, log }) {
+    const web = createServer()
+    const wss = track(new Server({ server: web, handleProtocols: () => 'b' }))
+    wss.on('connection', (ws) => log.push(`'${ws.protocol}'`))
+    const port = await listen(web)
+    const offer = async (offered: string | null): Promise<void> => {
+      const client = await RawClient.connect({ port })
+      const { headers } = await client.upgrade({ headers: { 'Sec-WebSocket-Protocol': offered } })
+      log.push(headers['sec-websocket-protocol'])
+    }
+    await offer('a, b')
+    wss.options.handleProtocols = (protocols, request) => {
+      log.push([[...protocols], request.url])
+      return protocols.has('c') && 'c'
+    }
+    await offer('a, c')
+    await offer('a')
+    await offer(null)
+    return {
+      is: log.all,
+      expected: [
+        ...["'b'", 'b'],
+        ...[[['a', 'c'], '/'], "'c'", 'c'],
+        ...[[['a'], '/'], "''", undefined],
+        ...["''", undefined],
+      ],
+    }
+  },
+
+  async 'shouldHandle: tells by the path; overridden, in the object or its class, it decides'({ name, Server, log }) {
+    const wss = track(new Server({ noServer: true, [name === 'ws' ? 'path' : 'pathname']: '/chat' }))
+    for (const url of ['/chat?x=1', '/other']) log.push(wss.shouldHandle({ url } as IncomingMessage))
+    class Picky extends Server {
+      override shouldHandle({ url }: IncomingMessage): boolean {
+        return url === '/yes'
+      }
+    }
+    const { shouldHandle } = Picky.prototype
+    for (const One of [Picky, Server]) {
+      const picky = track(new One({ port: 0, host: '127.0.0.1' }))
+      if (One === Server) Object.assign(picky, { shouldHandle })
+      await once(picky, 'listening')
+      for (const url of ['/yes', '/no']) {
+        const client = await RawClient.connect({ port: (picky.address() as AddressInfo).port })
+        log.push((await client.upgrade({ url })).status)
+      }
+    }
+    return { is: log.all, expected: [true, false, 101, 400, 101, 400] }
+  },
+
+  async 'a socket that is not open: any close is nothing, and errors say its state'({ connect, log }) {
+    const { client, ws } = await connect()
+    const ended = once(ws, 'close')
+    ws.close(4000)
+    ws.close(1006)
+    ws.send('lost', (error) => log.push(error?.message))
+    await client.answerClose()
+    await ended
+    ws.close(1006, 'x'.repeat(200))
+    ws.send('lost', (error) => log.push(error?.message))
+    const of = (state: string): string => `WebSocket is not open: readyState ${state}`
+    return { is: await log.count(2), expected: [of('2 (CLOSING)'), of('3 (CLOSED)')] }
+  },
+
+  async 'a ping of what is no text and no bytes throws'({ connect }) {
+    const { client, ws } = await connect()
+    const is = ['ping', 'pong'].flatMap((method) =>
+      [{}, true, new URL('http://localhost')].map((data) => {
+        try {
+          ws[method as 'ping'](data)
+          return 'sent'
+        } catch (error) {
+          return (error as Error).name
+        }
+      }),
+    )
+    ws.ping(new Uint8Array([65]).buffer)
+    return { is: [is, short(await client.frame())], expected: [Array(6).fill('TypeError'), 'ping A'] }
+  },
+
+  async 'off takes what on added, removeEventListener what addEventListener did'({ connect, log }) {
+    const { client, ws } = await connect()
+    const listener = (): void => void log.push('heard')
+    ws.addEventListener('message', listener)
+    ws.off('message', listener)
+    log.push(ws.listenerCount('message'))
+    ws.on('message', listener)
+    ws.removeEventListener('message', listener)
+    log.push(ws.listenerCount('message'))
+    client.say('x')
+    return { is: await log.count(3), expected: [1, 1, 'heard'] }
+  },
+
+  async 'events that somebody emits by hand come to listeners as in a browser'({ connect, log }) {
+    const { ws } = await connect()
+    ws.onmessage = ({ data }) => log.push(data)
+    ws.onerror = ({ message }) => log.push(message)
+    ws.onclose = ({ code, reason, wasClean }) => log.push([code, reason, wasClean])
+    ws.emit('message', Buffer.from('m'), false)
+    ws.emit('error', new Error('e'))
+    ws.emit('close', 1000, Buffer.from('r'))
+    const [message, error, [code, reason]] = log.all as [string, string, unknown[]]
+    return { is: [message, error, code, reason], expected: ['m', 'e', 1000, 'r'] }
+  },
+
+  async 'closed before it listens: it never does'({ Server, log }) {
+    const wss = new Server({ port: 0, host: '127.0.0.1' }, () => log.push('listening'))
+    await new Promise<void>((resolve) => wss.close(() => resolve()))
+    await nextTurn()
+    return { is: log.all, expected: [] }
+  },
+
+  async 'a stream: chunks out and in, end closes, the peer’s end is its end, destroy is at once'({
+    name,
+    connect,
+    log,
+  }) {
+    const streamOf = (name === 'ws' ? createTheirStream : createWebSocketStream) as typeof createTheirStream
+    const { client, ws } = await connect()
+    const stream = streamOf(ws, { encoding: 'utf8' })
+    stream.on('data', (text) => log.push(text))
+    client.send({ opcode: Op.BINARY, payload: 'in' })
+    stream.write('out')
+    await log.count(1)
+    const over = once(stream, 'close')
+    stream.end('last')
+    const frames = await client.frames.count(2).then((all) => all.slice(0, 2))
+    await client.answerClose()
+    client.socket.end()
+    await over
+
+    const { client: other, ws: second } = await connect()
+    const ended = streamOf(second)
+    const end = once(ended.resume(), 'end')
+    other.sendClose(1000)
+    other.socket.end()
+    await end
+    const finished = once(ended, 'close')
+    ended.end()
+    await finished
+
+    const { client: third, ws: last } = await connect()
+    const destroyed = streamOf(last)
+    destroyed.on('error', ({ message }) => log.push(message))
+    const gone = new Promise((resolve) => destroyed.on('close', resolve))
+    destroyed.destroy(new Error('mine'))
+    await Promise.all([third.ended(), gone])
+    return {
+      is: [log.all, frames.map(short)],
+      expected: [
+        ['in', 'mine'],
+        ['binary out', 'binary last'],
+      ],
+    }
+  },
+
+  async 'a stream that is not read does not read'({ name, connect }) {
+    const streamOf = (name === 'ws' ? createTheirStream : createWebSocketStream) as typeof createTheirStream
+    const { client, ws } = await connect()
+    const stream = streamOf(ws)
+    const all = 32 * 65_536
+    for (let sent = 0; sent < all; sent += 65_536) client.send({ opcode: Op.BINARY, payload: Buffer.alloc(65_536) })
+    await eventually(() => ws.isPaused, 'paused')
+    const waits = stream.readableLength < all
+    let bytes = 0
+    for await (const chunk of stream) {
+      bytes += chunk.length
+      if (bytes === all) break
+    }
+    return { is: [waits, bytes, stream.destroyed], expected: [true, all, true] }
   },
 
   async 'what came with the handshake is heard by who listens behind a promise'({ wss, port, log }) {

@@ -49,8 +49,26 @@ const DIFFERENCES: readonly Difference[] = [
     facade: 'TypeError',
   },
   {
-    row: ['`wss.options`, set later', 'heeded', 'a TypeError', 'as above'],
+    row: ['`wss.options`, set later (but `handleProtocols`)', 'heeded', 'a TypeError', 'as above'],
     run: async ({ wss }) => nameOf(() => Object.assign(wss.options, { perMessageDeflate: true })),
+    ws: 'taken',
+    facade: 'TypeError',
+  },
+  {
+    row: [
+      '`handleUpgrade` overridden, with `port` or `server`',
+      'asked',
+      'a TypeError: that is `handshake`, or `shouldHandle`',
+      'as above',
+    ],
+    async run({ Server }) {
+      class Guarded extends Server {
+        override handleUpgrade(...args: Parameters<typeof Server.prototype.handleUpgrade>): void {
+          super.handleUpgrade(...args)
+        }
+      }
+      return nameOf(() => track(new Guarded({ server: createServer() })))
+    },
     ws: 'taken',
     facade: 'TypeError',
   },
@@ -81,9 +99,41 @@ const DIFFERENCES: readonly Difference[] = [
   },
   {
     row: [
+      '`Sec-WebSocket-Version: 8`; 12',
+      '101; 400',
+      '426',
+      'one protocol is spoken, that of RFC 6455, and 426 names it',
+    ],
+    async run({ port, log }) {
+      for (const version of ['8', '12']) {
+        const client = await RawClient.connect({ port })
+        log.push((await client.upgrade({ headers: { 'Sec-WebSocket-Version': version } })).status)
+      }
+      return log.all
+    },
+    ws: [101, 400],
+    facade: [426, 426],
+  },
+  {
+    row: [
+      "'wsClientError'",
+      'its listener answers',
+      'never; `wss.server.stats().rejections` counts',
+      'what is refused has its answer',
+    ],
+    async run({ wss, port }) {
+      wss.on('wsClientError', (_, stream) => stream.end('HTTP/1.1 418 Mine\r\n\r\n'))
+      const client = await RawClient.connect({ port })
+      return (await client.upgrade({ headers: { 'Sec-WebSocket-Key': 'short' } })).status
+    },
+    ws: 418,
+    facade: 400,
+  },
+  {
+    row: [
       'the subprotocol, when nothing is said',
       'the first that is offered',
-      'none; name yours in `subprotocols`',
+      'none; `subprotocols`, `handleProtocols` name yours',
       'what nobody said he speaks is not promised',
     ],
     async run({ connect }) {
@@ -197,17 +247,18 @@ const DIFFERENCES: readonly Difference[] = [
   },
   {
     row: [
-      '`send` of an array of numbers, or a Blob',
-      'sent',
+      '`send` of a list, a Blob, an ArrayBuffer that is shared, `null`, `undefined`',
+      'sent, the last two as no bytes',
       'a TypeError',
       'the bytes are taken at the call, as they are',
     ],
     async run({ connect }) {
       const { ws } = await connect()
-      return [nameOf(() => ws.send([1, 2] as never)), nameOf(() => ws.send(new Blob(['x']) as never))]
+      const all = [[1, 2], ['a'], new Blob(['x']), new SharedArrayBuffer(1), null, undefined]
+      return new Set(all.map((data) => nameOf(() => ws.send(data as never))))
     },
-    ws: ['taken', 'taken'],
-    facade: ['TypeError', 'TypeError'],
+    ws: new Set(['taken']),
+    facade: new Set(['TypeError']),
   },
   {
     row: ["`binaryType`: 'fragments', 'blob'", 'heeded', 'a TypeError', 'a message is one piece here'],
@@ -261,6 +312,43 @@ const DIFFERENCES: readonly Difference[] = [
     facade: [4000, 4000],
   },
   {
+    row: [
+      'messages that come after our `close()`',
+      "'message'",
+      'read past',
+      'a socket that closes is out of its rooms, so nobody talks with it any more',
+    ],
+    async run({ connect, log }) {
+      const { client, ws } = await connect()
+      ws.on('message', (data) => log.push(`${data}`))
+      ws.on('close', () => log.push('close'))
+      ws.close(4000)
+      client.say('late')
+      await client.answerClose()
+      await log.find((entry) => entry === 'close')
+      return log.all
+    },
+    ws: ['late', 'close'],
+    facade: ['close'],
+  },
+  {
+    row: [
+      'what is sent just before `terminate()`',
+      'leaves',
+      'is lost, and its callback told; terminate in the callback',
+      'each socket is written once a turn',
+    ],
+    async run({ connect, log }) {
+      const { client, ws } = await connect()
+      ws.send('last', (error) => log.push(error instanceof Error))
+      ws.terminate()
+      await client.ended()
+      return [await log.at(0), client.frames.all.map(short)]
+    },
+    ws: [false, ['text last']],
+    facade: [true, []],
+  },
+  {
     row: ["'close', after a broken rule", '1006', 'the code it was failed with', 'what ended it is told'],
     async run({ connect, log }) {
       const { client, ws } = await connect()
@@ -273,6 +361,24 @@ const DIFFERENCES: readonly Difference[] = [
     },
     ws: 1006,
     facade: 1007,
+  },
+  {
+    row: [
+      "'error', after a broken rule",
+      'has a `code`: WS_ERR_…',
+      "has none: 'close' has it",
+      'the protocol’s own code tells',
+    ],
+    async run({ connect, log }) {
+      const { client, ws } = await connect()
+      ws.on('error', (error) => log.push('code' in error && error.code))
+      client.send({ opcode: 3, payload: '' })
+      await client.close()
+      client.socket.end()
+      return log.at(0)
+    },
+    ws: 'WS_ERR_INVALID_OPCODE',
+    facade: false,
   },
   {
     row: [
@@ -293,17 +399,17 @@ const DIFFERENCES: readonly Difference[] = [
   },
   {
     row: [
-      '`ws._socket`',
-      'the TCP stream',
+      '`ws._socket`, `ws.extensions`',
+      'the TCP stream; what was agreed',
       'not there; `ws.socket` is core’s socket',
       'the stream is the connection’s alone',
     ],
     async run({ connect }) {
       const { ws } = await connect()
-      return '_socket' in ws
+      return ['_socket' in ws, 'extensions' in ws]
     },
-    ws: true,
-    facade: false,
+    ws: [true, true],
+    facade: [false, false],
   },
   {
     row: [

@@ -49,7 +49,7 @@ describe('options', () => {
     ['maxPayload', { ...noServer, maxPayload: 1 }, /maxMessageBytes/],
     ['perMessageDeflate', { ...noServer, perMessageDeflate: true }, /compression/],
     ['verifyClient', { ...noServer, verifyClient() {} }, /handshake/],
-    ['handleProtocols', { ...noServer, handleProtocols() {} }, /subprotocols/],
+    ['handleProtocols that is no function', { ...noServer, handleProtocols: 'a' }, /handleProtocols/],
     ['an unknown one', { ...noServer, clientTracking: true }, /clientTracking/],
     ['handshake that is no function', { ...noServer, handshake: true }, /handshake/],
     ['handler', { ...noServer, handler: { message() {} } }, /unknown option: handler/],
@@ -58,6 +58,25 @@ describe('options', () => {
     const call = (): unknown => new WebSocketServer(options as WebSocketServerOptions)
     expect(call).toThrow(TypeError)
     expect(call).toThrow(message)
+  })
+
+  test('handleProtocols alone may be set later, to a function', () => {
+    const { options } = new WebSocketServer({ noServer: true })
+    expect(() => Object.assign(options, { handleProtocols: 'a' })).toThrow(TypeError)
+    expect(() => Object.assign(options, { origin: 'any' })).toThrow(TypeError)
+    options.handleProtocols = () => false
+    expect(options.handleProtocols).toBeTypeOf('function')
+  })
+
+  test('a handleUpgrade that would not be asked is a TypeError', () => {
+    class Guarded extends WebSocketServer {
+      override handleUpgrade(...args: Parameters<WebSocketServer['handleUpgrade']>): void {
+        super.handleUpgrade(...args)
+      }
+    }
+    expect(() => new Guarded({ port: 0 })).toThrow(/handshake/)
+    expect(() => new Guarded({ server: createServer() })).toThrow(TypeError)
+    expect(new Guarded({ noServer: true })).toBeInstanceOf(WebSocketServer)
   })
 
   test('limits and the rest are core’s, and so are stats', async () => {
@@ -108,6 +127,27 @@ describe('handshake', () => {
       expect(wss.clients.size).toBe(0)
     }
     expect(errors).toHaveLength(3)
+  })
+
+  test('goes before handleProtocols, and that before subprotocols; one that throws is a 500', async () => {
+    const errors: unknown[] = []
+    const options = { subprotocols: ['a'], onError: (error: unknown) => errors.push(error) }
+    const offer = async (more: WebSocketServerOptions) => {
+      const { connect } = await serve({ ...options, ...more })
+      const { status, headers } = await (await connect()).upgrade({ headers: { 'Sec-WebSocket-Protocol': 'a, b, c' } })
+      return [status, headers['sec-websocket-protocol']]
+    }
+    const handleProtocols = (): string => 'b'
+    const handshake = () => accept({}, { subprotocol: 'c' })
+    expect(await offer({ handleProtocols, handshake })).toEqual([101, 'c'])
+    expect(await offer({ handleProtocols, handshake: () => ({}) })).toEqual([101, 'b'])
+    expect(await offer({ handleProtocols: () => false })).toEqual([101, undefined])
+    const mistake = new Error('the user’s mistake')
+    const thrown = (): never => {
+      throw mistake
+    }
+    expect(await offer({ handleProtocols: thrown })).toEqual([500, undefined])
+    expect(errors).toEqual([mistake])
   })
 
   test('a subprotocol that a listener to headers pushes is the socket’s', async () => {
@@ -175,6 +215,20 @@ describe('callbacks of send', () => {
     expect(called.all.slice(all).every((entry) => entry === 'lost Error: the connection was lost')).toBe(true)
   })
 
+  test('null is none, as undefined is', async () => {
+    const errors: unknown[] = []
+    const { sockets, connect } = await serve({ onError: (error) => errors.push(error) })
+    const client = await connect()
+    await client.upgrade()
+    const ws = await sockets.at(0)
+    ws.send('a', null, null)
+    ws.send('b', null)
+    ws.ping(null, undefined, null)
+    await new Promise<void>((resolve) => ws.send('c', () => resolve()))
+    expect((await client.frames.count(4)).map(short)).toEqual(['text a', 'text b', 'ping', 'text c'])
+    expect(errors).toEqual([])
+  })
+
   test('one that throws goes to onError; one of a dropped message is told', async () => {
     const errors = new Log<unknown>('errors')
     const { sockets, connect } = await serve({
@@ -202,6 +256,35 @@ describe('callbacks of send', () => {
 })
 
 describe('the end', () => {
+  test('a listener to error that throws keeps nobody from close', async () => {
+    const { sockets, connect } = await serve({ onError() {} })
+    const client = await connect()
+    await client.upgrade()
+    const ws = await sockets.at(0)
+    ws.on('error', () => {
+      throw new Error('the user’s mistake')
+    })
+    const closed = once(ws, 'close')
+    client.send({ opcode: 3, payload: '' })
+    // `once` hears the error too, and rejects; who listens himself is told of both.
+    const told = new Promise((resolve) => ws.on('close', resolve))
+    expect(await told).toBe(1002)
+    await closed.catch(() => {})
+  })
+
+  test('a callback of what terminate discarded hears so; of what had left, not', async () => {
+    const { sockets, connect } = await serve()
+    const client = await connect()
+    await client.upgrade()
+    const ws = await sockets.at(0)
+    await new Promise<void>((resolve) => ws.send('before', () => resolve()))
+    const lost = new Promise<Error | undefined>((resolve) => ws.send('lost', resolve))
+    ws.terminate()
+    expect(await lost).toBeInstanceOf(Error)
+    await client.ended()
+    expect(client.frames.all.map(short)).toEqual(['text before'])
+  })
+
   test('close has core’s account beside the code and the reason', async () => {
     const { sockets, connect } = await serve()
     const client = await connect()

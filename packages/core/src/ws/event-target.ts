@@ -43,14 +43,18 @@ export type EventListener<Event> = ((event: Event) => void) | { handleEvent(even
 const FIELDS: Readonly<Record<EventType, (...args: never[]) => object>> = {
   open: () => ({}),
   message: (data: Buffer | ArrayBuffer, isBinary: boolean) => ({ data: isBinary ? data : `${data}` }),
-  close: (code: number, reason: Buffer, { clean }: CloseInfo) => ({ code, reason: `${reason}`, wasClean: clean }),
+  // Who emits it by hand has no account of it.
+  close: (code: number, reason: Buffer, info?: CloseInfo) => ({
+    ...{ code, reason: `${reason}`, wasClean: info?.clean === true },
+  }),
   error: (error: Error) => ({ error, message: error.message }),
 }
 
-/** A listener of the emitter, made of one of ours, which the emitter too finds in it when it is taken away. */
+/** A listener of the emitter, made of one of ours. */
 interface Wrapper {
   (...args: unknown[]): void
-  listener?: unknown
+  /** The one it was made of: by another name than the emitter's own wrappers have it, whose `off` would take it away. */
+  of?: unknown
   /** Where it is from: `addEventListener`, or `onmessage` and the others. */
   from?: 'call' | 'attribute'
 }
@@ -69,13 +73,13 @@ export class EventTargetEmitter extends EventEmitter<WebSocketEvents> {
     listener: EventListener<EventOf<this>[Type]>,
     options: { once?: boolean } = {},
   ): void {
-    const isSame = (one: Wrapper): boolean => one.listener === listener && one.from === 'call'
+    const isSame = (one: Wrapper): boolean => one.of === listener && one.from === 'call'
     if (!Object.hasOwn(FIELDS, type) || wrappersOf(this, type).some(isSame)) return
     addWrapper(this, type, listener as EventListener<object>, { ...options, from: 'call' })
   }
 
   removeEventListener<Type extends EventType>(type: Type, listener: EventListener<EventOf<this>[Type]>): void {
-    removeWrapper(this, type, (one) => one.listener === listener && one.from === 'call')
+    removeWrapper(this, type, (one) => one.of === listener && one.from === 'call')
   }
 }
 
@@ -95,7 +99,7 @@ function addWrapper(
     if (typeof listener === 'function') listener.call(target, event)
     else listener.handleEvent(event)
   }
-  target.on(type, Object.assign(wrapper, { listener, from }))
+  target.on(type, Object.assign(wrapper, { of: listener, from }))
 }
 
 function removeWrapper(target: EventTargetEmitter, type: EventType, is: (wrapper: Wrapper) => boolean): void {
@@ -107,7 +111,7 @@ for (const type of Object.keys(FIELDS) as EventType[]) {
   const isAttribute = ({ from }: Wrapper): boolean => from === 'attribute'
   Object.defineProperty(EventTargetEmitter.prototype, `on${type}`, {
     get(this: EventTargetEmitter) {
-      return wrappersOf(this, type).find(isAttribute)?.listener ?? null
+      return wrappersOf(this, type).find(isAttribute)?.of ?? null
     },
     set(this: EventTargetEmitter, listener: unknown) {
       removeWrapper(this, type, isAttribute)

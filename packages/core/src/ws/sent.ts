@@ -10,24 +10,43 @@ export type SentCallback = (error?: Error) => void
 
 export class Sent {
   readonly #call: (callback: SentCallback, error?: Error) => void
-  #waiting: SentCallback[] = []
+  /** In the order of what was sent. */
+  #waiting: { readonly callback: SentCallback }[] = []
+  /** The kernel refused something, and has not taken everything since. */
+  #refused = false
+  /** Has the connection ended before everything left? */
+  readonly #isCut: () => boolean
 
   /** @param call calls what a user wrote, and catches. */
-  constructor(call: (callback: SentCallback, error?: Error) => void) {
+  constructor(call: (callback: SentCallback, error?: Error) => void, isCut: () => boolean) {
     this.#call = call
+    this.#isCut = isCut
   }
 
-  /** `callback` belongs to a write that came to `result`. */
+  /** `callback` belongs to a write to an open socket that came to `result`. */
   add(result: WriteResult, callback: SentCallback): void {
-    if (result === 'dropped' || result === 'closed') {
-      const why = result === 'dropped' ? 'dropped: the peer reads too slowly' : 'WebSocket is not open'
-      process.nextTick(this.#call, callback, new Error(why))
-    } else if (result === 'backpressure' || this.#waiting.length > 0) this.#waiting.push(callback)
-    else setImmediate(() => this.#call(callback))
+    if (result === 'dropped' || result === 'closed') return this.fail(callback, `${result}: the peer reads too slowly`)
+    const one = { callback }
+    this.#waiting.push(one)
+    this.#refused ||= result === 'backpressure'
+    if (!this.#refused) setImmediate(() => this.#left(one))
+  }
+
+  /** What `callback` belongs to is lost. */
+  fail(callback: SentCallback, why: string): void {
+    process.nextTick(this.#call, callback, new Error(why))
   }
 
   /** Everything has left, or, with an error, what has not never will. */
   settle(error?: Error): void {
-    for (const callback of this.#waiting.splice(0)) this.#call(callback, error)
+    this.#refused = false
+    for (const { callback } of this.#waiting.splice(0)) this.#call(callback, error)
+  }
+
+  #left(one: { readonly callback: SentCallback }): void {
+    // What the connection has not taken when it ends is told by `settle`.
+    if (this.#waiting[0] !== one || this.#isCut()) return
+    this.#waiting.shift()
+    this.#call(one.callback)
   }
 }

@@ -6,12 +6,21 @@ import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { callSafely, isThenable } from '../connection/call-safely.ts'
-import { Acceptance, accept, type CloseInfo, type HandshakeRequest, Rejection, type Socket } from '../handler.ts'
+import {
+  Acceptance,
+  accept,
+  type CloseInfo,
+  type HandshakeRequest,
+  Rejection,
+  reject,
+  type Socket,
+} from '../handler.ts'
+import { requestPath } from '../handshake/handshake.ts'
 import { CloseCode } from '../protocol/close.ts'
 import { setImmediate } from '../server/real-time.ts'
 import { createServer, type Server } from '../server/server.ts'
 import { warn } from '../server/warn.ts'
-import { checkPlace, type WebSocketServerOptions } from './options.ts'
+import { checkPlace, frozen, type WebSocketServerOptions } from './options.ts'
 import type { SentCallback } from './sent.ts'
 import { toldOf, WebSocket } from './web-socket.ts'
 
@@ -51,7 +60,8 @@ class Asked {
 
 /** A WebSocket server with the words of npm's ws. */
 export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
-  readonly options: Readonly<WebSocketServerOptions>
+  readonly options: Readonly<Omit<WebSocketServerOptions, 'handleProtocols'>> &
+    Pick<WebSocketServerOptions, 'handleProtocols'>
   /** The open sockets, and those that are closing. */
   readonly clients: Set<WebSocket> = new Set()
   /** The same server in core's words: for `stats` and `drain`. */
@@ -66,9 +76,12 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
   constructor(options: WebSocketServerOptions, onListening?: () => void) {
     super()
     checkPlace(options)
-    // What a framework would set here later has no effect, so it shall not go unnoticed.
-    this.options = Object.freeze({ ...options })
-    const { noServer, handshake, ...ours } = options
+    // One that is passed over could be the one that shuts a door.
+    if (!options.noServer && this.handleUpgrade !== WebSocketServer.prototype.handleUpgrade) {
+      throw new TypeError('only with noServer is handleUpgrade called; here it is handshake')
+    }
+    this.options = frozen(options)
+    const { noServer, handshake, handleProtocols, ...ours } = options
     this.server = createServer<undefined, unknown>({
       ...ours,
       handler: {
@@ -90,6 +103,13 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
   address(): { address: string; family: string; port: number } | string | null {
     if (this.options.noServer) throw new Error('a server with noServer has no address')
     return this.options.server?.address() ?? this.#address
+  }
+
+  /** Is a request this server's, by its path? One who overrides it decides over upgrades: `false` is a 400. */
+  shouldHandle(request: IncomingMessage): boolean {
+    const { pathname } = this.options
+    const path = requestPath(request.url ?? '')
+    return typeof pathname === 'function' ? pathname(path) : pathname === undefined || pathname === path
   }
 
   /** Takes an upgrade. It is judged by the server's rules, and refused by them; `onOpen` is called when it is open, in
@@ -121,19 +141,47 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
       this.#address = path ?? { address: host, family: `IPv${isIP(host)}`, port }
     } catch (error) {
       // Without a listener it is thrown, and ends the process, as a port that cannot be had does in node.
-      return void this.emit('error', error as Error)
+      return process.nextTick(() => this.emit('error', error as Error))
     }
-    this.emit('listening')
+    // It may have been closed meanwhile.
+    if (this.#closing === null) this.emit('listening')
   }
 
   #decide(request: HandshakeRequest): unknown {
     const { extra } = request
     const asked = extra instanceof Asked ? extra : new Asked(this, extra as IncomingMessage)
+    // Core has judged the path already.
+    const isOwn = this.shouldHandle !== WebSocketServer.prototype.shouldHandle
+    if (isOwn && !this.shouldHandle(asked.request)) return reject(400)
     const { handshake } = this.options
-    if (handshake === undefined) return complete(asked, accept(undefined))
+    const complete = (result: unknown): unknown => this.#complete(asked, request.subprotocols, result)
+    if (handshake === undefined) return complete(accept(undefined))
     // `signal` is made when somebody looks at it.
     const result: unknown = handshake(Object.create(request, { extra: { value: asked.request } }))
-    return isThenable(result) ? Promise.resolve(result).then((one) => complete(asked, one)) : complete(asked, result)
+    return isThenable(result) ? Promise.resolve(result).then(complete) : complete(result)
+  }
+
+  /** What a `handshake` came to, with the header lines that listeners added. */
+  #complete(asked: Asked, offered: readonly string[], result: unknown): unknown {
+    // Core answers 500 to nothing, as to a forgotten return.
+    if (result === undefined || result instanceof Rejection) return result
+    const { state, subprotocol, headers } = result instanceof Acceptance ? result : accept(result)
+    asked.state = state
+    const merged: Record<string, string[]> = {}
+    for (const [name, value] of Object.entries(headers)) merged[name.toLowerCase()] = [value].flat() as string[]
+    for (const line of asked.lines) {
+      const [, name = '', value = ''] = /^([^:]*):[ \t]*(.*)$/s.exec(line) ?? []
+      ;(merged[name.toLowerCase()] ??= []).push(value)
+    }
+    // ws's way to choose a subprotocol late.
+    const [chosen = subprotocol ?? this.#handleProtocols(asked, offered)] = merged['sec-websocket-protocol'] ?? []
+    return accept(asked, { ...(chosen !== undefined && { subprotocol: chosen }), headers: merged })
+  }
+
+  #handleProtocols({ request }: Asked, offered: readonly string[]): string | undefined {
+    const { handleProtocols } = this.options
+    if (!handleProtocols || offered.length === 0) return undefined
+    return handleProtocols(new Set(offered), request) || ''
   }
 
   #opened(socket: Socket): Promise<void> {
@@ -164,21 +212,4 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
       (thrown) => onError(thrown, { where: 'message' }),
     )
   }
-}
-
-/** What a `handshake` came to, with the header lines that listeners added. */
-function complete(asked: Asked, result: unknown): unknown {
-  // Core answers 500 to nothing, as to a forgotten return.
-  if (result === undefined || result instanceof Rejection) return result
-  const { state, subprotocol, headers } = result instanceof Acceptance ? result : accept(result)
-  asked.state = state
-  const merged: Record<string, string[]> = {}
-  for (const [name, value] of Object.entries(headers)) merged[name.toLowerCase()] = [value].flat() as string[]
-  for (const line of asked.lines) {
-    const [, name = '', value = ''] = /^([^:]*):[ \t]*(.*)$/s.exec(line) ?? []
-    ;(merged[name.toLowerCase()] ??= []).push(value)
-  }
-  // ws's way to choose a subprotocol late.
-  const [chosen = subprotocol] = merged['sec-websocket-protocol'] ?? []
-  return accept(asked, { ...(chosen !== undefined && { subprotocol: chosen }), headers: merged })
 }

@@ -2,7 +2,8 @@
 // what that socket does not say.
 
 import { Buffer } from 'node:buffer'
-import type { CloseInfo, Socket } from '../handler.ts'
+import { isAnyArrayBuffer } from 'node:util/types'
+import type { CloseInfo, Socket, WriteResult } from '../handler.ts'
 import { bin, Framed, type Opcode, pongFrame, txt } from '../protocol/framed.ts'
 import { EventTargetEmitter } from './event-target.ts'
 import { Sent, type SentCallback } from './sent.ts'
@@ -28,7 +29,9 @@ export let toldOf: (socket: WebSocket) => Told
 
 const READY_STATES = { open: 1, closing: 2, closed: 3 } as const
 
-type ControlArguments = [data?: WebSocketData | SentCallback, mask?: unknown, callback?: SentCallback]
+/** Who calls `send` from JavaScript may give `null` for what he has not. */
+type Given<T> = T | null | undefined
+type ControlArguments = [data?: Given<WebSocketData | SentCallback>, mask?: unknown, callback?: Given<SentCallback>]
 
 /** A connection to a `WebSocketServer`, which makes it. Its methods throw for a caller's mistake only. */
 export class WebSocket extends EventTargetEmitter {
@@ -52,7 +55,7 @@ export class WebSocket extends EventTargetEmitter {
   constructor(socket: Socket, call: (callback: SentCallback, error?: Error) => void) {
     super()
     this.socket = socket
-    this.#sent = new Sent(call)
+    this.#sent = new Sent(call, () => socket.readyState !== 'open' && socket.bufferedBytes > 0)
   }
 
   get readyState(): 1 | 2 | 3 {
@@ -87,41 +90,41 @@ export class WebSocket extends EventTargetEmitter {
   /** Sends one message, whole. What is sent to a socket that is not open is lost, and `callback` told.
    * @param callback called when it has left, or with an error.
    * @throws TypeError for another type of data. */
-  send(data: WebSocketData, options?: SendOptions | SentCallback | undefined, callback?: SentCallback): void {
+  send(data: WebSocketData, options?: Given<SendOptions | SentCallback>, callback?: Given<SentCallback>): void {
     if (typeof options === 'function') return this.send(data, {}, options)
     const { binary, compress = true, ...others } = options ?? {}
     if ((others as { fin?: boolean }).fin === false)
       throw new TypeError('a message is sent whole: there is no fin: false')
+    // Core's sockets take a list of pieces for one message; in ws a list is bytes.
+    if (Array.isArray(data)) throw new TypeError('send takes no list: make a Buffer of it')
     const payload = typeof data === 'number' ? `${data}` : data
     const opcode: Opcode = (binary ?? typeof payload !== 'string') ? 'binary' : 'text'
     const plain = opcode === 'text' ? txt : bin
-    const result = this.socket.write(compress ? payload : plain(payload, { compress }), opcode)
-    if (callback !== undefined) this.#sent.add(result, callback)
+    this.#write(() => this.socket.write(compress ? payload : plain(payload, { compress }), opcode), callback)
   }
 
   /** Sends a ping; a pong answers it.
-   * @throws RangeError for more than 125 bytes. */
+   * @throws RangeError for more than 125 bytes, TypeError for another type. */
   ping(...args: ControlArguments): void {
     const { bytes, callback } = readControl(args)
-    const result = this.socket.ping(bytes)
-    if (callback !== undefined) this.#sent.add(result, callback)
+    this.#write(() => this.socket.ping(bytes), callback)
   }
 
   /** Sends a pong that nobody asked for; pings are answered by themselves.
-   * @throws RangeError for more than 125 bytes. */
+   * @throws RangeError for more than 125 bytes, TypeError for another type. */
   pong(...args: ControlArguments): void {
     const { bytes, callback } = readControl(args)
-    const result = this.socket.write(new Framed(pongFrame(bytes), false))
-    if (callback !== undefined) this.#sent.add(result, callback)
+    this.#write(() => this.socket.write(new Framed(pongFrame(bytes), false)), callback)
   }
 
-  /** Starts the closing handshake.
+  /** Starts the closing handshake. Again, or on a closed socket: a no-op.
    * @param code default 1000.
    * @throws RangeError for a code that may not be sent, or more than 123 bytes of reason. */
   close(code?: number, reason?: string | Uint8Array): void {
-    const { readyState } = this.socket
+    // Also with the code of another connection that was lost, which may not be sent.
+    if (this.socket.readyState !== 'open') return
     this.socket.close(code, typeof reason === 'object' ? Buffer.from(reason).toString() : reason)
-    if (readyState === 'open') this.#left = true
+    this.#left = true
   }
 
   /** Ends the TCP connection now. */
@@ -142,6 +145,15 @@ export class WebSocket extends EventTargetEmitter {
     this.socket.resume()
   }
 
+  #write(write: () => WriteResult, callback: Given<SentCallback>): void {
+    const { readyState } = this
+    const result = write()
+    if (typeof callback !== 'function') return
+    if (readyState === this.OPEN) return this.#sent.add(result, callback)
+    const name = readyState === this.CLOSING ? 'CLOSING' : 'CLOSED'
+    this.#sent.fail(callback, `WebSocket is not open: readyState ${readyState} (${name})`)
+  }
+
   static {
     toldOf = (one) => one.#told
   }
@@ -155,10 +167,14 @@ export class WebSocket extends EventTargetEmitter {
     closed: (info, failed) => {
       const { code, reason, clean } = info
       this.#sent.settle(clean ? undefined : new Error('the connection was lost'))
-      if (failed && !this.#left && this.listenerCount('error') > 0) {
-        this.emit('error', new Error(reason || `closed with ${code}`))
+      try {
+        if (failed && !this.#left && this.listenerCount('error') > 0) {
+          this.emit('error', new Error(reason || `closed with ${code}`))
+        }
+      } finally {
+        // Whoever clears up listens here, so a listener to 'error' that throws keeps nobody from it.
+        this.emit('close', code, Buffer.from(reason), info)
       }
-      this.emit('close', code, Buffer.from(reason), info)
     },
   }
 }
@@ -168,11 +184,11 @@ function toArrayBuffer({ buffer, byteOffset, byteLength }: Buffer): ArrayBuffer 
 }
 
 function readControl(args: ControlArguments): { bytes: Uint8Array; callback: SentCallback | undefined } {
-  const [data = ''] = args
   const callback = args.find((one): one is SentCallback => typeof one === 'function')
-  if (typeof data === 'function') return { bytes: Buffer.alloc(0), callback }
+  const data = typeof args[0] === 'function' ? '' : (args[0] ?? '')
   if (typeof data === 'string' || typeof data === 'number') return { bytes: Buffer.from(`${data}`), callback }
   if (ArrayBuffer.isView(data))
     return { bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength), callback }
-  return { bytes: new Uint8Array(data), callback }
+  if (isAnyArrayBuffer(data)) return { bytes: new Uint8Array(data), callback }
+  throw new TypeError('a ping and a pong take a string or bytes')
 }
