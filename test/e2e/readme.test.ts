@@ -58,6 +58,9 @@ describeBrowser('the program of the README', (stage) => {
     await say(leto, 'hello, ghanima')
     // Under the name that the program gives, to who said it, too.
     await expect.poll(() => message(leto, 'hello, ghanima').locator('.author').textContent()).toBe('leto')
+    // No field for a name of one's own: it would be heard by nobody.
+    expect(await leto.getByLabel('Your name').inputValue()).toBe('leto')
+    expect(await leto.getByLabel('Your name').isEditable()).toBe(false)
     expect(await leto.getByTestId('sample').textContent()).toContain('/connection/websocket", { token: "…" })')
     await message(ghanima, 'hello, ghanima').waitFor()
     expect(await message(ghanima, 'hello, ghanima').locator('.author').textContent()).toBe('leto')

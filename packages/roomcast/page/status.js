@@ -1,7 +1,6 @@
 // How the connection stands: a word that is always there, a banner while something is wrong, and the figures for those
 // who open them.
 
-import { showToken } from './code.js'
 import { $, element, plural, setText } from './dom.js'
 import { asksForToken, endText, REFUSED } from './words.js'
 
@@ -54,12 +53,12 @@ export function createStatus(connection, unsent) {
       setText($('status'), WORDS[state])
       if ($('connection').open) showFacts()
       const isTokenAsked = state === 'stopped' && asksForToken(code)
-      if (isTokenAsked) showToken()
       $('token-form').hidden = !isTokenAsked
       $('retry').hidden = !$('token-form').hidden
       if (state === 'open') tell('')
       else if (state === 'stopped') tell(endText(code))
       else if (state === 'waiting') tell('Connection lost. What you write is sent when it is back.')
+      if (isTokenAsked && document.activeElement === document.body) $('token').focus()
     },
     /** An attempt failed. A browser does not tell a server that refuses from one that is not there. */
     async failed() {
