@@ -57,6 +57,8 @@ describeBrowser('the name on the page', (stage) => {
     await page.getByTestId('token').fill(await tokenOf(user, info))
     await page.getByTestId('token').press('Enter')
     await connected(page)
+    // The field is gone: the keyboard goes on where one comes in.
+    expect(await page.evaluate(() => document.activeElement?.id)).toBe('join-name')
     return page
   }
 

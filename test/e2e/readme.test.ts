@@ -51,6 +51,7 @@ describeBrowser('the program of the README', (stage) => {
     expect(url).toMatch(/^http:\/\/localhost:\d+\/#dialog:#leto,ghanima$/)
     const leto = await open(url, 'leto')
     await message(leto, 'Only you two.').waitFor()
+    expect(await leto.evaluate(() => document.activeElement?.id)).toBe('text')
     expect(await leto.getByTestId('room-title').textContent()).toBe(ROOM)
     const ghanima = await open(url, 'ghanima')
     await message(ghanima, 'Only you two.').waitFor()

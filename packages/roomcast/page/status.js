@@ -9,6 +9,15 @@ const WORDS = { open: 'Connected', connecting: 'Connecting…', waiting: 'Reconn
 /** @param unsent counts the messages that wait. */
 export function createStatus(connection, unsent) {
   const facts = $('facts')
+  /** Was the keyboard in the banner, which goes when all is well? */
+  let wasInBanner = false
+
+  /** To where one goes on; who has gone elsewhere meanwhile stays there. */
+  function goOn() {
+    wasInBanner = false
+    const next = $('room').hidden ? $('join-name') : $('text')
+    if (document.activeElement === document.body || $('banner').contains(document.activeElement)) next.focus()
+  }
 
   function tell(text) {
     setText($('banner-text'), text)
@@ -49,6 +58,7 @@ export function createStatus(connection, unsent) {
 
   return {
     show(state, code) {
+      wasInBanner ||= $('banner').contains(document.activeElement)
       $('status').dataset.state = state
       setText($('status'), WORDS[state])
       if ($('connection').open) showFacts()
@@ -59,6 +69,7 @@ export function createStatus(connection, unsent) {
       else if (state === 'stopped') tell(endText(code))
       else if (state === 'waiting') tell('Connection lost. What you write is sent when it is back.')
       if (isTokenAsked && document.activeElement === document.body) $('token').focus()
+      if (state === 'open' && wasInBanner) goOn()
     },
     /** An attempt failed. A browser does not tell a server that refuses from one that is not there. */
     async failed() {
