@@ -51,6 +51,7 @@ describeBrowser('the program of the README', (stage) => {
     expect(url).toMatch(/^http:\/\/localhost:\d+\/#dialog:#leto,ghanima$/)
     const leto = await open(url, 'leto')
     await message(leto, 'Only you two.').waitFor()
+    expect(await leto.evaluate(() => document.activeElement?.id)).toBe('text')
     expect(await leto.getByTestId('room-title').textContent()).toBe(ROOM)
     const ghanima = await open(url, 'ghanima')
     await message(ghanima, 'Only you two.').waitFor()
@@ -58,6 +59,9 @@ describeBrowser('the program of the README', (stage) => {
     await say(leto, 'hello, ghanima')
     // Under the name that the program gives, to who said it, too.
     await expect.poll(() => message(leto, 'hello, ghanima').locator('.author').textContent()).toBe('leto')
+    // No field for a name of one's own: it would be heard by nobody.
+    expect(await leto.getByLabel('Your name').inputValue()).toBe('leto')
+    expect(await leto.getByLabel('Your name').isEditable()).toBe(false)
     expect(await leto.getByTestId('sample').textContent()).toContain('/connection/websocket", { token: "…" })')
     await message(ghanima, 'hello, ghanima').waitFor()
     expect(await message(ghanima, 'hello, ghanima').locator('.author').textContent()).toBe('leto')

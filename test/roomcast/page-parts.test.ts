@@ -42,12 +42,14 @@ describe('what a member is called', () => {
   test.each<[string, Info, string]>([
     ['as the server knows it', { client: 'abcdef', user: '42', connInfo: { name: 'Leto' } }, 'Leto'],
     ['never as it calls itself, then', { ...person('a', 'leto'), connInfo: { name: 'Paul' } }, 'Paul'],
+    ['nor when the server knows its user alone', { ...person('a', 'leto'), user: 'paul' }, 'paul'],
+    ['as the server calls it in this room', { client: 'a', user: '42', chanInfo: { name: 'Leto' } }, 'Leto'],
     ['as it calls itself', person('abcdef', ' leto '), 'leto'],
     ['by its user', { client: 'abcdef', user: '42' }, '42'],
     ['by its connection', { client: 'abcdef', user: '' }, 'client abcd'],
     ['when a name is none', { client: 'abcdef', user: '', chanInfo: { meta: { name: {} } } }, 'client abcd'],
     ['when it is white', person('abcdef', '   '), 'client abcd'],
-    ['when it is long', person('a', 'x'.repeat(61)), `${'x'.repeat(60)}… (1 more characters)`],
+    ['when it is long', person('a', 'x'.repeat(61)), `${'x'.repeat(60)}…`],
   ])('%s', (_, info, label) => expect(labelOf(info)).toBe(label))
 })
 

@@ -1,13 +1,16 @@
 // The page itself: which rooms are open, which of them is in front, and what the controls do.
 
-import { showCode } from './code.js'
+import { showCode, showToken } from './code.js'
 import { Connection } from './connection.js'
 import { $, element, plural, randomId, setText } from './dom.js'
+import { givenName } from './members.js'
+import { createName } from './name.js'
 import { showMembers } from './people.js'
 import { fit, put } from './places.js'
 import { Room } from './room.js'
 import { Session } from './session.js'
 import { createStatus } from './status.js'
+import { asksForToken } from './words.js'
 
 const session = new Session()
 const rooms = new Map()
@@ -18,13 +21,34 @@ address.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:'
 const connection = new Connection(address.href, {
   state(state, code) {
     if (state === 'open') session.addClient(connection.id)
+    if (state === 'stopped') stopped(code)
     status.show(state, code)
     if (current) showMembers(current, connection.id)
   },
   failed: (code) => status.failed(code),
 })
 const status = createStatus(connection, () => [...rooms.values()].reduce((sum, { outbox }) => sum + outbox.count, 0))
-const on = { refused, news, members: (room) => room === current && showMembers(room, connection.id) }
+const nameField = createName(session, () => {
+  for (const room of rooms.values()) room.rename()
+})
+const on = {
+  refused,
+  news,
+  members: (room) => room === current && showMembers(room, connection.id),
+  me(info) {
+    session.given = givenName(info)
+    nameField.show()
+  },
+}
+
+/** The next token may be another person's. */
+function stopped(code) {
+  session.given = undefined
+  nameField.show()
+  if (!asksForToken(code)) return
+  showToken()
+  nameField.tokenAsked()
+}
 
 // --- rooms ----------------------------------------------------------------------------------------------------------
 
@@ -39,6 +63,7 @@ function add(name) {
   room.item = element('li')
   room.tab = element('button', 'tab')
   room.tab.type = 'button'
+  room.tab.title = name
   room.tab.onclick = () => {
     open(room)
     closeDrawers()
@@ -229,15 +254,6 @@ function warn(text) {
   setText($('text-error'), text)
 }
 
-// --- the name -------------------------------------------------------------------------------------------------------
-
-$('name').placeholder = session.guest
-$('name').value = session.name
-$('name').oninput = () => session.rename($('name').value.trim())
-$('name').onchange = () => {
-  for (const room of rooms.values()) room.rename()
-}
-
 // --- the beginning --------------------------------------------------------------------------------------------------
 
 fit()
@@ -248,3 +264,5 @@ if (rooms.has(last)) open(rooms.get(last))
 else if (rooms.size > 0) open([...rooms.values()].at(-1))
 else showCode(undefined)
 joinHash()
+// A room to begin with is proposed to those who have none.
+if (current) $('join-name').value = ''

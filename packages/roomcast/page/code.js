@@ -3,6 +3,8 @@
 import { $, element, setText } from './dom.js'
 
 const COPIED_MS = 2000
+/** The columns at which a line goes on that is too long. */
+const HANG = 2
 const here = new URL('./', location.href)
 const socket = new URL('connection/websocket', here)
 socket.protocol = here.protocol === 'https:' ? 'wss:' : 'ws:'
@@ -17,7 +19,7 @@ const quoted = (text) => JSON.stringify(text)
 
 const SAMPLES = {
   Browser: {
-    note: 'For a page of another origin, start the server with --origin.',
+    note: 'For a page of another origin, start the server with `--origin`.',
     code: (room) => `<script src="${here.href}centrifuge.js"></script>
 <script>
   const client = new Centrifuge("${socket.href}"${withToken('{ token: "…" }')})
@@ -30,7 +32,7 @@ const SAMPLES = {
 </script>`,
   },
   Node: {
-    note: 'npm install centrifuge. Node 22 and later; for Node 20 give it the WebSocket of ws.',
+    note: '`npm install centrifuge`. Node 22 and later; for Node 20 give it the WebSocket of `ws`.',
     code: (room) => `import { Centrifuge } from "centrifuge"
 
 const client = new Centrifuge("${socket.href}"${withToken('{ token: "…" }')})
@@ -42,7 +44,7 @@ client.connect()
 await room.publish({ name: "node", text: "hello" })`,
   },
   Python: {
-    note: 'pip install centrifuge-python',
+    note: '`pip install centrifuge-python`',
     code: (room) => `import asyncio
 from centrifuge import Client, SubscriptionEventHandler
 
@@ -101,12 +103,28 @@ function choose(language) {
     tab.tabIndex = isChosen ? 0 : -1
     if (isChosen) $('sample').setAttribute('aria-labelledby', tab.id)
   }
-  $('sample-code').textContent = SAMPLES[language].code(room)
-  $('sample-note').textContent = SAMPLES[language].note
+  showLines(SAMPLES[language].code(room))
+  $('sample-note').replaceChildren(
+    ...SAMPLES[language].note.split('`').map((words, at) => (at % 2 === 0 ? words : element('code', '', words))),
+  )
+}
+
+/** A line of code that is too long for the box goes on below, further in than it began. */
+function showLines(code) {
+  const lines = code.split(/^/m).map((text) => {
+    const line = element('span', 'line')
+    // A long address goes on after a slash of its own.
+    const parts = text.split(/(?<=\w\/|\()(?=[\w"])/)
+    line.append(...parts.flatMap((part, at) => (at === 0 ? part : [document.createElement('wbr'), part])))
+    const hang = text.search(/\S|$/) + HANG
+    line.style.paddingLeft = `${hang}ch`
+    line.style.textIndent = `-${hang}ch`
+    return line
+  })
+  $('sample-code').replaceChildren(...lines)
 }
 
 $('languages').append(...tabs)
-// It scrolls: the keyboard has to reach it.
 $('sample').tabIndex = 0
 $('languages').onkeydown = (event) => {
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key]

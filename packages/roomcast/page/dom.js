@@ -34,5 +34,10 @@ export function randomId(bytes = 12) {
 
 export function cut(text, length) {
   if (text.length <= length) return text
-  return `${text.slice(0, length)}… (${text.length - length} more characters)`
+  return `${text.slice(0, length)}… (${plural(text.length - length, 'more character')})`
+}
+
+/** For names, of which the beginning is enough. */
+export function shorten(text, length) {
+  return text.length <= length ? text : `${text.slice(0, length)}…`
 }

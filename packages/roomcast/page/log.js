@@ -1,7 +1,7 @@
 // What was said in one room, as elements. Whatever comes from the network becomes text (textContent) and never markup;
 // long values are cut and old messages go, so a busy room cannot fill the browser's memory.
 
-import { clock, cut, element } from './dom.js'
+import { clock, cut, element, shorten } from './dom.js'
 
 const MAX_LINES = 500
 const MAX_NAME = 60
@@ -21,6 +21,7 @@ export class Log {
   /** Whether the newest message is in sight: then the log follows what comes. */
   #follows = true
   #top = 0
+  #height = 0
 
   constructor(room) {
     this.#root.setAttribute('role', 'log')
@@ -28,14 +29,25 @@ export class Log {
     this.#root.setAttribute('aria-label', `Messages in ${room}`)
     this.#root.tabIndex = 0
     this.#root.hidden = true
-    this.#root.append(this.#said, this.#pending)
+    const nothing = element(
+      'p',
+      'nothing',
+      'What is said from now on stands here. Open this page in a second tab, and say something.',
+    )
+    this.#root.append(this.#said, this.#pending, nothing)
     this.#root.addEventListener('scroll', () => {
       const { scrollHeight, scrollTop, clientHeight } = this.#root
-      if (this.#root.hidden) return
+      // Where the place itself shrank, nobody has scrolled.
+      if (this.#root.hidden || clientHeight !== this.#height) return
       this.#top = scrollTop
       this.#follows = scrollHeight - scrollTop - clientHeight < NEAR
       if (this.#follows) this.onFollow?.()
     })
+    // A banner, a keyboard, the text that is being written: whatever takes its place, the newest stays in sight.
+    new ResizeObserver(() => {
+      this.#height = this.#root.clientHeight
+      this.keepUp()
+    }).observe(this.#root)
   }
 
   get root() {
@@ -60,7 +72,7 @@ export class Log {
     this.#root.scrollTop = this.#root.scrollHeight
   }
 
-  /** The screen grew or shrank. */
+  /** There is more to show, or less place for it. */
   keepUp() {
     if (this.#follows) this.#root.scrollTop = this.#root.scrollHeight
   }
@@ -73,9 +85,9 @@ export class Log {
   }
 
   /** Adds what somebody said: `{ name, text }`, or any other JSON, shown as it is.
-   * @param at when, a Date; undefined: not known. */
-  addMessage(said, { mine = false, at = new Date() } = {}) {
-    const message = makeMessage(said, { mine, at })
+   * @param at when, a Date; undefined: not known. @param by what the server calls who said it; undefined: it does not know. */
+  addMessage(said, { mine = false, at = new Date(), by } = {}) {
+    const message = makeMessage(said, { mine, at, by })
     this.#place(message, at)
     return message
   }
@@ -153,17 +165,20 @@ export class Log {
   }
 }
 
-function makeMessage(said, { mine, at }) {
+function makeMessage(said, { mine, at, by }) {
   const isChat = typeof said?.name === 'string' && typeof said.text === 'string'
-  const author = isChat ? cut(said.name.trim() || 'nameless', MAX_NAME) : 'JSON'
+  const author = isChat ? shorten(said.name.trim() || 'nameless', MAX_NAME) : 'JSON'
   const text = cut(isChat ? said.text : JSON.stringify(said, null, 1), MAX_TEXT)
   const message = element('div', `message${mine ? ' mine' : ''}`)
   message.dataset.testid = 'message'
-  message.dataset.author = `${mine}${isChat}${author}`
+  // A name in a message is what its author wrote there; whom the server knows by another is named beside it.
+  const sender = mine || by === author ? undefined : by
+  message.dataset.author = JSON.stringify([mine, isChat, author, sender])
   const line = element('p', 'byline')
   // <bdi>: a name with right-to-left characters must not reorder what stands beside it.
   line.append(element('bdi', isChat ? `author colour-${colourOf(author)}` : 'author kind', author), ' ')
   if (mine) line.append(element('span', 'you', 'you'), ' ')
+  if (sender) line.append(element('span', 'kind', 'sent by '), element('bdi', 'kind', sender), ' ')
   line.append(timeOf(at))
   const body = element('p', isChat ? 'text' : 'text json', text)
   body.dir = 'auto'

@@ -1,13 +1,24 @@
 // Who is in a room: what the server answers, kept up by those who come and go. Pure; people.js shows it.
 
-import { cut } from './dom.js'
+import { shorten } from './dom.js'
 
 const MAX_NAME = 60
 
+/** What the server calls a client: the name that it gives it, else its user. Undefined: it knows nobody. What a client says
+ * of itself stands in `meta`, and counts for nothing here. */
+export function givenName({ user, connInfo, chanInfo } = {}) {
+  const name = firstText(connInfo?.name, chanInfo?.name, user)
+  return name && shorten(name, MAX_NAME)
+}
+
 /** What a member is called: as the server knows it, else as it calls itself. */
-export function labelOf({ client, user, connInfo, chanInfo }) {
-  const said = [connInfo?.name, chanInfo?.meta?.name, chanInfo?.name].find((name) => typeof name === 'string' && name)
-  return cut(said?.trim() || user || `client ${client.slice(0, 4)}`, MAX_NAME)
+export function labelOf(info) {
+  const said = firstText(info.chanInfo?.meta?.name) ?? `client ${info.client.slice(0, 4)}`
+  return givenName(info) ?? shorten(said, MAX_NAME)
+}
+
+function firstText(...values) {
+  return values.map((value) => (typeof value === 'string' ? value.trim() : '')).find(Boolean)
 }
 
 export class Members {

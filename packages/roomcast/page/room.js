@@ -4,7 +4,7 @@
 import { Arrivals } from './arrivals.js'
 import { clock, plural } from './dom.js'
 import { Log } from './log.js'
-import { Members } from './members.js'
+import { givenName, Members } from './members.js'
 import { Outbox } from './outbox.js'
 import { isLost, roomText } from './words.js'
 
@@ -30,7 +30,7 @@ export class Room {
   #seen = new Map()
 
   /** `on.refused(room, error)`: the server does not let us in at all. `on.news(room)`: something was said.
-   * `on.members(room)`: somebody came or went. */
+   * `on.members(room)`: somebody came or went. `on.me(info)`: how the server shows us to others. */
   constructor(name, { connection, session, on }) {
     this.name = name
     this.unread = 0
@@ -61,7 +61,7 @@ export class Room {
   }
 
   leave() {
-    this.#on = { refused() {}, news() {}, members() {} }
+    this.#on = { refused() {}, news() {}, members() {}, me() {} }
     this.#sub.unsubscribe()
     this.#connection.client.removeSubscription(this.#sub)
   }
@@ -194,6 +194,7 @@ export class Room {
     const { data, info, offset = 0 } = publication
     if (offset > 0) this.#place.offset = offset
     const mine = this.#session.isMine(info)
+    this.#meet(info)
     if (mine) {
       const waited = this.outbox.delivered(data?.id, data)
       if (waited) return this.#remember(this.#mine, data.id, waited)
@@ -203,7 +204,7 @@ export class Room {
     const key = JSON.stringify([data?.name, data?.text, data?.id])
     if (data?.again === true && this.#seen.has(key)) return
     if (typeof data?.id === 'string') this.#remember(this.#seen, key, true)
-    this.log.addMessage(data, { mine, at: isOld ? saidAt(data) : new Date() })
+    this.log.addMessage(data, { mine, by: givenName(info), at: isOld ? saidAt(data) : new Date() })
     if (!isOld && !mine) this.#on.news(this)
   }
 
@@ -222,11 +223,19 @@ export class Room {
       // The server does not tell, or the connection is gone and this is asked again.
     }
     if (turn !== this.#joins) return
+    const me = clients?.[this.#connection.id]
+    if (me) this.#meet({ ...me, client: this.#connection.id })
     this.members.answered(clients)
     this.#on.members(this)
   }
 
+  /** Is it us, as the server shows us to others? */
+  #meet(info) {
+    if (info?.client === this.#connection.id) this.#on.me(info)
+  }
+
   #came(info) {
+    this.#meet(info)
     const before = this.members.join(info)
     if (info.client !== this.#connection.id) this.arrivals.came(info, before, this.members.count)
     this.#on.members(this)

@@ -23,6 +23,8 @@ export class Session {
     this.#kept = { ...EMPTY, ...read(tab) }
     this.#kept.guest ||= `guest-${randomId(2)}`
     this.name = local?.getItem(NAME_KEY) ?? ''
+    /** What the server calls us; undefined: it is not known to know us. */
+    this.given = undefined
   }
 
   get rooms() {
@@ -39,7 +41,7 @@ export class Session {
 
   /** What others are shown. */
   get shownName() {
-    return this.name || this.guest
+    return this.given ?? (this.name || this.guest)
   }
 
   setRooms(names, current) {

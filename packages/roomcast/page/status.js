@@ -1,7 +1,6 @@
 // How the connection stands: a word that is always there, a banner while something is wrong, and the figures for those
 // who open them.
 
-import { showToken } from './code.js'
 import { $, element, plural, setText } from './dom.js'
 import { asksForToken, endText, REFUSED } from './words.js'
 
@@ -10,6 +9,15 @@ const WORDS = { open: 'Connected', connecting: 'Connecting…', waiting: 'Reconn
 /** @param unsent counts the messages that wait. */
 export function createStatus(connection, unsent) {
   const facts = $('facts')
+  /** Was the keyboard in the banner, which goes when all is well? */
+  let wasInBanner = false
+
+  /** To where one goes on; who has gone elsewhere meanwhile stays there. */
+  function goOn() {
+    wasInBanner = false
+    const next = $('room').hidden ? $('join-name') : $('text')
+    if (document.activeElement === document.body || $('banner').contains(document.activeElement)) next.focus()
+  }
 
   function tell(text) {
     setText($('banner-text'), text)
@@ -50,16 +58,18 @@ export function createStatus(connection, unsent) {
 
   return {
     show(state, code) {
+      wasInBanner ||= $('banner').contains(document.activeElement)
       $('status').dataset.state = state
       setText($('status'), WORDS[state])
       if ($('connection').open) showFacts()
       const isTokenAsked = state === 'stopped' && asksForToken(code)
-      if (isTokenAsked) showToken()
       $('token-form').hidden = !isTokenAsked
       $('retry').hidden = !$('token-form').hidden
       if (state === 'open') tell('')
       else if (state === 'stopped') tell(endText(code))
       else if (state === 'waiting') tell('Connection lost. What you write is sent when it is back.')
+      if (isTokenAsked && document.activeElement === document.body) $('token').focus()
+      if (state === 'open' && wasInBanner) goOn()
     },
     /** An attempt failed. A browser does not tell a server that refuses from one that is not there. */
     async failed() {

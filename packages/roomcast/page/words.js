@@ -53,7 +53,8 @@ export function errorText({ code, message }) {
 
 /** A sentence for a room that cannot be joined. */
 export function roomText(error) {
-  if (error.code === 107) return 'This name cannot be used: a room’s name has 1 to 200 bytes and no control characters.'
+  if (error.code === 107)
+    return 'This name cannot be used. A room’s name has 1 to 255 characters: A to Z, digits, spaces and signs, no accents, no other letters.'
   if (error.code === 103) return 'The server does not let you into this room.'
   return errorText(error)
 }
