@@ -8,9 +8,12 @@ import { callApi, get, RemoteFailure } from './ask.ts'
 /** How many rooms are shown. */
 const ROOMS = 15
 
+/** Of another version of the server anything may be missing. */
+type Known = Partial<RoomcastStats>
+
 interface Look {
   readonly atMs: number
-  readonly stats: RoomcastStats
+  readonly stats: Known
 }
 
 /** Writes how the server is, until `signal` aborts. @param write takes whole screens. */
@@ -30,7 +33,9 @@ export async function top(
 }
 
 async function look(remote: Remote): Promise<Look> {
-  return { stats: (await get(remote, '/stats')) as RoomcastStats, atMs: performance.now() }
+  const stats = await get(remote, '/stats')
+  if (typeof stats !== 'object' || stats === null) throw new RemoteFailure(`${remote.url} is no server of roomcast`)
+  return { stats, atMs: performance.now() }
 }
 
 /** The rooms with their clients, or a line that says why they cannot be had: without Redis, or at the end of a server, the
@@ -52,17 +57,20 @@ async function roomsOf(remote: Remote): Promise<[room: string, clients: number][
 /** The lines of one screen. */
 function screenOf(url: string, before: Look, now: Look, rooms: [string, number][] | string): string[] {
   const seconds = (now.atMs - before.atMs) / 1000
-  const rate = (of: (stats: RoomcastStats) => number): string => number((of(now.stats) - of(before.stats)) / seconds)
+  const rate = (name: 'messagesIn' | 'messagesOut' | 'bytesIn' | 'bytesOut'): string =>
+    number(((now.stats[name] ?? Number.NaN) - (before.stats[name] ?? Number.NaN)) / seconds)
   const { status, uptimeSeconds, sockets, channels, pendingHandshakes, closes, refusals, limits, bridge } = now.stats
-  const counts = (record: object): string =>
-    Object.entries(record)
-      .map(([name, count]) => `${name}: ${count}`)
-      .join(', ') || 'none'
+  const counts = (record: object | undefined): string =>
+    record === undefined
+      ? UNKNOWN
+      : Object.entries(record)
+          .map(([name, count]) => `${name}: ${count}`)
+          .join(', ') || 'none'
   return [
-    `${url}  ${status}, up ${uptimeSeconds} s${bridge === undefined ? '' : `, bus ${bridge.status}`}`,
-    `sockets ${sockets}, handshakes ${pendingHandshakes}, rooms ${channels}`,
-    `messages/s  in ${rate((stats) => stats.messagesIn)}, out ${rate((stats) => stats.messagesOut)}`,
-    `bytes/s     in ${rate((stats) => stats.bytesIn)}, out ${rate((stats) => stats.bytesOut)}`,
+    `${url}  ${status ?? UNKNOWN}, up ${uptimeSeconds ?? UNKNOWN} s${bridge === undefined ? '' : `, bus ${bridge.status}`}`,
+    `sockets ${sockets ?? UNKNOWN}, handshakes ${pendingHandshakes ?? UNKNOWN}, rooms ${channels ?? UNKNOWN}`,
+    `messages/s  in ${rate('messagesIn')}, out ${rate('messagesOut')}`,
+    `bytes/s     in ${rate('bytesIn')}, out ${rate('bytesOut')}`,
     `closes      ${counts(closes)}`,
     `refused     ${counts(refusals)}`,
     `limits hit  ${counts(limits)}`,
@@ -72,8 +80,11 @@ function screenOf(url: string, before: Look, now: Look, rooms: [string, number][
   ]
 }
 
+/** Shown in the place of what this server does not tell. */
+const UNKNOWN = '?'
+
 function number(value: number): string {
-  return Math.round(value).toLocaleString('en-US')
+  return Number.isNaN(value) ? UNKNOWN : Math.round(value).toLocaleString('en-US')
 }
 
 function wait(ms: number, signal: AbortSignal): Promise<void> {
