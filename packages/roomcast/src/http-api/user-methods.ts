@@ -48,7 +48,7 @@ export function userMethods({ rooms, ruleOf }: UserMethodsOptions): [name: strin
         const room = fields.text('channel')
         const given = Object.fromEntries(GIVEN.map((name) => [name, fields.value(name)]))
         const granted = readGranted(given)
-        if (granted === undefined) throw new WrongField()
+        if (granted === undefined) throw new WrongField('info, data, expire_at or override is of a wrong type')
         const isRecovering = fields.has('recover_since')
         return () => {
           if (isRecovering) return unavailable('recover_since')
@@ -76,7 +76,9 @@ export function userMethods({ rooms, ruleOf }: UserMethodsOptions): [name: strin
         const reason = how?.text('reason') ?? 'force disconnect'
         const except = fields.texts('whitelist')
         return async () => {
-          if (code < 3000 || code > 4999 || Buffer.byteLength(reason) > MAX_REASON_BYTES) return bad()
+          if (code < 3000 || code > 4999) return bad('disconnect.code is not from 3000 to 4999')
+          if (Buffer.byteLength(reason) > MAX_REASON_BYTES)
+            return bad(`disconnect.reason has over ${MAX_REASON_BYTES} bytes`)
           await rooms.disconnect(user, { code, reason, client, except })
           return {}
         }
@@ -89,7 +91,7 @@ export function userMethods({ rooms, ruleOf }: UserMethodsOptions): [name: strin
         const expiresAt = fields.integer('expire_at') || undefined
         const info = fields.has('info') ? fields.raw('info')! : undefined
         return async () => {
-          if (expiresAt !== undefined && expiresAt < 0) return bad()
+          if (expiresAt !== undefined && expiresAt < 0) return bad('expire_at is below 0')
           if (isExpired) await rooms.disconnect(user, { ...EXPIRED, client })
           else await rooms.refresh(user, { expiresAt, info, client })
           return {}

@@ -100,6 +100,11 @@ export const METRICS: Readonly<Record<string, MetricRow>> = {
     labels: ['route', 'status'],
     help: 'HTTP requests that were answered.',
   },
+  roomcast_api_calls_total: {
+    kind: 'counter',
+    labels: ['method', 'code'],
+    help: 'Calls of the HTTP API: ok, the code of an error, or the HTTP status; each room of a broadcast, each command of a batch.',
+  },
   roomcast_event_loop_delay_seconds: {
     kind: 'gauge',
     labels: ['quantile'],

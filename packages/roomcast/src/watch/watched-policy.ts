@@ -2,8 +2,8 @@
 
 import { type Client, type ConnectRequest, Refusal } from '@roomcast/centrifuge'
 import { GONE, type ServerPolicy, TOO_LARGE } from '../who/policy.ts'
-import type { Circumstances, Refused } from './refusals.ts'
-import { busy } from './refusals.ts'
+import type { Asked, Circumstances, Refused } from './refusals.ts'
+import { busy } from './request-refusals.ts'
 import { type Deed, dataTooLarge, notAdmitted, notPermitted } from './who-refusals.ts'
 
 /** The same policy.
@@ -29,10 +29,10 @@ export function watchPolicy(
     }
   }
   const inRoom =
-    (deed: Deed, { user, remoteAddress: address }: Client, room: string, token = '') =>
+    (deed: Deed, { id: client, user, remoteAddress: address }: Client, room: string, token = '') =>
     (code = NOT_PERMITTED, refusal?: Refusal): void => {
       if (refusal?.message === GONE) return
-      const who = { address, user, room }
+      const who = { address, user, client, room }
       if (refusal?.message === TOO_LARGE) tell(dataTooLarge(around, who))
       else tell(code === BUSY ? busy(around, who) : notPermitted(around, deed, code, who, token))
     }
@@ -51,11 +51,19 @@ export function watchPolicy(
       const { token, http } = request
       return asked(() => policy.identify(request), admitted(token, http))
     },
-    admit(user) {
-      const isAdmitted = policy.admit(user)
-      if (!isAdmitted) tell(notAdmitted(around, CONNECTION_LIMIT, '', { user }))
+    admit(client) {
+      const isAdmitted = policy.admit(client)
+      if (!isAdmitted) tell(notAdmitted(around, CONNECTION_LIMIT, '', askedBy(client)))
       return isAdmitted
     },
+    // Of a token that is too old a connection ends with another code.
+    refresh: (client, token) =>
+      asked(
+        () => policy.refresh(client, token),
+        (code) => tell(notAdmitted(around, code === EXPIRED ? TOKEN_EXPIRED : code, token, askedBy(client))),
+      ),
+    subRefresh: (client, request) =>
+      asked(() => policy.subRefresh(client, request), inRoom('subscribe', client, request.room, request.token)),
     subscribe: (client, request) =>
       asked(() => policy.subscribe(client, request), inRoom('subscribe', client, request.room, request.token)),
     publication: (client, room, data) =>
@@ -68,4 +76,11 @@ export function watchPolicy(
 
 const NOT_PERMITTED = 103
 const BUSY = 111
+const TOKEN_EXPIRED = 109
+const EXPIRED = 3005
 const CONNECTION_LIMIT = 3504
+
+/** What is known of a client, for who explains. */
+export function askedBy({ id: client, user, remoteAddress: address }: Client): Asked {
+  return { address, user, client }
+}
