@@ -2,10 +2,13 @@
 // line that says what it is, and is counted; the connection is answered as before.
 
 import { once } from 'node:events'
-import { connect as connectTcp } from 'node:net'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect as connectTcp } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
+import { answerBadHeads } from '../../../packages/roomcast/src/bad-heads.ts'
+import { refusedHead } from '../../../packages/roomcast/src/watch/head-refusals.ts'
 import { eventually } from '../../support/log.ts'
 import { connect } from '../client.ts'
 import { build, killAll, ROOT, start } from '../program.ts'
@@ -135,6 +138,50 @@ describe('bytes that are no request', () => {
     expect((await scrape(server.port)).get('roomcast_refusals_total{reason="tls_to_plain_port"}')).toBe(12)
     expect(linesOf(server)).toHaveLength(5)
     expect(server.complaints().length).toBeLessThan(5000)
+  })
+})
+
+describe('a request that does not come in full', () => {
+  test('is answered 408 and told; a connection on which nothing came was refused nothing', async () => {
+    const http = createServer({ headersTimeout: 50, requestTimeout: 50, connectionsCheckingInterval: 10 })
+    const told: [code: string | undefined, address: string | undefined][] = []
+    answerBadHeads(http, ({ code }, address) => told.push([code, address]))
+    http.listen(0, '127.0.0.1')
+    await once(http, 'listening')
+    const { port } = http.address() as AddressInfo
+    /** What is answered to who keeps its side open. */
+    const waited = async (bytes: string): Promise<string> => {
+      const socket = connectTcp(port, '127.0.0.1')
+      let text = ''
+      socket.on('data', (chunk) => {
+        text += chunk
+      })
+      socket.write(bytes)
+      await once(socket, 'end')
+      socket.destroy()
+      return text
+    }
+    expect(await waited('')).toMatch(/^HTTP\/1\.1 408 /)
+    expect(told).toEqual([])
+    expect(await waited(GET)).toMatch(/^HTTP\/1\.1 408 (?:.*\r\n)*Error: request_timeout\r\n/)
+    expect(told).toEqual([['ERR_HTTP_REQUEST_TIMEOUT', '127.0.0.1']])
+    await new Promise((resolve) => http.close(resolve))
+  })
+
+  test.each([
+    ['ERR_HTTP_REQUEST_TIMEOUT', 'request_timeout', /the client, or its line/],
+    ['ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', 'tls_failed', /--tls-cert .*: the certificate/],
+    ['ERR_SSL_NO_SHARED_CIPHER', 'tls_failed', /the client/],
+    ['HPE_INVALID_CHUNK_SIZE', 'malformed_request', /the client/],
+  ])('%s is told as %s', (code, reason, setting) => {
+    expect(refusedHead({ code, message: 'no\nline' }, {})).toMatchObject({
+      reason,
+      setting: expect.stringMatching(setting),
+    })
+  })
+
+  test.each(['ECONNRESET', 'EPIPE', 'HPE_INVALID_EOF_STATE'])('%s: somebody left', (code) => {
+    expect(refusedHead({ code, message: '' }, {})).toBeUndefined()
   })
 })
 
