@@ -132,6 +132,7 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
       turn: (client, room, bytes) => gate.turn(room, bytes, speakers.of(client)),
       gone: speakers.gone,
     }),
+    revocations,
   )
   const publish = createPublish(rooms, gate, () => gated.tookLast)
   const words = wordsHandler({

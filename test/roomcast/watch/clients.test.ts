@@ -7,6 +7,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createRoomcast } from 'roomcast'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { eventually } from '../../support/log.ts'
 import { type Client, connect } from '../client.ts'
@@ -256,4 +257,32 @@ test('keys of tokens that cannot be fetched: from where, and why', async () => {
   expect(server.complaints()).not.toContain('secret')
   client.socket.terminate()
   await new Promise((resolve) => http.close(resolve))
+})
+
+test('who is sent away while it is found out who it is, is told as that, and not as one with a wrong token', async () => {
+  let isAsked: () => void = () => {}
+  const asked = new Promise<void>((resolve) => {
+    isAsked = resolve
+  })
+  let answer: (identity: { user: string }) => void = () => {}
+  const lines: { reason: string; came: string }[] = []
+  await using roomcast = createRoomcast({
+    port: 0,
+    logger: { warn: (fields) => void lines.push(fields as { reason: string; came: string }) },
+    authenticate: () => {
+      isAsked()
+      return new Promise((resolve) => {
+        answer = resolve
+      })
+    },
+  })
+  const { port } = await roomcast.listen()
+  const client = await connect(port, { path: '/connection/websocket' })
+  client.send({ id: 1, connect: { token: tokenOf(LETO) } })
+  await asked
+  await roomcast.rooms.disconnect('leto')
+  answer({ user: 'leto' })
+  expect(await client.closed).toMatchObject({ code: 3500 })
+  expect(lines.map(({ reason }) => reason)).toEqual(['user_blocked'])
+  expect(lines[0]!.came).toBe('a connection of user "leto" that was sent away')
 })

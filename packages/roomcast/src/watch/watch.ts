@@ -11,6 +11,7 @@ import { readTarget } from '../target.ts'
 import { VERSION } from '../version.ts'
 import { namespaceOf } from '../who/namespaces.ts'
 import type { ServerPolicy } from '../who/policy.ts'
+import type { Revocations } from '../who/revocations.ts'
 import { failedCall } from './api-refusals.ts'
 import { hearCore } from './core-events.ts'
 import * as handshakes from './handshake-refusals.ts'
@@ -71,8 +72,8 @@ export class Watch {
     return Object.fromEntries(this.#refusals)
   }
 
-  policy(policy: ServerPolicy): ServerPolicy {
-    return watchPolicy(policy, this.#around, this.refused)
+  policy(policy: ServerPolicy, revocations: Pick<Revocations, 'wasRevoked'>): ServerPolicy {
+    return watchPolicy(policy, this.#around, revocations, this.refused)
   }
 
   gate(gate: Passage): Passage {

@@ -85,6 +85,18 @@ function keyUnavailable({ keyTrouble, tokenRules }: Circumstances, came: string,
   }
 }
 
+/** Somebody was put out of a room, or sent away, while it was decided whether it may be there. */
+export function putOut({ room = '', ...asked }: Asked): Refused {
+  return {
+    ...asked,
+    room,
+    reason: 'user_blocked',
+    came: `subscribe in ${quote(room)} of who was put out meanwhile${whose(asked)}`,
+    expected: 'none',
+    setting: 'whoever called unsubscribe or disconnect',
+  }
+}
+
 /** What a client does in a room. */
 export type Deed = 'subscribe' | 'publish' | 'presence' | 'history'
 

@@ -146,6 +146,7 @@ export function createPolicy(options: PolicyOptions): ServerPolicy {
         client: request.client,
         room: undefined,
       }),
+      request,
     )
     return admission
   }
@@ -189,6 +190,7 @@ export function createPolicy(options: PolicyOptions): ServerPolicy {
       return revocations.decide(
         () => subscribe(client, request),
         () => ({ user, client: id, room }),
+        request,
       )
     },
     publication,
