@@ -1,14 +1,15 @@
 // docs/errors.md knows every code, error and reason that the sources have, and no others: a new one without a line there is
 // red. Codes are taken from their tables, names from the lines that answer with them.
 
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { DisconnectCode, ErrorCode, UnsubscribeCode } from '@roomcast/centrifuge'
 import { CloseCode, DEFAULT_LIMITS } from '@roomcast/core'
 import * as roomsPackage from '@roomcast/rooms'
 import { describe, expect, test } from 'vitest'
 import { GAP_CLOSE_CODE } from '../../packages/channels/src/gap.ts'
 import { LIMITS } from '../../packages/roomcast/src/limits.ts'
-import { overLimit } from '../../packages/roomcast/src/watch/refusals.ts'
+import { REASONS } from '../../packages/roomcast/src/watch/refusals.ts'
+import { overLimit } from '../../packages/roomcast/src/watch/socket-refusals.ts'
 import { ROOT, readPage } from './markdown.ts'
 
 const sections = readPage('docs/errors.md').text.split(/^## /m)
@@ -107,20 +108,11 @@ describe('every name has a line', () => {
     )
   })
 
-  test('of the log', () => {
-    const say = /(?:reason: |say\(\s*)'([a-z_]+)'/g
-    const names = [
-      ...found(
-        'roomcast/src/watch/refusals.ts',
-        say,
-        /^ {4,6}(?:\w+: \[)?\s*'([a-z_]+)',\s/gm,
-        /^ {4}\w+: \['([a-z_]+)'/gm,
-      ),
-      ...found('roomcast/src/watch/who-refusals.ts', say),
-      ...found('roomcast/src/watch/metrics-route.ts', /403, \{ error: '([a-z_]+)'/g),
-      ...['subscribe', 'publish'].map((deed) => `refused_by_${deed}`),
-    ]
-    expect(sorted(rowsOf('Reasons in the log').keys())).toEqual(sorted(names))
+  test('of the log, and each is told somewhere', () => {
+    expect(sorted(rowsOf('Reasons in the log').keys())).toEqual(sorted(REASONS))
+    const watching = readdirSync(`${ROOT}packages/roomcast/src/watch`).filter((file) => file.endsWith('-refusals.ts'))
+    const words = watching.map((file) => source(`roomcast/src/watch/${file}`)).join('\n')
+    expect(REASONS.filter((reason) => !words.includes(`'${reason}'`))).toEqual([])
   })
 
   test('of a limit without words, which has its own name', () => {

@@ -450,14 +450,17 @@ describe('a pace', () => {
 
 describe('commands at a pace', () => {
   const RATE = { perSecond: 10, burst: 2 }
-  const socket = (): Member & { state: Paced } => Object.assign(new Member(1), { state: { pace: new Pace() } })
+  const socket = (): Member & { state: Paced } =>
+    Object.assign(new Member(1), { state: { pace: new Pace(), wasThrottled: false } })
 
   /** Sends as core does: the next message when the promise of the one before is over. */
   const sender = (perform: Perform<Paced>, rate = RATE) => {
-    const command = paced(rate, perform)
+    let throttled = 0
+    const command = paced(rate, perform, () => void throttled++)
     const one = socket()
     return {
       socket: one,
+      throttled: () => throttled,
       send: async (sizes: number[]): Promise<void> => {
         for (const size of sizes) await command(one as unknown as Socket<Paced>, Buffer.alloc(size), 'text')
       },
@@ -471,6 +474,8 @@ describe('commands at a pace', () => {
     void one.send([1, 1, 1, 1])
     await vi.advanceTimersByTimeAsync(0)
     expect(done).toBe(2)
+    // Told once, however long it waits.
+    expect([one.throttled(), other.throttled()]).toEqual([1, 0])
     void other.send([1])
     await vi.advanceTimersByTimeAsync(99)
     expect(done).toBe(3)

@@ -151,7 +151,7 @@ describeRedis('servers behind one Redis', () => {
     for (const said of [lines, others.filter((line) => !/gap/.test(line))]) {
       expect(said).toEqual([
         expect.stringMatching(
-          /^roomcast: Redis is out of reach \([^()]+\): this server is on its own until it is back$/,
+          /^roomcast: Redis is out of reach \([^()]+\): look at it, and at engine\.redis\.\* or --redis-url; this server is on its own until it is back$/,
         ),
         'roomcast: Redis is back',
       ])

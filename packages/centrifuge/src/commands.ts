@@ -3,6 +3,7 @@
 import type { Data, Position, Publication, Since } from '@roomcast/rooms'
 import { DisconnectCode, ErrorCode } from './codes.ts'
 import { connect, refresh, refreshed } from './connect.ts'
+import { deny, fault } from './denial.ts'
 import { isRoomName } from './names.ts'
 import type { Client, Policy, PublishGrant } from './policy.ts'
 import type { Deeds, Session } from './session.ts'
@@ -56,7 +57,7 @@ export const DEEDS: Deeds = {
       method === 'ping' ||
       (id === 0 && method !== 'send') ||
       (session.phase === 'new' && method !== 'connect')
-    if (isRefused) return session.close(DisconnectCode.BAD_REQUEST) as undefined
+    if (isRefused) return fault(session, DisconnectCode.BAD_REQUEST)
     const carryOut = COMMANDS[method] as CarryOut<Method>
     return session.attempt('rooms', id, () => carryOut(session, command[method]!, id))
   },
@@ -69,15 +70,15 @@ export const DEEDS: Deeds = {
 }
 
 /** Is the room named, and named well? Else it is answered. */
-function isNamed(session: Session, room: string, id: number): boolean {
-  if (room === '') session.close(DisconnectCode.BAD_REQUEST)
-  else if (!isRoomName(room)) session.error(id, ErrorCode.BAD_REQUEST)
-  else return true
+function isNamed(session: Session, method: Method, room: string, id: number): boolean {
+  if (isRoomName(room)) return true
+  if (room === '') fault(session, DisconnectCode.BAD_REQUEST)
+  else deny(session, id, { code: ErrorCode.BAD_REQUEST, method, room })
   return false
 }
 
 function unsubscribe(session: Session, { channel: room = '' }: Request<'unsubscribe'>, id: number): Done {
-  if (!isNamed(session, room, id)) return undefined
+  if (!isNamed(session, 'unsubscribe', room, id)) return undefined
   leave(session, room)
   session.reply(id, { unsubscribe: {} })
   return undefined
@@ -86,20 +87,18 @@ function unsubscribe(session: Session, { channel: room = '' }: Request<'unsubscr
 function publish(session: Session, request: Request<'publish'>, id: number): Done {
   const { channel: room = '', data = '' } = request
   const { policy, limits } = session.env
-  if (!isNamed(session, room, id)) return undefined
+  if (!isNamed(session, 'publish', room, id)) return undefined
   if (request.type) return session.error(id, ErrorCode.PERMISSION_DENIED)
-  const isTooLarge = Buffer.byteLength(data) > limits.maxDataBytes
-  if (isTooLarge) session.env.onRefused(session, ErrorCode.BAD_REQUEST, room, 'maxDataBytes')
-  if (data.length === 0 || isTooLarge) {
-    return session.error(id, ErrorCode.BAD_REQUEST)
-  }
+  const bad = { code: ErrorCode.BAD_REQUEST, method: 'publish', room } as const
+  if (data.length === 0) return deny(session, id, bad)
+  if (Buffer.byteLength(data) > limits.maxDataBytes) return deny(session, id, { ...bad, limit: 'maxDataBytes' })
   return session.ask(
     'publish',
     id,
     ErrorCode.PERMISSION_DENIED,
     () => policy.publish?.(session, room, data),
     (grant) => {
-      if (!isPublishable(session, grant, data)) return session.error(id, ErrorCode.BAD_REQUEST)
+      if (!isPublishable(session, grant, data)) return deny(session, id, bad)
       const { client, user, info, subscriptions } = session
       const said = session.env.rooms.publish(room, grant.data, {
         info: { client, user, info, roomInfo: subscriptions.get(room)?.info },
@@ -136,7 +135,7 @@ function see(
   what: 'presence' | 'history',
   show: () => Promise<void>,
 ): Done {
-  if (!isNamed(session, room, id)) return undefined
+  if (!isNamed(session, what, room, id)) return undefined
   const ask: Policy['presence'] = session.env.policy[what]?.bind(session.env.policy)
   return session.ask(
     what,
@@ -185,11 +184,11 @@ function history(session: Session, request: Request<'history'>, id: number): Don
 
 function rpc(session: Session, { method = '', data }: Request<'rpc'>, id: number): Done {
   const { policy } = session.env
-  const absent = policy.rpc ? ErrorCode.PERMISSION_DENIED : ErrorCode.NOT_AVAILABLE
+  if (policy.rpc === undefined) return deny(session, id, { code: ErrorCode.NOT_AVAILABLE, method: 'rpc' })
   return session.ask(
     'rpc',
     id,
-    absent,
+    ErrorCode.PERMISSION_DENIED,
     () => policy.rpc?.(session, method, data),
     (result) => {
       session.reply(id, { rpc: { data: result.data } })
@@ -200,7 +199,7 @@ function rpc(session: Session, { method = '', data }: Request<'rpc'>, id: number
 
 function send(session: Session, { data = '' }: Request<'send'>): Done {
   const { policy } = session.env
-  if (policy.message === undefined) return session.close(DisconnectCode.NOT_AVAILABLE) as undefined
+  if (policy.message === undefined) return fault(session, DisconnectCode.NOT_AVAILABLE)
   return session.ask<unknown>(
     'message',
     0,
@@ -213,7 +212,7 @@ function send(session: Session, { data = '' }: Request<'send'>): Done {
 function subRefresh(session: Session, request: Request<'sub_refresh'>, id: number): Done {
   const { channel: room = '', token = '' } = request
   const { policy } = session.env
-  if (room === '') return session.close(DisconnectCode.BAD_REQUEST) as undefined
+  if (room === '') return fault(session, DisconnectCode.BAD_REQUEST)
   const subscription = session.subscriptions.get(room)
   if (subscription?.state !== 'live') return session.error(id, ErrorCode.PERMISSION_DENIED)
   if (token === '' || request.type) return session.error(id, ErrorCode.BAD_REQUEST)

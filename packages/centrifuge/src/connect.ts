@@ -3,6 +3,7 @@
 
 import type { Data, Entered, Place } from '@roomcast/rooms'
 import { DisconnectCode, ErrorCode, Refusal, textOf } from './codes.ts'
+import { deny, fault } from './denial.ts'
 import { isRoomName } from './names.ts'
 import type { Admission, Refreshed, RoomGrant } from './policy.ts'
 import type { Session } from './session.ts'
@@ -18,11 +19,11 @@ const MAX_ROOMS_ASKED = 1000
 type Request = Wire<'ConnectRequest'>
 
 export function connect(session: Session, request: Request, id: number): Promise<void> | undefined {
-  if (session.phase !== 'new') return session.close(DisconnectCode.BAD_REQUEST) as undefined
+  if (session.phase !== 'new') return fault(session, DisconnectCode.BAD_REQUEST)
   const { token = '', data, subs = {}, name = '', version = '', headers = {} } = request
   const { client, protocol } = session
   const rooms = Object.keys(subs)
-  if (rooms.length > MAX_ROOMS_ASKED) return session.close(DisconnectCode.CHANNEL_LIMIT) as undefined
+  if (rooms.length > MAX_ROOMS_ASKED) return fault(session, DisconnectCode.CHANNEL_LIMIT)
   session.phase = 'connecting'
   session.hold()
   const http = session.http!
@@ -60,11 +61,11 @@ function admitted(
   if (session.end !== undefined) return session.closed(session.end.code, session.end.reason) as undefined
   if (!session.isOpen) return undefined
   const ttl = ttlOf(session, expiresAt)
-  if (ttl !== undefined && ttl <= 0) return session.error(id, ErrorCode.EXPIRED)
+  if (ttl !== undefined && ttl <= 0) return deny(session, id, { code: ErrorCode.EXPIRED, method: 'connect' })
   if (request.subs !== undefined || admission.rooms !== undefined) return enterAll(session, request, admission, id)
   // No rooms, nothing to wait for: in the step of the answer, so that what follows connect is answered with it.
   const known = session.env.rooms.connect(session)
-  if (known === 'blocked') session.close(DisconnectCode.FORCE_DISCONNECT)
+  if (known === 'blocked') fault(session, DisconnectCode.FORCE_DISCONNECT)
   if (known !== 'connected') return undefined
   session.phase = 'connected'
   session.reply(id, { connect: resultOfConnect(session, admission, undefined) })
@@ -85,15 +86,16 @@ async function enterAll(session: Session, request: Request, admission: Admission
   const { rooms } = session.env
   const subs = request.subs ?? {}
   // From now on commands reach it.
-  if (rooms.connect(session) === 'blocked') return session.close(DisconnectCode.FORCE_DISCONNECT)
+  if (rooms.connect(session) === 'blocked') return fault(session, DisconnectCode.FORCE_DISCONNECT)
   const grants = await granted(session, Object.keys(subs), admission)
   if (!session.isOpen) return
   const coming = new Map<string, Coming>()
   const places = new Map<string, Place>()
   for (const [room, grant] of grants) {
     const ttl = ttlOf(session, grant.expiresAt)
-    if (!isRoomName(room)) return session.error(id, ErrorCode.BAD_REQUEST)
-    if (ttl !== undefined && ttl <= 0) return session.error(id, ErrorCode.EXPIRED)
+    const denied = { method: 'connect', room } as const
+    if (!isRoomName(room)) return deny(session, id, { ...denied, code: ErrorCode.BAD_REQUEST })
+    if (ttl !== undefined && ttl <= 0) return deny(session, id, { ...denied, code: ErrorCode.EXPIRED })
     const asked = subs[room] ?? {}
     const terms = termsOf(grant, asked)
     const subscription = begin(session, room, true)
@@ -108,9 +110,10 @@ async function enterAll(session: Session, request: Request, admission: Admission
   if (result === 'entered') {
     begun(session)
     for (const { subscription, ttl } of coming.values()) expireIn(session, subscription, ttl)
-  } else if (result === 'blocked') session.close(DisconnectCode.FORCE_DISCONNECT)
-  else if (result === 'full') session.close(DisconnectCode.CHANNEL_LIMIT)
-  else if (result === 'bad_name' || result === 'too_large') session.error(id, ErrorCode.BAD_REQUEST)
+  } else if (result === 'blocked') fault(session, DisconnectCode.FORCE_DISCONNECT)
+  else if (result === 'full') fault(session, DisconnectCode.CHANNEL_LIMIT)
+  else if (result === 'bad_name' || result === 'too_large')
+    deny(session, id, { code: ErrorCode.BAD_REQUEST, method: 'connect' })
   else session.error(id, ErrorCode.INTERNAL)
 }
 
@@ -185,7 +188,7 @@ export function refresh(
   id: number,
 ): Promise<void> | undefined {
   const { policy } = session.env
-  if (token === '') return session.close(DisconnectCode.BAD_REQUEST) as undefined
+  if (token === '') return fault(session, DisconnectCode.BAD_REQUEST)
   return session.ask(
     'refresh',
     id,
@@ -225,7 +228,7 @@ function show(session: Session, info: Data | undefined): boolean {
 function prolong(session: Session, expiresAt: number | undefined): number | undefined {
   const ttl = ttlOf(session, expiresAt)
   session.expiresAt = expiresAt
-  if (ttl !== undefined && ttl <= 0) session.close(DisconnectCode.EXPIRED)
+  if (ttl !== undefined && ttl <= 0) fault(session, DisconnectCode.EXPIRED)
   else expireConnectionIn(session, ttl)
   return ttl
 }
@@ -233,5 +236,5 @@ function prolong(session: Session, expiresAt: number | undefined): number | unde
 function expireConnectionIn(session: Session, ttl: number | undefined): void {
   if (ttl === undefined) return session.alarm.clear('expiry')
   const delayMs = ttl * 1000 + session.env.limits.expiredCloseDelayMs
-  session.alarm.set('expiry', delayMs, () => session.close(DisconnectCode.EXPIRED))
+  session.alarm.set('expiry', delayMs, () => fault(session, DisconnectCode.EXPIRED))
 }

@@ -21,6 +21,8 @@ export interface Worker {
   laneOf(command: Command): string | undefined
   /** Carries one out. When it returns a promise, the next of its lane waits. */
   start(command: Command): Promise<void> | undefined
+  /** More came than may be started for now, for the first time. */
+  throttled(): void
   /** As many as possible were started for now. */
   pumped(): void
 }
@@ -45,6 +47,7 @@ export class Inbox {
   #isHeld = false
   #isStopped = false
   #isPumping = false
+  #wasThrottled = false
 
   constructor(options: InboxOptions, worker: Worker) {
     this.#options = options
@@ -146,6 +149,8 @@ export class Inbox {
     }
     this.#filledAt = at
     if (this.#tokens >= 1) return true
+    if (!this.#wasThrottled) this.#worker.throttled()
+    this.#wasThrottled = true
     alarm.set('tokens', Math.ceil(((1 - this.#tokens) * 1000) / commandsPerSecond), () => this.pump())
     return false
   }

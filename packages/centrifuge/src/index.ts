@@ -2,5 +2,5 @@
 
 export { DisconnectCode, ErrorCode, Refusal, refuse, textOf, UnsubscribeCode } from './codes.ts'
 export { type CentrifugeState, centrifugeHandler } from './handler.ts'
-export type { CentrifugeOptions, DateClock, Limits, PolicyCall } from './options.ts'
+export type { CentrifugeOptions, DateClock, Denied, Limits, PolicyCall } from './options.ts'
 export type * from './policy.ts'

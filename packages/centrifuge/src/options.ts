@@ -3,6 +3,7 @@
 import { inspect } from 'node:util'
 import type { Clock, Rooms } from '@roomcast/rooms'
 import type { Client, Policy } from './policy.ts'
+import type { Method } from './wire/schema.ts'
 
 /** A clock that also knows the date: tokens expire by dates. */
 export interface DateClock extends Clock {
@@ -19,9 +20,8 @@ export interface CentrifugeOptions extends Partial<Limits> {
   readonly policy: Policy
   /** Hears what a policy or the store threw that was no refusal. Default: `process.emitWarning`. */
   readonly onError?: ((error: unknown, info: { readonly where: PolicyCall }) => void) | undefined
-  /** Hears what the protocol itself refused with an error below 3000, no policy having been asked: data over a limit, too
-   * many rooms, a name that is none. `limit`: what it was over. */
-  readonly onRefused?: ((client: Client, code: number, room: string, limit?: keyof Limits) => void) | undefined
+  /** Hears what the protocol itself refused, no policy having been asked. */
+  readonly onRefused?: ((client: Client, denied: Denied) => void) | undefined
   /** What the connect result says as the server's version. Default 'roomcast'. */
   readonly version?: string | undefined
   /** Default: the process's own. */
@@ -30,6 +30,19 @@ export interface CentrifugeOptions extends Partial<Limits> {
   readonly newId?: (() => string) | undefined
   /** 0 to 1: spreads first pings. Default `Math.random`. */
   readonly random?: (() => number) | undefined
+}
+
+/** What the protocol itself refused: data over a limit, too many rooms, a name that is none, a ping without an answer. */
+export interface Denied {
+  /** Below 2000: the error of the reply. Below 3000: the client is put out of the room with it. From 3000 on: the connection is
+   * closed with it. */
+  readonly code: number
+  /** The command that was refused, where it was one. */
+  readonly method?: Method | undefined
+  readonly room?: string | undefined
+  /** What it was over. Of `commandsPerSecond` (111): nothing is refused, what is over it waits its turn, which is told once
+   * of a connection. */
+  readonly limit?: keyof Limits | undefined
 }
 
 /** Every limit. */

@@ -12,6 +12,8 @@ import {
 } from '@roomcast/rooms'
 import { Alarm } from './alarm.ts'
 import { DisconnectCode, ErrorCode, Refusal, textOf } from './codes.ts'
+import { fault } from './denial.ts'
+import { sayFarewell } from './farewell.ts'
 import { Inbox, type Worker } from './inbox.ts'
 import type { Environment, PolicyCall } from './options.ts'
 import type { Answer, Client } from './policy.ts'
@@ -77,7 +79,7 @@ export class Session implements Client, Member<Piece>, Worker, Beating {
     this.#pulse = new Pulse({ alarm: this.alarm, limits }, this)
     const write = (message: Payload): void => void (this.isOpen && this.socket.write(message))
     this.#replies = new Replies({ format, defer: env.defer, write })
-    this.alarm.set('stale', limits.staleCloseDelayMs, () => this.close(DisconnectCode.STALE))
+    this.alarm.set('stale', limits.staleCloseDelayMs, () => fault(this, DisconnectCode.STALE))
   }
 
   get id(): string {
@@ -117,11 +119,11 @@ export class Session implements Client, Member<Piece>, Worker, Beating {
   receive(message: Buffer, isText: boolean): void {
     if (!this.isOpen || this.phase === 'unusable') return
     const raws = this.format.split(message, isText)
-    if (raws === undefined) return this.close(DisconnectCode.BAD_REQUEST)
+    if (raws === undefined) return fault(this, DisconnectCode.BAD_REQUEST)
     for (const raw of raws) {
       // Answers to pings wait for nothing.
       if (!this.format.isPong(raw)) this.#inbox.add(raw)
-      else if (!this.#pulse.answered()) this.close(DisconnectCode.BAD_REQUEST)
+      else if (!this.#pulse.answered()) fault(this, DisconnectCode.BAD_REQUEST)
     }
     this.#replies.collect(() => this.#inbox.pump())
   }
@@ -132,14 +134,7 @@ export class Session implements Client, Member<Piece>, Worker, Beating {
     this.#inbox.stop()
     this.alarm.stop()
     this.subscriptions.clear()
-    const { policy, onError } = this.env
-    if (!this.isAdmitted || policy.disconnected === undefined) return
-    try {
-      const told = policy.disconnected(this, this.end)
-      if (isThenable(told)) told.then(undefined, (error: unknown) => onError(error, 'disconnected'))
-    } catch (error) {
-      onError(error, 'disconnected')
-    }
+    if (this.isAdmitted) sayFarewell(this, this.env, this.end)
   }
 
   /** Closes the connection, with the words of the code. */
@@ -250,7 +245,7 @@ export class Session implements Client, Member<Piece>, Worker, Beating {
 
   decode(raw: Raw): Command | undefined {
     const command = this.format.decode(raw)
-    if (command === undefined) this.close(DisconnectCode.BAD_REQUEST)
+    if (command === undefined) fault(this, DisconnectCode.BAD_REQUEST)
     return command
   }
 
@@ -260,6 +255,10 @@ export class Session implements Client, Member<Piece>, Worker, Beating {
 
   start(command: Command): Promise<void> | undefined {
     return this.#deeds.carryOut(this, command)
+  }
+
+  throttled(): void {
+    this.env.onRefused(this, { code: ErrorCode.TOO_MANY_REQUESTS, limit: 'commandsPerSecond' })
   }
 
   pumped(): void {
@@ -285,7 +284,7 @@ export class Session implements Client, Member<Piece>, Worker, Beating {
   }
 
   died(): void {
-    this.close(DisconnectCode.NO_PONG)
+    fault(this, DisconnectCode.NO_PONG)
   }
 
   // What rooms tell a member.

@@ -2,6 +2,7 @@
 
 import type { EnterResult } from '@roomcast/rooms'
 import { DisconnectCode, ErrorCode, textOf, UnsubscribeCode } from './codes.ts'
+import { deny, fault } from './denial.ts'
 import { isRoomName } from './names.ts'
 import type { RoomGrant } from './policy.ts'
 import type { Session } from './session.ts'
@@ -20,10 +21,11 @@ type Request = Wire<'SubscribeRequest'>
 export function subscribe(session: Session, request: Request, id: number): Promise<void> | undefined {
   const { channel: room = '', token = '', data } = request
   const { policy } = session.env
-  if (room === '') return session.close(DisconnectCode.BAD_REQUEST) as undefined
+  const denied = { method: 'subscribe', room } as const
+  if (room === '') return fault(session, DisconnectCode.BAD_REQUEST)
   if (request.type) return session.error(id, ErrorCode.PERMISSION_DENIED)
-  if (!isRoomName(room)) session.env.onRefused(session, ErrorCode.BAD_REQUEST, room)
-  if (request.tf !== undefined || !isRoomName(room)) return session.error(id, ErrorCode.BAD_REQUEST)
+  if (request.tf !== undefined || !isRoomName(room))
+    return deny(session, id, { ...denied, code: ErrorCode.BAD_REQUEST })
   if (session.subscriptions.has(room)) return session.error(id, ErrorCode.ALREADY_SUBSCRIBED)
   const subscription = begin(session, room, false)
   const work = session.ask(
@@ -47,12 +49,13 @@ async function enter(
 ): Promise<void> {
   const { flag = 0 } = request
   const ttl = ttlOf(session, grant.expiresAt)
-  if (ttl !== undefined && ttl <= 0) return session.error(id, ErrorCode.EXPIRED)
+  const { room } = subscription
+  if (ttl !== undefined && ttl <= 0) return deny(session, id, { code: ErrorCode.EXPIRED, method: 'subscribe', room })
   const terms = termsOf(grant, request)
   // It was taken out while that was asked.
   if (subscription.expelledWith !== undefined) return notEntered(session, 'closed', subscription, id)
   subscription.info = grant.info
-  const result = await session.env.rooms.enter<Piece>(subscription.room, session, {
+  const result = await session.env.rooms.enter<Piece>(room, session, {
     ...placeOf(grant, terms, request),
     reply(entered) {
       const answer = resultOf(grant, terms, request, entered, ttl)
@@ -97,8 +100,9 @@ export async function serverSubscribe(session: Session, command: PutInto): Promi
         },
       })
       if (result === 'entered') expireIn(session, subscription, ttl)
-      else if (result === 'blocked') session.close(DisconnectCode.FORCE_DISCONNECT)
-      else if (result === 'full') session.env.onRefused(session, ErrorCode.LIMIT_EXCEEDED, room)
+      else if (result === 'blocked') fault(session, DisconnectCode.FORCE_DISCONNECT)
+      else if (result === 'full')
+        session.env.onRefused(session, { code: ErrorCode.LIMIT_EXCEEDED, method: 'subscribe', room })
       else if (result === 'too_large') {
         session.env.onError(
           new RangeError(`the info given in ${JSON.stringify(room)} is too large to be shown`),
@@ -136,12 +140,12 @@ export function giveUp(session: Session, subscription: Subscription): void {
 
 /** Answers why it did not come in. */
 function notEntered(session: Session, result: EnterResult, { room, expelledWith }: Subscription, id: number): void {
+  const denied = { method: 'subscribe', room } as const
   if (result === 'member') session.error(id, ErrorCode.ALREADY_SUBSCRIBED)
-  else if (result === 'full') {
-    session.env.onRefused(session, ErrorCode.LIMIT_EXCEEDED, room)
-    session.error(id, ErrorCode.LIMIT_EXCEEDED)
-  } else if (result === 'bad_name' || result === 'too_large') session.error(id, ErrorCode.BAD_REQUEST)
-  else if (result === 'blocked') session.close(DisconnectCode.FORCE_DISCONNECT)
+  else if (result === 'full') deny(session, id, { ...denied, code: ErrorCode.LIMIT_EXCEEDED })
+  else if (result === 'bad_name' || result === 'too_large')
+    deny(session, id, { ...denied, code: ErrorCode.BAD_REQUEST })
+  else if (result === 'blocked') fault(session, DisconnectCode.FORCE_DISCONNECT)
   else if (result === 'refused') session.error(id, ErrorCode.UNRECOVERABLE_POSITION)
   // Put out on its way in: it stays out, or tries again, as the code says.
   else if (expelledWith !== undefined && expelledWith < UnsubscribeCode.INSUFFICIENT_STATE)
@@ -161,7 +165,8 @@ export function expireIn(session: Session, subscription: Subscription, ttl: numb
   const { room, isServerSide } = subscription
   if (ttl === undefined) return session.alarm.clear(alarmOf(room))
   session.alarm.set(alarmOf(room), ttl * 1000 + session.env.limits.expiredSubCloseDelayMs, () => {
-    if (isServerSide) return session.close(DisconnectCode.SUBSCRIPTION_EXPIRED)
+    if (isServerSide) return fault(session, DisconnectCode.SUBSCRIPTION_EXPIRED)
+    session.env.onRefused(session, { code: UnsubscribeCode.EXPIRED, room })
     leave(session, room)
     session.write(session.codec.unsubscribed(room, UnsubscribeCode.EXPIRED, textOf(UnsubscribeCode.EXPIRED)))
   })
@@ -186,7 +191,7 @@ export function expelled(session: Session, room: string, code: number, reason: s
   session.subscriptions.delete(room)
   session.alarm.clear(alarmOf(room))
   if (subscription.isServerSide && code >= UnsubscribeCode.INSUFFICIENT_STATE) {
-    session.close(DisconnectCode.INSUFFICIENT_STATE)
+    fault(session, DisconnectCode.INSUFFICIENT_STATE)
   } else session.write(session.codec.unsubscribed(room, code, reason))
 }
 

@@ -16,6 +16,7 @@ const ASK_MS = 20
 /** What Redis says of a password or a user that it does not take, or misses. */
 const REFUSAL = /\b(?:WRONGPASS|NOAUTH|NOPERM|ERR AUTH|ERR Client sent AUTH|invalid password)/i
 const SETTINGS = 'set engine.redis.user and engine.redis.password, or those in --redis-url'
+const WHERE = 'look at it, and at engine.redis.* or --redis-url'
 const ALONE = 'this server is on its own until it is back'
 
 /** A store that tells how it fares. */
@@ -40,7 +41,7 @@ export async function openStore(engine: EngineSettings, log: ProgramLog): Promis
     if (isAway) return
     isAway = true
     if (!REFUSAL.test(why)) {
-      return log.warn({ event: 'redis_away', why }, `Redis is out of reach (${why}): ${ALONE}`)
+      return log.warn({ event: 'redis_away', why }, `Redis is out of reach (${why}): ${WHERE}; ${ALONE}`)
     }
     log.error(
       { event: 'redis_refused', why },

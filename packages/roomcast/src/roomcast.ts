@@ -11,6 +11,7 @@ import { createServer, type Stats } from '@roomcast/core'
 import { createRooms, memoryStore, type Rooms, type Store } from '@roomcast/rooms'
 import { isLoopbackName } from './access.ts'
 import { createApi, isForAnyHost, type Status } from './api.ts'
+import { answerBadHeads } from './bad-heads.ts'
 import { connectionHandler, SDK_PATH } from './connections.ts'
 import { Gate } from './gate.ts'
 import { gatedStore } from './gated-store.ts'
@@ -90,6 +91,7 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     ...(isAttached && { pathname: (path: string) => path === '/' || path === SDK_PATH }),
     handler: connectionHandler({
       isDemo,
+      onUnknownSubprotocol: watch.unknownSubprotocol,
       by: (path) => (path === SDK_PATH ? sdk : words),
     }),
   })
@@ -131,6 +133,7 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
       turn: (client, room, bytes) => gate.turn(room, bytes, speakers.of(client)),
       gone: speakers.gone,
     }),
+    revocations,
   )
   const publish = createPublish(rooms, gate, () => gated.tookLast)
   const words = wordsHandler({
@@ -213,17 +216,20 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     maxDataBytes,
     maxBodyBytes: maxMessageBytes,
     ending: ending.signal,
+    onCalled: watch.called,
   })
   const requests = isAttached
     ? NO_REQUESTS
     : answerRequests([api, httpApi, createMetricsRoute(watch.metrics, settled.metricsKey), createPage()])
 
   function answerRequests(routes: readonly ReturnType<typeof createApi>[]): Requests {
+    answerBadHeads(http, watch.unreadable)
     const answer: Answer = (req, res, { path, host: name }) => {
       const isOpenToAll = isForAnyHost(path) || isHttpApi(path) || path === METRICS_PATH
       if (isDemo && !isOpenToAll && !isLoopbackName(name)) return sendJson(res, 403, { error: 'host_not_allowed' })
-      // A proxy that does not pass the upgrade on makes such a request of each client.
-      if (path === SDK_PATH) return sendJson(res, 426, { error: 'upgrade_required' }, UPGRADE)
+      // A proxy that does not pass the upgrade on makes such a request of each client; what else a client said is passed on.
+      const isUpgrade = path === SDK_PATH || req.headers['sec-websocket-key'] !== undefined
+      if (isUpgrade) return sendJson(res, 426, { error: 'upgrade_required' }, UPGRADE)
       if (!routes.some((route) => route(req, res, path))) sendJson(res, 404, { error: 'not_found' })
     }
     return takeRequests(http, answer, watch.answered)

@@ -12,7 +12,7 @@ import { WORDS } from './words-codec.ts'
 export const SENT_AWAY = [3503, 'force disconnect'] as const
 
 /** How one ends that has expired. */
-const EXPIRED = [3005, 'connection expired'] as const
+export const EXPIRED = [3005, 'connection expired'] as const
 
 /** What a client needs of the server around it. */
 export interface ClientSurroundings {
@@ -25,6 +25,8 @@ export interface ClientSurroundings {
   readonly expiredCloseDelayMs: number
   /** A stay in a room outlives what was granted by so long. */
   readonly expiredSubCloseDelayMs: number
+  /** Its token has run out. */
+  ended(client: WordsClient): void
   /** What was granted it in a room has run out. */
   expired(client: WordsClient, room: string): void
 }
@@ -38,6 +40,7 @@ export class WordsClient implements Client {
   readonly protocol = 'json'
   readonly state = undefined
   readonly pace: Pace = new Pace()
+  wasThrottled = false
   /** It counts as one of its user's connections. */
   isAdmitted = false
   readonly #around: ClientSurroundings
@@ -96,7 +99,7 @@ export class WordsClient implements Client {
 
   /** @param at when its token expires, in Unix seconds; undefined: never. */
   expire(at: number | undefined): void {
-    if (at !== undefined) this.#expiry ??= new Expiry(() => this.member.socket.close(...EXPIRED))
+    if (at !== undefined) this.#expiry ??= new Expiry(() => this.#around.ended(this))
     this.#expiry?.set(at === undefined ? undefined : at * 1000 + this.#around.expiredCloseDelayMs)
   }
 

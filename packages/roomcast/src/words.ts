@@ -4,6 +4,7 @@
 import { randomUUID } from 'node:crypto'
 import {
   type Admission,
+  type Denied,
   DisconnectCode,
   ErrorCode,
   Refusal,
@@ -21,16 +22,15 @@ import { type Ref, type RequestOf, readRequest } from './protocol.ts'
 import type { Publish } from './publish.ts'
 import { warn } from './warn.ts'
 import { type ServerPolicy, TOO_LARGE } from './who/policy.ts'
-import { SENT_AWAY, WordsClient } from './words-client.ts'
+import { EXPIRED, SENT_AWAY, WordsClient } from './words-client.ts'
 import { WORDS } from './words-codec.ts'
 
 /** What the words are served with. */
 export interface WordsOptions {
   readonly rooms: Rooms
   readonly policy: ServerPolicy
-  /** Hears what is refused without the policy being asked: 106 for too many rooms, 107 for data over a limit or
-   * for a name that is none. */
-  readonly onRefused: (client: WordsClient, code: number, room: string, limit?: 'maxDataBytes') => void
+  /** Hears what is refused without the policy being asked: as of SDKs, with their codes. */
+  readonly onRefused: (client: WordsClient, denied: Denied) => void
   /** Hears of JSON that asks for nothing, and at which path. */
   readonly onSenseless: (client: WordsClient, path: string) => void
   readonly publish: Publish
@@ -76,14 +76,22 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
     expired(client: WordsClient, room: string): void {
       const { socket } = client.member
       if (!client.isIn(room)) return
+      options.onRefused(client, { code: UnsubscribeCode.EXPIRED, room })
       rooms.leave(room, socket)
       socket.write(WORDS.unsubscribed(room, UnsubscribeCode.EXPIRED, textOf(UnsubscribeCode.EXPIRED)))
     },
+    ended: (client: WordsClient) => fault(client.member.socket, EXPIRED),
     renew: (socket: Socket) => rooms.renew(socket),
     commanded(client: WordsClient, command: MemberCommand): void {
       if (command.do === 'refresh') client.refresh(command)
       else void put(client, command.room, { given: command.given }).catch(warn)
     },
+  }
+
+  /** Closes a connection, no policy having been asked. */
+  function fault(socket: WordsSocket, [code, reason]: readonly [code: number, reason: string]): void {
+    if (socket.readyState === 'open') options.onRefused(socket.state, { code })
+    socket.close(code, reason)
   }
 
   /** Puts a client into a room that it did not ask for. */
@@ -95,8 +103,7 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
     if (grant === undefined || grant instanceof Refusal || isOver(grant)) return
     const result = await enter(socket, room, grant, {})
     // It does not know that it is to be there, and would miss what it is sent.
-    if (!MISSING.includes(result)) return
-    socket.close(...((by.grant && NEVER[result]) ?? INSUFFICIENT_STATE))
+    if (MISSING.includes(result)) fault(socket, (by.grant && NEVER[result]) ?? INSUFFICIENT_STATE)
   }
 
   /** The words have none for those who come and go. */
@@ -118,21 +125,25 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
   async function join(socket: WordsSocket, { channel: room, meta, ref }: RequestOf<'join'>): Promise<void> {
     const client = socket.state
     if (!isChannelName(room)) {
-      options.onRefused(client, ErrorCode.BAD_REQUEST, room)
+      options.onRefused(client, { code: ErrorCode.BAD_REQUEST, method: 'subscribe', room })
       return answer(socket, { error: 'bad_name' }, ref)
     }
     if (client.isIn(room)) return answer(socket, { joined: room }, ref)
     const grant = await policy.subscribe(client, { room, token: '', data: undefined, by: 'client' })
     if (grant === undefined || grant instanceof Refusal) return refused(socket, grant, ref, 'bad_name')
-    if (isOver(grant)) return refused(socket, refuse(ErrorCode.EXPIRED), ref)
+    if (isOver(grant)) {
+      options.onRefused(client, { code: ErrorCode.EXPIRED, method: 'subscribe', room })
+      return refused(socket, refuse(ErrorCode.EXPIRED), ref)
+    }
     // What it says of itself is shown as that, and never as what the server knows of it.
     const roomInfo = grant.info ?? (meta && JSON.stringify({ meta }))
     const result = await enter(socket, room, grant, { roomInfo, ref })
     if (result === 'entered' || result === 'closed') return
     if (result === 'member') answer(socket, { joined: room }, ref)
-    else if (result === 'blocked') socket.close(...SENT_AWAY)
+    else if (result === 'blocked') fault(socket, SENT_AWAY)
     else {
-      if (result === 'full') options.onRefused(client, ErrorCode.LIMIT_EXCEEDED, room)
+      const denied = { method: 'subscribe', room } as const
+      if (result === 'full') options.onRefused(client, { ...denied, code: ErrorCode.LIMIT_EXCEEDED })
       answer(socket, { error: result }, ref)
     }
   }
@@ -142,7 +153,7 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
     if (!client.isIn(room)) return answer(socket, { error: 'not_a_member' }, ref)
     const data = JSON.stringify(value)
     if (Buffer.byteLength(data) > maxDataBytes) {
-      options.onRefused(client, ErrorCode.BAD_REQUEST, room, 'maxDataBytes')
+      options.onRefused(client, { code: ErrorCode.BAD_REQUEST, method: 'publish', room, limit: 'maxDataBytes' })
       return answer(socket, { error: 'too_large' }, ref)
     }
     const grant = await policy.publication(client, room, data)
@@ -156,7 +167,7 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
 
   async function perform(socket: WordsSocket, data: Buffer, opcode: Opcode): Promise<void> {
     const request = opcode === 'text' ? readRequest(data.toString()) : undefined
-    if (request === undefined) return socket.close(...INVALID_PAYLOAD)
+    if (request === undefined) return fault(socket, INVALID_PAYLOAD)
     const { ref } = request
     try {
       if (request.kind === 'bad') {
@@ -187,16 +198,18 @@ export function wordsHandler(options: WordsOptions): Handler<undefined, WordsCli
     opened(socket) {
       const { state: client } = socket
       client.open(socket)
-      client.isAdmitted = policy.admit(client.user)
+      client.isAdmitted = policy.admit(client)
       if (!client.isAdmitted) return socket.close(CONNECTION_LIMIT, textOf(CONNECTION_LIMIT))
-      if (rooms.connect(client.member) === 'blocked') return socket.close(...SENT_AWAY)
+      if (rooms.connect(client.member) === 'blocked') return fault(socket, SENT_AWAY)
       const { rooms: given = [] } = client
       const entries = given instanceof Map ? [...given] : Object.entries(given)
       return Promise.all(entries.map(([room, grant]) => put(client, room, { grant: grant as RoomGrant }))).then(
         () => {},
       )
     },
-    message: paced(options.rate, perform),
+    message: paced(options.rate, perform, ({ state: client }) =>
+      options.onRefused(client, { code: ErrorCode.TOO_MANY_REQUESTS, limit: 'commandsPerSecond' }),
+    ),
     closed({ state: client }, { code, reason }) {
       client.closed()
       return client.isAdmitted ? policy.disconnected(client, { code, reason }) : undefined

@@ -10,7 +10,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { eventually } from '../../support/log.ts'
 import { connect } from '../client.ts'
-import { build, killAll, type Run, start } from '../program.ts'
+import { build, killAll, start } from '../program.ts'
+import { lineOf, linesOf, type Server } from './log-lines.ts'
 import { scrape } from './scrape.ts'
 
 const SECRET = 'a secret that is long enough for HS256'
@@ -59,35 +60,6 @@ async function sdk(port: number, ...commands: object[]): Promise<unknown> {
   for (const command of commands) last = await client.ask(command)
   client.socket.terminate()
   return last
-}
-
-interface Line {
-  level: string
-  time: string
-  msg: string
-  event: string
-  reason: string
-  came: string
-  expected: string
-  setting: string
-  address?: string
-  count?: number
-}
-
-type Server = Run & { port: number }
-
-/** The lines of a log in JSON, of refusals. */
-const linesOf = (server: Server): Line[] =>
-  server
-    .complaints()
-    .split('\n')
-    .filter((line) => line.endsWith('}'))
-    .map((line) => JSON.parse(line) as Line)
-    .filter(({ event }) => event === 'refused')
-
-async function lineOf(server: Server, reason: string): Promise<Line> {
-  await eventually(() => linesOf(server).some((line) => line.reason === reason), `a line for ${reason}`)
-  return linesOf(server).find((line) => line.reason === reason)!
 }
 
 interface Cause {
@@ -361,8 +333,8 @@ const causes: Record<string, Cause> = {
       return (await fetch(`http://127.0.0.1:${port}/api/info`, { method: 'POST', headers, body: '{}' })).ok
     },
     reason: 'wrong_key',
-    came: /a request for "\/api\/info" without the right key/,
-    expected: /its key/,
+    came: /a request for "\/api\/info" with another key/,
+    expected: /its key, as X-API-Key: <key> or Authorization: apikey <key>/,
     setting: /^--http_api\.key \(http_api\.key\)$/,
     mend: ['--http_api.key', 'wrong'],
   },

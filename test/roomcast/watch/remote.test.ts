@@ -1,6 +1,9 @@
 // `roomcast top`, `tail` and `publish` against a server that runs: with its key, without, and when nobody is there.
 
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
@@ -104,6 +107,25 @@ test('top: what was refused, by reason, also after the handshake; and the rest w
   expect(screen).toMatch(/connecting, up \d+ s, bus connecting\n/)
   expect(screen).toMatch(/\nrefused {5}data_too_large: 1\n/)
   expect(screen).toMatch(/\nrooms: the server refuses: internal server error \(100\)\n$/)
+})
+
+test.each([
+  [
+    { status: 'ready', uptimeSeconds: 5, sockets: 3, channels: 1, pendingHandshakes: 0, closes: { 1006: 2 } },
+    /1006: 2/,
+  ],
+  [{ status: 'ready' }, /^http:\S+ {2}ready, up \? s\nsockets \?, handshakes \?, rooms \?\n/],
+  [{ sockets: 3 }, /^http:\S+ {2}\?, up \? s\nsockets 3, /],
+])('top: a server of another version, whose /stats has only %j', async (stats, shown) => {
+  const http = createServer((_, response) => response.end(JSON.stringify(stats))).listen(0, '127.0.0.1')
+  await once(http, 'listening')
+  const { port } = http.address() as AddressInfo
+  const [code, screen, complaint] = await outcome(run(['top', '--once', '--interval', '0.1', ...urlOf({ port })]))
+  expect([code, complaint]).toEqual([0, ''])
+  expect(screen).toMatch(shown)
+  for (const line of ['messages/s  in ?, out ?', 'refused     ?', 'limits hit  ?'])
+    expect(screen).toContain(`${line}\n`)
+  http.close()
 })
 
 test('a refusal, and nobody there, is one line and exit code 1', async () => {

@@ -4,7 +4,7 @@ import { bytesOf } from '../base64.ts'
 import { flawOf } from '../value.ts'
 import { elementsOf, membersOf } from './raw-json.ts'
 
-/** A field that is of another type than it must be, or a body that is no object. */
+/** A field that is of another type than it must be, or a body that is no object; its message says which. */
 export class WrongField extends Error {}
 
 /** One call's fields. A field that is null counts as left out. */
@@ -13,7 +13,7 @@ export class Fields {
 
   /** @param text JSON. */
   constructor(text: string) {
-    if (!/^\s*\{/.test(text)) throw new WrongField()
+    if (!/^\s*\{/.test(text)) throw new WrongField('no object')
     this.#raw = membersOf(text)
   }
 
@@ -38,26 +38,27 @@ export class Fields {
   /** A string; `''` when it is left out. */
   text(name: string): string {
     const value = this.value(name) ?? ''
-    if (typeof value !== 'string') throw new WrongField()
+    if (typeof value !== 'string') throw new WrongField(`${name} is no string`)
     return value
   }
 
   /** A whole number; 0 when it is left out. */
   integer(name: string): number {
     const value = this.value(name) ?? 0
-    if (!Number.isSafeInteger(value)) throw new WrongField()
+    if (!Number.isSafeInteger(value)) throw new WrongField(`${name} is no whole number`)
     return value as number
   }
 
   isOn(name: string): boolean {
     const value = this.value(name) ?? false
-    if (typeof value !== 'boolean') throw new WrongField()
+    if (typeof value !== 'boolean') throw new WrongField(`${name} is neither true nor false`)
     return value
   }
 
   texts(name: string): string[] {
     const value = this.value(name) ?? []
-    if (!Array.isArray(value) || !value.every((entry) => typeof entry === 'string')) throw new WrongField()
+    if (!Array.isArray(value) || !value.every((entry) => typeof entry === 'string'))
+      throw new WrongField(`${name} is no list of strings`)
     return value
   }
 
@@ -65,7 +66,8 @@ export class Fields {
   tags(name: string): Record<string, string> | undefined {
     const value = this.value(name) ?? {}
     const isMap = typeof value === 'object' && !Array.isArray(value)
-    if (!isMap || !Object.values(value).every((tag) => typeof tag === 'string')) throw new WrongField()
+    if (!isMap || !Object.values(value).every((tag) => typeof tag === 'string'))
+      throw new WrongField(`${name} is no map of strings`)
     return Object.keys(value).length === 0 ? undefined : (value as Record<string, string>)
   }
 
@@ -76,7 +78,7 @@ export class Fields {
 
   list(name: string): Fields[] {
     const raw = this.has(name) ? this.raw(name)! : '[]'
-    if (!/^\s*\[/.test(raw)) throw new WrongField()
+    if (!/^\s*\[/.test(raw)) throw new WrongField(`${name} is no list`)
     return elementsOf(raw).map((text) => new Fields(text))
   }
 

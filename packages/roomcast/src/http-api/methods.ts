@@ -13,6 +13,7 @@ import {
 import { textOf } from '../who/data.ts'
 import { hasHistory, type NamespaceRule } from '../who/namespace-options.ts'
 import type { Namespaces } from '../who/namespaces.ts'
+import { type AnsweredError, because, whyOf } from './calls.ts'
 import type { Fields } from './fields.ts'
 import { type Action, bad, type Method, type Result, unavailable } from './method.ts'
 import { Raw } from './raw-json.ts'
@@ -38,10 +39,10 @@ export function createMethods(options: MethodOptions): ReadonlyMap<string, Metho
 
   /** The rule of a room, or why there is none. */
   const ruleOf = (room: string): NamespaceRule | Refusal => {
-    if (!isRoomName(room)) return bad()
+    if (!isRoomName(room)) return bad('channel is no legal name of a room')
     const rule = namespaces.find(room)
     if (rule === 'unknown_room') return refuse(ErrorCode.UNKNOWN_CHANNEL)
-    return rule === 'bad_name' ? bad() : rule
+    return rule === 'bad_name' ? bad('channel is no name that channel_regex takes') : rule
   }
 
   /** A method for one room. @param needs which rule it takes. */
@@ -65,12 +66,14 @@ export function createMethods(options: MethodOptions): ReadonlyMap<string, Metho
     return async (room: string): Promise<Result> => {
       const rule = ruleOf(room)
       if (rule instanceof Refusal) return rule
-      if (data === undefined || !isFit(data, rule, maxDataBytes)) return bad()
-      if ((idempotencyKey?.length ?? 0) > MAX_KEY_LENGTH) return bad()
+      const misfit = data === undefined ? 'no data, or data nested too deep' : misfitOf(data, rule, maxDataBytes)
+      if (data === undefined || misfit !== undefined) return bad(misfit ?? '')
+      if ((idempotencyKey?.length ?? 0) > MAX_KEY_LENGTH)
+        return bad(`idempotency_key has over ${MAX_KEY_LENGTH} characters`)
       if (lacking !== undefined && hasHistory(rule)) return unavailable(lacking)
       const position = await options.publish(room, data, { tags, idempotencyKey })
       if (position === 'busy') return refuse(ErrorCode.TOO_MANY_REQUESTS)
-      if (position === 'lost') return refuse(ErrorCode.INTERNAL)
+      if (position === 'lost') return because(refuse(ErrorCode.INTERNAL), 'said here, and lost for other servers')
       return position.offset === 0 ? {} : { offset: position.offset, epoch: position.epoch }
     }
   }
@@ -90,7 +93,7 @@ export function createMethods(options: MethodOptions): ReadonlyMap<string, Metho
         const publish = publication(fields)
         const names = fields.texts('channels')
         return async () => {
-          if (names.length === 0) return bad()
+          if (names.length === 0) return bad('channels is empty')
           const responses = await Promise.all(names.map((room) => settled(() => publish(room))))
           return { responses: responses.map(responseOf) }
         }
@@ -168,7 +171,8 @@ export async function settled(action: Action): Promise<Result> {
     if (error instanceof UnrecoverablePositionError) return refuse(ErrorCode.UNRECOVERABLE_POSITION)
     const isAway = error instanceof Error && error.name === 'StoreUnavailableError'
     if (!isAway) process.emitWarning(error instanceof Error ? error : String(error))
-    return refuse(ErrorCode.INTERNAL)
+    const why = isAway ? 'the store did not answer' : 'a defect, which the process warnings tell'
+    return because(refuse(ErrorCode.INTERNAL), why)
   }
 }
 
@@ -177,8 +181,9 @@ export function responseOf(result: Result): object {
   return result instanceof Refusal ? { error: errorOf(result) } : { result }
 }
 
-export function errorOf({ code, message }: Refusal): object {
-  return { code, message }
+export function errorOf(refusal: Refusal): AnsweredError {
+  const { code, message } = refusal
+  return because({ code, message }, whyOf(refusal))
 }
 
 function history(rooms: Rooms, room: string, fields: Fields): Action {
@@ -187,7 +192,8 @@ function history(rooms: Rooms, room: string, fields: Fields): Action {
   const from = fields.fields('since')
   const since = from && { epoch: from.text('epoch'), offset: from.integer('offset') }
   return async () => {
-    if (since !== undefined && (since.offset < 0 || (reverse && since.offset === 0))) return bad()
+    if (since !== undefined && (since.offset < 0 || (reverse && since.offset === 0)))
+      return bad('since.offset is below 0, or 0 in reverse')
     const page = await rooms.history(room, { since, reverse, limit: limit < 0 ? Number.MAX_SAFE_INTEGER : limit })
     const { epoch, offset, publications } = page
     return { publications: publications.map(publicationOf), epoch, offset }
@@ -216,17 +222,22 @@ function jsonOf(data: Data): Raw | undefined {
   }
 }
 
-/** Whether data may be published in rooms of this rule. */
-function isFit(data: Data, { publicationDataFormat: format = 'json' }: NamespaceRule, maxBytes: number): boolean {
+/** Why data may not be published in rooms of this rule; undefined: it may. */
+function misfitOf(
+  data: Data,
+  { publicationDataFormat: format = 'json' }: NamespaceRule,
+  maxBytes: number,
+): string | undefined {
   const bytes = typeof data === 'string' ? Buffer.byteLength(data) : data.byteLength
-  if (bytes > maxBytes) return false
-  if (format === 'binary') return true
+  if (bytes > maxBytes) return `data of ${bytes} bytes`
+  if (format === 'binary') return undefined
   const text = textOf(data)
-  if (text === undefined || text === '') return false
+  if (text === undefined || text === '') return 'data that is no JSON'
   try {
     const value: unknown = JSON.parse(text)
-    return format === 'json' || (typeof value === 'object' && value !== null && !Array.isArray(value))
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
+    return format === 'json' || isObject ? undefined : 'data that is no JSON object'
   } catch {
-    return false
+    return 'data that is no JSON'
   }
 }

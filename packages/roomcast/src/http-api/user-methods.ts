@@ -51,7 +51,7 @@ export function userMethods({ rooms, ruleOf }: UserMethodsOptions): [name: strin
         const room = fields.text('channel')
         const given = Object.fromEntries(GIVEN.map((name) => [name, fields.value(name)]))
         const granted = readGranted(given)
-        if (granted === undefined) throw new WrongField()
+        if (granted === undefined) throw new WrongField('info, data, expire_at or override is of a wrong type')
         const isRecovering = fields.has('recover_since')
         return () => {
           if (isRecovering) return unavailable('recover_since')
@@ -59,7 +59,8 @@ export function userMethods({ rooms, ruleOf }: UserMethodsOptions): [name: strin
           return inRoom(room, (rule) => {
             // What the room has not is told here: clients cannot tell it.
             grantOf(rule, granted, { history: false, presence: false })
-            if (isShown(rule) && Buffer.byteLength(granted.info ?? '') > MAX_INFO_BYTES) throw bad()
+            if (isShown(rule) && Buffer.byteLength(granted.info ?? '') > MAX_INFO_BYTES)
+              throw bad(`info is over ${MAX_INFO_BYTES} bytes`)
             return rooms.subscribe(user, room, { client, given })
           })
         }
@@ -80,7 +81,9 @@ export function userMethods({ rooms, ruleOf }: UserMethodsOptions): [name: strin
         const reason = how?.text('reason') ?? 'force disconnect'
         const except = fields.texts('whitelist')
         return async () => {
-          if (code < 3000 || code > 4999 || Buffer.byteLength(reason) > MAX_REASON_BYTES) return bad()
+          if (code < 3000 || code > 4999) return bad('disconnect.code is not from 3000 to 4999')
+          if (Buffer.byteLength(reason) > MAX_REASON_BYTES)
+            return bad(`disconnect.reason has over ${MAX_REASON_BYTES} bytes`)
           await rooms.disconnect(user, { code, reason, client, except })
           return {}
         }
@@ -93,7 +96,7 @@ export function userMethods({ rooms, ruleOf }: UserMethodsOptions): [name: strin
         const expiresAt = fields.integer('expire_at') || undefined
         const info = fields.has('info') ? fields.raw('info')! : undefined
         return async () => {
-          if (expiresAt !== undefined && expiresAt < 0) return bad()
+          if (expiresAt !== undefined && expiresAt < 0) return bad('expire_at is below 0')
           if (isExpired) await rooms.disconnect(user, { ...EXPIRED, client })
           else await rooms.refresh(user, { expiresAt, info, client })
           return {}

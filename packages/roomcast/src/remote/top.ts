@@ -8,9 +8,12 @@ import { callApi, foreign, get, isObject, RemoteFailure } from './ask.ts'
 /** How many rooms are shown. */
 const ROOMS = 15
 
+/** Of another version of the server anything may be missing. */
+type Known = Partial<RoomcastStats>
+
 interface Look {
   readonly atMs: number
-  readonly stats: RoomcastStats
+  readonly stats: Known
 }
 
 /** Writes how the server is, until `signal` aborts. @param write takes whole screens. */
@@ -31,9 +34,9 @@ export async function top(
 
 async function look(remote: Remote, signal: AbortSignal): Promise<Look> {
   const stats = await get(remote, '/stats', signal)
-  const { sockets, closes, refusals, limits } = stats
+  const { sockets, closes, refusals = {}, limits = {} } = stats
   if (typeof sockets !== 'number' || ![closes, refusals, limits].every(isObject)) throw foreign(remote)
-  return { stats: stats as unknown as RoomcastStats, atMs: performance.now() }
+  return { stats, atMs: performance.now() }
 }
 
 /** The rooms with their clients, or a line that says why they cannot be had: without Redis, or at the end of a server, the
@@ -55,21 +58,23 @@ async function roomsOf(remote: Remote, signal: AbortSignal): Promise<[room: stri
 /** The lines of one screen. */
 function screenOf(url: string, before: Look, now: Look, rooms: [string, number][] | string): string[] {
   const seconds = (now.atMs - before.atMs) / 1000
-  const rate = (of: (stats: RoomcastStats) => number): string => {
-    const [was, is] = [of(before.stats), of(now.stats)]
+  const rate = (name: 'messagesIn' | 'messagesOut' | 'bytesIn' | 'bytesOut'): string => {
+    const [was, is] = [before.stats[name] ?? Number.NaN, now.stats[name] ?? Number.NaN]
     // A server that was started anew counts from 0.
     return number((is < was ? is : is - was) / seconds)
   }
   const { status, uptimeSeconds, sockets, channels, pendingHandshakes, closes, refusals, limits, bridge } = now.stats
-  const counts = (record: object): string =>
-    Object.entries(record)
-      .map(([name, count]) => `${name}: ${count}`)
-      .join(', ') || 'none'
+  const counts = (record: object | undefined): string =>
+    record === undefined
+      ? UNKNOWN
+      : Object.entries(record)
+          .map(([name, count]) => `${name}: ${count}`)
+          .join(', ') || 'none'
   return [
-    `${url}  ${status}, up ${uptimeSeconds} s${bridge === undefined ? '' : `, bus ${bridge.status}`}`,
-    `sockets ${sockets}, handshakes ${pendingHandshakes}, rooms ${channels}`,
-    `messages/s  in ${rate((stats) => stats.messagesIn)}, out ${rate((stats) => stats.messagesOut)}`,
-    `bytes/s     in ${rate((stats) => stats.bytesIn)}, out ${rate((stats) => stats.bytesOut)}`,
+    `${url}  ${status ?? UNKNOWN}, up ${uptimeSeconds ?? UNKNOWN} s${bridge === undefined ? '' : `, bus ${bridge.status}`}`,
+    `sockets ${sockets ?? UNKNOWN}, handshakes ${pendingHandshakes ?? UNKNOWN}, rooms ${channels ?? UNKNOWN}`,
+    `messages/s  in ${rate('messagesIn')}, out ${rate('messagesOut')}`,
+    `bytes/s     in ${rate('bytesIn')}, out ${rate('bytesOut')}`,
     `closes      ${counts(closes)}`,
     `refused     ${counts(refusals)}`,
     `limits hit  ${counts(limits)}`,
@@ -79,8 +84,11 @@ function screenOf(url: string, before: Look, now: Look, rooms: [string, number][
   ]
 }
 
+/** Shown in the place of what this server does not tell. */
+const UNKNOWN = '?'
+
 function number(value: number): string {
-  return Math.round(value).toLocaleString('en-US')
+  return Number.isNaN(value) ? UNKNOWN : Math.round(value).toLocaleString('en-US')
 }
 
 function wait(ms: number, signal: AbortSignal): Promise<void> {

@@ -7,7 +7,7 @@ import type { TokenRules } from './token-fault.ts'
 
 /** Reads them. */
 export function readsOf(
-  { limits, origin = 'same', hooks, namespaces: rooms }: Settled,
+  { limits, origin = 'same', hooks, namespaces: rooms, apiKey, tokens }: Settled,
   options: RoomcastOptions,
 ): Circumstances {
   const namespaces = options.namespaces && Object.keys(options.namespaces)
@@ -18,12 +18,16 @@ export function readsOf(
     hasAuthenticate: hooks.authenticate !== undefined,
     hasSubscribe: hooks.subscribe !== undefined,
     hasPublish: hooks.publish !== undefined,
+    hasApiKey: apiKey !== undefined,
     tokenRules: hasTokenKey(options.tokens) ? tokenRulesOf(options.tokens!) : undefined,
+    keyTrouble: () => tokens?.trouble(),
     namespaces,
     isUserLimited: (room) => rooms.isUserLimited(room),
   }
 }
 
 function tokenRulesOf(options: TokenOptions): TokenRules {
-  return { algorithms: algorithmsOf(options), audience: options.audience, issuer: options.issuer }
+  const { audience, issuer, jwksPublicEndpoint } = options
+  const { origin = '', pathname = '' } = jwksPublicEndpoint === undefined ? {} : new URL(jwksPublicEndpoint)
+  return { algorithms: algorithmsOf(options), audience, issuer, keysAt: `${origin}${pathname}` || undefined }
 }

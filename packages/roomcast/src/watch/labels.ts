@@ -11,6 +11,12 @@ export function closeLabel(code: number): string {
   return isKnown || code === 4002 || code === 4008 ? `${code}` : 'other'
 }
 
+/** What a call of the HTTP API came to: done, an error of Centrifugo's, or an HTTP status. */
+export function apiCodeLabel(code: number): string {
+  if (code === 0) return 'ok'
+  return (code >= 100 && code <= 113) || [400, 401, 404, 405, 413, 503].includes(code) ? `${code}` : 'other'
+}
+
 const ROUTES = ['/healthz', '/readyz', '/stats', '/metrics', SDK_PATH]
 
 /** What a request was for. */

@@ -110,6 +110,11 @@ export const METRICS: Readonly<Record<string, MetricRow>> = {
     labels: ['route', 'status'],
     help: 'HTTP requests that were answered, those of handshakes not; page: every path that is none of the others.',
   },
+  roomcast_api_calls_total: {
+    kind: 'counter',
+    labels: ['method', 'code'],
+    help: 'Calls of the HTTP API: ok, the code of an error, or the HTTP status; each room of a broadcast, each command of a batch.',
+  },
   roomcast_event_loop_delay_seconds: {
     kind: 'histogram',
     help: 'How late the event loop was, 50 times a second, from the first scrape to two minutes after the last.',

@@ -10,7 +10,11 @@ export interface TokenRules {
   readonly algorithms: readonly string[]
   readonly audience?: string | undefined
   readonly issuer?: string | undefined
+  /** Where public keys are fetched from, without its query. */
+  readonly keysAt?: string | undefined
 }
+
+const SHARED = /^HS/
 
 /** What a subscription token must be for. */
 export interface Place {
@@ -22,9 +26,10 @@ export interface Place {
  * @param place of a subscription token; undefined: it is a connection token. */
 export function faultOfToken(token: string, rules: TokenRules, place?: Place): string {
   let alg: string
+  let kid: string | undefined
   let claims: JWTPayload
   try {
-    alg = decodeProtectedHeader(token).alg ?? ''
+    ;({ alg = '', kid } = decodeProtectedHeader(token))
     claims = decodeJwt(token)
   } catch {
     return 'it is no JWT'
@@ -41,7 +46,9 @@ export function faultOfToken(token: string, rules: TokenRules, place?: Place): s
     if (channel !== place.room) return differs('channel', channel, place.room)
     if ((sub ?? '') !== place.user) return differs('sub', sub, place.user)
   }
-  return `its signature (${alg}) is of another key, or a claim has a wrong type`
+  const other = `its signature (${alg}) is of another key, or a claim has a wrong type`
+  if (rules.keysAt === undefined || SHARED.test(alg)) return other
+  return `${other}; its kid is ${kid === undefined ? 'missing' : quote(kid)}, and keys are those at ${rules.keysAt}`
 }
 
 /** Why a token is not valid now, in words. @param nowMs the time of this server. */
@@ -50,6 +57,15 @@ export function untimely(token: string, nowMs: number): string {
   const now = nowMs / 1000
   return nbf > now ? `its nbf is ${Math.ceil(nbf - now)} s ahead` : `its exp was ${Math.floor(now - exp)} s ago`
 }
+
+/** The first rooms that a token gives. */
+export function roomsOf(token: string): string[] {
+  const { channels, subs } = decodeJwt(token) as JWTPayload & { channels?: unknown; subs?: unknown }
+  const named = Array.isArray(channels) ? channels.map(String) : []
+  return [...named, ...Object.keys((subs as object | undefined) ?? {})].slice(0, MAX_ROOMS)
+}
+
+const MAX_ROOMS = 5
 
 /** Whose token it is, by itself; undefined: it is none, or does not say. */
 export function userOf(token: string): string | undefined {

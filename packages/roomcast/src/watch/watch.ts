@@ -1,29 +1,35 @@
 // Watching one server: what is counted, what is logged, and what it is fed from. It decides nothing and refuses nobody.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Client } from '@roomcast/centrifuge'
-import type { Server, Socket } from '@roomcast/core'
+import type { Client, Denied } from '@roomcast/centrifuge'
+import type { Diagnostics, HandshakeRequest, Server, Socket } from '@roomcast/core'
 import type { Rooms } from '@roomcast/rooms'
 import type { Status } from '../api.ts'
+import type { Call } from '../http-api/calls.ts'
 import type { KeepingStore } from '../options.ts'
 import { errorOf } from '../reply.ts'
 import { readTarget } from '../target.ts'
 import { VERSION } from '../version.ts'
 import { namespaceOf } from '../who/namespaces.ts'
 import type { ServerPolicy } from '../who/policy.ts'
+import type { Revocations } from '../who/revocations.ts'
+import { failedCall } from './api-refusals.ts'
 import { beginAtZero } from './beginnings.ts'
 import { hearCore } from './core-events.ts'
-import { closeLabel, oneOf, routeLabel, storeReadings } from './labels.ts'
+import * as handshakes from './handshake-refusals.ts'
+import { type HeadError, refusedHead } from './head-refusals.ts'
+import { apiCodeLabel, closeLabel, oneOf, routeLabel, storeReadings } from './labels.ts'
 import type { Logger } from './logger.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { refusalLog } from './refusal-log.ts'
-import * as say from './refusals.ts'
+import { type Asked, type Circumstances, cut, type Refused } from './refusals.ts'
+import { refusedRequest } from './request-refusals.ts'
 import { Sampler } from './sampler.ts'
+import * as sockets from './socket-refusals.ts'
 import { Waiting } from './waiting.ts'
 import { type Passage, watchGate } from './watched-gate.ts'
-import { watchPolicy } from './watched-policy.ts'
+import { askedBy, watchPolicy } from './watched-policy.ts'
 import { watchStore } from './watched-store.ts'
-import { dataTooLarge, notPermitted } from './who-refusals.ts'
 
 /** What is watched. */
 export interface Watched {
@@ -37,16 +43,18 @@ export interface Watched {
 /** Watches one server. What it wraps is the same as before but for being watched. */
 export class Watch {
   readonly metrics: Metrics = createMetrics()
-  readonly #around: say.Circumstances
+  readonly #around: Circumstances
   readonly #log: ReturnType<typeof refusalLog>
   readonly #namespaces: ReadonlySet<string>
   readonly #waiting = new Waiting()
   readonly #pending = new Waiting()
   /** By reason: there are few. */
   readonly #refusals = new Map<string, number>()
+  /** Whose upgrades there was no place for: core tells the limit a microtask later, without them, in the same order. */
+  readonly #busy: string[] = []
   #end: () => void = () => {}
 
-  constructor(around: say.Circumstances, logger: Logger) {
+  constructor(around: Circumstances, logger: Logger) {
     this.#around = around
     this.#log = refusalLog(logger)
     this.#namespaces = new Set(around.namespaces)
@@ -54,11 +62,11 @@ export class Watch {
   }
 
   /** Something was refused. */
-  readonly refused = (refused: say.Refused): void => {
+  readonly refused = (refused: Refused): void => {
     const { reason } = refused
     this.metrics.count('roomcast_refusals_total', { reason })
     this.#refusals.set(reason, (this.#refusals.get(reason) ?? 0) + 1)
-    this.#log.tell(refused)
+    this.#log.tell(cut(refused))
   }
 
   /** How many, by reason. */
@@ -66,8 +74,8 @@ export class Watch {
     return Object.fromEntries(this.#refusals)
   }
 
-  policy(policy: ServerPolicy): ServerPolicy {
-    return watchPolicy(policy, this.#around, this.refused)
+  policy(policy: ServerPolicy, revocations: Pick<Revocations, 'wasRevoked'>): ServerPolicy {
+    return watchPolicy(policy, this.#around, revocations, this.refused)
   }
 
   gate(gate: Passage): Passage {
@@ -85,27 +93,42 @@ export class Watch {
   readonly delivered = (room: string, members: number): void =>
     this.metrics.observe('roomcast_fanout_members', members, { namespace: this.#namespaceOf(room) })
 
-  /** A protocol refused something of a client that no policy was asked about. `limit`: what it was over, if any. */
-  readonly refusedByProtocol = (client: Client, code: number, room: string, limit?: string): void => {
-    const asked = { address: client.remoteAddress, user: client.user, room: room.slice(0, MAX_NAME) }
-    if (limit === 'maxDataBytes') this.refused(dataTooLarge(this.#around, asked))
-    else this.refused(notPermitted(this.#around, 'subscribe', code, asked))
-  }
+  /** A protocol refused something of a client that no policy was asked about. */
+  readonly refusedByProtocol = (client: Client, denied: Denied): void =>
+    this.#tell(sockets.denied(this.#around, denied, askedBy(client)))
 
   /** A message of the words asked for nothing. */
-  readonly senseless = ({ remoteAddress: address, user }: Client, path: string): void =>
-    this.refused(say.senseless(path, { address, user }))
+  readonly senseless = (client: Client, path: string): void => this.refused(sockets.senseless(path, askedBy(client)))
+
+  /** Subprotocols were offered, none of them known at that path. */
+  readonly unknownSubprotocol = (request: HandshakeRequest, known: readonly string[]): void => {
+    const { subprotocols, path, remoteAddress: address } = request
+    this.refused(handshakes.unknownSubprotocol(subprotocols, known, path, { address }))
+  }
+
+  /** What came could not be read, as HTTP or as TLS. */
+  readonly unreadable = (error: HeadError, address: string | undefined): void =>
+    this.#tell(refusedHead(error, { address: plain(address) }))
+
+  /** A call of the HTTP API came to this. */
+  readonly called = (req: IncomingMessage, call: Call): void => {
+    const { method, code, why } = call
+    this.metrics.count('roomcast_api_calls_total', { method, code: apiCodeLabel(code) })
+    // Other statuses are told with their answers.
+    const isFailure = (code > 0 && code < 400) || (code === 400 && why !== undefined)
+    if (isFailure) this.refused(failedCall(this.#around, call, { address: plain(req.socket.remoteAddress) }))
+  }
 
   /** An HTTP request was answered. */
   readonly answered = (req: IncomingMessage, res: ServerResponse): void => {
     const { path, host = '' } = readTarget(req)
-    const { statusCode } = res
-    this.metrics.count('roomcast_http_requests_total', { route: routeLabel(path), status: `${statusCode}` })
+    const { statusCode: status } = res
+    this.metrics.count('roomcast_http_requests_total', { route: routeLabel(path), status: `${status}` })
     const error = errorOf(res)
     if (error === undefined) return
-    const address = req.socket.remoteAddress
-    const refused = say.refusedRequest(this.#around, statusCode, error, { address, path, host })
-    if (refused !== undefined) this.refused(refused)
+    const { method = '' } = req
+    const answer = { status, error, method, path, host, ...keyOf(path, req) }
+    this.#tell(refusedRequest(this.#around, answer, { address: plain(req.socket.remoteAddress) }))
   }
 
   /** Hears and reads from now on. */
@@ -123,11 +146,12 @@ export class Watch {
       },
       'roomcast:limit': ({ limit, socket }) => {
         metrics.count('roomcast_limits_hit_total', { limit })
-        this.#tell(say.overLimit(this.#around, limit, askedBy(socket)))
+        const asked = BUSY_LIMITS.includes(limit) && socket === undefined ? { address: this.#busy.shift() } : undefined
+        this.#tell(sockets.overLimit(this.#around, limit, asked ?? askedThrough(socket)))
       },
-      'roomcast:close': ({ code, by, socket }) => {
+      'roomcast:close': ({ code, reason, by, socket }) => {
         metrics.count('roomcast_closes_total', { code: closeLabel(code), by })
-        if (by === 'server') this.#tell(say.closedBy(this.#around, code, askedBy(socket)))
+        if (by === 'server') this.#tell(sockets.brokenOff(code, reason, askedThrough(socket)))
       },
     })
     rooms.on('gap', ({ room }) => metrics.count('roomcast_gaps_total', { namespace: this.#namespaceOf(room) }))
@@ -170,20 +194,21 @@ export class Watch {
     this.#end = () => {}
   }
 
-  #tell(refused: say.Refused | undefined): void {
+  #tell(refused: Refused | undefined): void {
     if (refused !== undefined) this.refused(refused)
   }
 
-  #rejected(event: { status: number; error: string; remoteAddress: string; host: string; origin: string }): void {
-    const { status, error, remoteAddress: address, host, origin } = event
+  #rejected(event: Diagnostics['roomcast:reject']): void {
+    const { status, error, remoteAddress: address, host, origin, path } = event
     const around = this.#around
+    if (error === 'busy') this.#busy.push(address)
     if (BY_POLICY.includes(error)) return
-    if (error === 'origin_not_allowed') this.refused(say.foreignOrigin(around, origin, host, { address }))
-    else if (error === 'host_not_allowed') this.refused(say.foreignHost(host, { address }))
-    else if (status === 429) this.refused(say.manyOfAddress(around, { address }))
-    else if (error === 'draining') this.refused(say.draining(around, { address }))
+    if (error === 'origin_not_allowed') this.refused(handshakes.foreignOrigin(around, origin, host, { address }))
+    else if (error === 'host_not_allowed') this.refused(handshakes.foreignHost(host, { address }))
+    else if (status === 429) this.refused(handshakes.manyOfAddress(around, { address }))
+    else if (error === 'draining') this.refused(handshakes.draining(around, { address }))
     // Others of 503 were told with their limit.
-    else if (error !== 'busy') this.refused(say.badHandshake(status, error, { address }))
+    else if (error !== 'busy') this.refused(handshakes.badHandshake(status, error, path, { address }))
   }
 
   #namespaceOf(room: string): string {
@@ -195,12 +220,34 @@ export class Watch {
 
 const STATUSES: readonly Status[] = ['ready', 'draining', 'connecting', 'degraded']
 
-/** Of a name that is none there may be a megabyte; so much of it is told. */
-const MAX_NAME = 200
+/** Limits for which an upgrade is refused as `busy`. */
+const BUSY_LIMITS: readonly string[] = [
+  'maxConnections',
+  'maxPendingHandshakes',
+  'maxTotalBytes',
+  'maxConnectionsPerAddress',
+]
 
 /** What the policy refused, and has told. */
 const BY_POLICY = ['unavailable', 'token_expired', 'invalid_token', 'unauthorized', 'refused']
 
-function askedBy(socket: Socket | undefined): say.Asked {
-  return { address: socket?.remoteAddress }
+/** What is known of the client of a socket: its protocol keeps it as the socket's state. */
+function askedThrough(socket: Socket | undefined): Asked {
+  if (socket === undefined) return {}
+  const state = socket.state as (Partial<Client> & { session?: Client }) | undefined
+  const { id, user } = state?.session ?? state ?? {}
+  return { address: socket.remoteAddress, user, client: id }
+}
+
+/** An address that came by IPv4 to a socket that takes both. */
+function plain(address: string | undefined): string | undefined {
+  return address?.replace(/^::ffff:(?=\d+\.)/, '')
+}
+
+/** Whether a request brought a key where one belongs, and what else it has in its place. */
+function keyOf(path: string, { headers, url = '' }: IncomingMessage): { hasKey: boolean; scheme: string } {
+  const { authorization = '' } = headers
+  const scheme = authorization.includes(' ') ? authorization.split(' ', 1)[0]!.toLowerCase() : ''
+  if (!path.startsWith('/api/')) return { hasKey: scheme === 'bearer', scheme }
+  return { hasKey: headers['x-api-key'] !== undefined || scheme === 'apikey' || /[?&]api_key=/.test(url), scheme }
 }

@@ -2,15 +2,18 @@
 
 import { type Client, type ConnectRequest, Refusal } from '@roomcast/centrifuge'
 import { GONE, type ServerPolicy, TOO_LARGE } from '../who/policy.ts'
-import type { Circumstances, Refused } from './refusals.ts'
-import { busy } from './refusals.ts'
-import { type Deed, dataTooLarge, notAdmitted, notPermitted } from './who-refusals.ts'
+import type { Revocations } from '../who/revocations.ts'
+import type { Asked, Circumstances, Refused } from './refusals.ts'
+import { busy } from './request-refusals.ts'
+import { type Deed, dataTooLarge, notAdmitted, notPermitted, putOut } from './who-refusals.ts'
 
 /** The same policy.
+ * @param revocations who was put out while it was decided.
  * @param tell hears of each refusal. */
 export function watchPolicy(
   policy: ServerPolicy,
   around: Circumstances,
+  revocations: Pick<Revocations, 'wasRevoked'>,
   tell: (refused: Refused) => void,
 ): ServerPolicy {
   /** Asks, and tells when the answer is a refusal. */
@@ -29,35 +32,42 @@ export function watchPolicy(
     }
   }
   const inRoom =
-    (deed: Deed, { user, remoteAddress: address }: Client, room: string, token = '') =>
+    (deed: Deed, { id: client, user, remoteAddress: address }: Client, room: string, token = '', request?: object) =>
     (code = NOT_PERMITTED, refusal?: Refusal): void => {
       if (refusal?.message === GONE) return
-      const who = { address, user, room }
+      const who = { address, user, client, room }
+      if (request !== undefined && revocations.wasRevoked(request)) return tell(putOut(who))
       if (refusal?.message === TOO_LARGE) tell(dataTooLarge(around, who))
       else tell(code === BUSY ? busy(around, who) : notPermitted(around, deed, code, who, token))
     }
   const admitted =
-    (token: string, { remoteAddress: address, path }: ConnectRequest['http']) =>
-    (code: number | undefined): void =>
-      tell(notAdmitted(around, code, token, { address }, path))
+    (request: ConnectRequest) =>
+    (code: number | undefined): void => {
+      const { token, http } = request
+      const { remoteAddress: address, path } = http
+      const cause = revocations.wasRevoked(request) ? SENT_AWAY : code
+      tell(notAdmitted(around, cause, token, { address }, path))
+    }
 
   return {
     ...policy,
-    authenticate: (request) => {
-      const { token, http } = request
-      return asked(() => policy.authenticate(request), admitted(token, http))
-    },
-    identify: (request) => {
-      const { token, http } = request
-      return asked(() => policy.identify(request), admitted(token, http))
-    },
-    admit(user) {
-      const isAdmitted = policy.admit(user)
-      if (!isAdmitted) tell(notAdmitted(around, CONNECTION_LIMIT, '', { user }))
+    authenticate: (request) => asked(() => policy.authenticate(request), admitted(request)),
+    identify: (request) => asked(() => policy.identify(request), admitted(request)),
+    admit(client) {
+      const isAdmitted = policy.admit(client)
+      if (!isAdmitted) tell(notAdmitted(around, CONNECTION_LIMIT, '', askedBy(client)))
       return isAdmitted
     },
+    // Of a token that is too old a connection ends with another code.
+    refresh: (client, token) =>
+      asked(
+        () => policy.refresh(client, token),
+        (code) => tell(notAdmitted(around, code === EXPIRED ? TOKEN_EXPIRED : code, token, askedBy(client))),
+      ),
+    subRefresh: (client, request) =>
+      asked(() => policy.subRefresh(client, request), inRoom('subscribe', client, request.room, request.token)),
     subscribe: (client, request) =>
-      asked(() => policy.subscribe(client, request), inRoom('subscribe', client, request.room, request.token)),
+      asked(() => policy.subscribe(client, request), inRoom('subscribe', client, request.room, request.token, request)),
     publication: (client, room, data) =>
       asked(() => policy.publication(client, room, data), inRoom('publish', client, room)),
     publish: (client, room, data) => asked(() => policy.publish(client, room, data), inRoom('publish', client, room)),
@@ -68,4 +78,12 @@ export function watchPolicy(
 
 const NOT_PERMITTED = 103
 const BUSY = 111
+const TOKEN_EXPIRED = 109
+const EXPIRED = 3005
+const SENT_AWAY = 3503
 const CONNECTION_LIMIT = 3504
+
+/** What is known of a client, for who explains. */
+export function askedBy({ id: client, user, remoteAddress: address }: Client): Asked {
+  return { address, user, client }
+}

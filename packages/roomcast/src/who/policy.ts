@@ -52,7 +52,7 @@ export type ServerPolicy = Policy & { readonly [Call in Given]: NonNullable<Poli
   /** Who is it? */
   identify(request: ConnectRequest): Promise<Admission | Refusal | undefined>
   /** May the user have one more connection? Then it is counted, until `disconnected`. */
-  admit(user: string): boolean
+  admit(client: Client): boolean
   /** What may be published of what a client sent; `publish` then waits for its turn. */
   publication(client: Client, room: string, data: Data): Promise<PublishGrant | Refusal | undefined>
 }
@@ -146,6 +146,7 @@ export function createPolicy(options: PolicyOptions): ServerPolicy {
         client: request.client,
         room: undefined,
       }),
+      request,
     )
     return admission
   }
@@ -182,13 +183,14 @@ export function createPolicy(options: PolicyOptions): ServerPolicy {
       return admit(admission.user) ? admission : refuse(DisconnectCode.CONNECTION_LIMIT)
     },
     identify: identified,
-    admit,
+    admit: ({ user }) => admit(user),
     async subscribe(client, request) {
       const { user, id } = client
       const { room } = request
       return revocations.decide(
         () => subscribe(client, request),
         () => ({ user, client: id, room }),
+        request,
       )
     },
     publication,

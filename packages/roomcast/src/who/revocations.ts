@@ -28,13 +28,15 @@ export class Revocations {
   /** The latest commands, the last of which is number `#next - 1`. */
   #kept: Revoked[] = []
   readonly #pending = new Set<Pending>()
+  readonly #revoked = new WeakSet<object>()
   /** Somebody was let in, and may not have arrived. */
   #isArriving = false
 
   /** Makes a decision, unless it is revoked meanwhile.
    * @param who whom and what for it is made, once that is known.
+   * @param request what was asked: `wasRevoked` knows it then.
    * @returns undefined when it was. */
-  async decide<T>(make: () => Promise<T>, who: (made: T) => DecidedFor): Promise<T | undefined> {
+  async decide<T>(make: () => Promise<T>, who: (made: T) => DecidedFor, request: object = {}): Promise<T | undefined> {
     const pending = { since: this.#next }
     this.#pending.add(pending)
     try {
@@ -43,13 +45,21 @@ export class Revocations {
       const first = this.#next - this.#kept.length
       const later = this.#kept.slice(Math.max(0, pending.since - first))
       const isLost = pending.since < first
-      if (isLost || later.some((revoked) => means(revoked, decided))) return undefined
+      if (isLost || later.some((revoked) => means(revoked, decided))) {
+        this.#revoked.add(request)
+        return undefined
+      }
       this.#arrive()
       return made
     } finally {
       this.#pending.delete(pending)
       if (this.#pending.size === 0) this.#kept = []
     }
+  }
+
+  /** Was nothing granted because somebody was put out meanwhile? */
+  wasRevoked(request: object): boolean {
+    return this.#revoked.has(request)
   }
 
   /** Hears what all nodes are asked, before this one carries it out.

@@ -38,6 +38,8 @@ export type TokenFault = 'expired' | 'invalid' | 'unavailable'
 export interface Tokens {
   connection(token: string): Promise<ConnectionClaims | TokenFault>
   subscription(token: string): Promise<SubscriptionClaims | TokenFault>
+  /** Why keys could not be fetched, the last time that they could not. */
+  trouble(): string | undefined
 }
 
 type Key = CryptoKey | KeyObject
@@ -91,6 +93,8 @@ export function createTokens(options: TokenOptions, now: () => number = Date.now
   const keyOf = keysOf(options)
   const wanted = { ...(audience !== undefined && { audience }), ...(issuer !== undefined && { issuer }) }
 
+  let trouble: string | undefined
+
   async function check<T>(token: string, read: (claims: JWTPayload) => T | undefined): Promise<T | TokenFault> {
     try {
       const { alg = '' } = decodeProtectedHeader(token)
@@ -100,10 +104,13 @@ export function createTokens(options: TokenOptions, now: () => number = Date.now
       const verified = typeof key === 'function' ? jwtVerify(token, key, limits) : jwtVerify(token, await key, limits)
       return read((await verified).payload) ?? 'invalid'
     } catch (error) {
-      return faultOf(error)
+      const fault = faultOf(error)
+      if (fault === 'unavailable') trouble = troubleOf(error as Error)
+      return fault
     }
   }
   return {
+    trouble: () => trouble,
     connection: (token) => check(token, readConnection),
     subscription: (token) => check(token, readSubscription),
   }
@@ -126,6 +133,13 @@ function faultOf(error: unknown): TokenFault {
 /** What `fetch` rejects with. */
 function isNetworkError(error: unknown): boolean {
   return error instanceof TypeError && error.message === 'fetch failed'
+}
+
+/** What went wrong, in a line: fetch tells no more than that it failed, and its cause the rest, if not within another. */
+function troubleOf({ message, cause }: Error): string {
+  const { errors: [first] = [cause] } = (cause ?? {}) as { errors?: unknown[] }
+  const { message: text = '', code = '' } = (first ?? {}) as { message?: string; code?: string }
+  return text || code || message
 }
 
 /** Which key an algorithm is checked with. */
