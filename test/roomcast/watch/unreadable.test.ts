@@ -2,7 +2,9 @@
 // line that says what it is, and is counted; the connection is answered as before.
 
 import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
 import { createServer } from 'node:http'
+import { get } from 'node:https'
 import { type AddressInfo, connect as connectTcp } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -188,14 +190,11 @@ describe('a request that does not come in full', () => {
 describe('a port with TLS', () => {
   /** Counts of refusals, by reason. */
   async function refusals(server: Server): Promise<Record<string, number>> {
-    const socket = await secured(server.port)
-    socket.end('GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
-    let text = ''
-    socket.on('data', (chunk) => {
-      text += chunk
-    })
-    await once(socket, 'close')
-    const lines = text.split('\r\n').flatMap((part) => part.split('\n'))
+    const answer = get({ host: '127.0.0.1', port: server.port, path: '/metrics', rejectUnauthorized: false })
+    const [response] = (await once(answer, 'response')) as [IncomingMessage]
+    const text = Buffer.concat(await response.toArray()).toString()
+    answer.destroy()
+    const lines = text.split('\n')
     const samples = readSamples(lines.filter((line) => line.startsWith('roomcast_refusals_total{')).join('\n'))
     return Object.fromEntries([...samples].map(([name, count]) => [/"(\w+)"/.exec(name)![1]!, count]))
   }

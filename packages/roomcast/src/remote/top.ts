@@ -34,8 +34,9 @@ export async function top(
 
 async function look(remote: Remote, signal: AbortSignal): Promise<Look> {
   const stats = await get(remote, '/stats', signal)
-  const { sockets, closes, refusals = {}, limits = {} } = stats
-  if (typeof sockets !== 'number' || ![closes, refusals, limits].every(isObject)) throw foreign(remote)
+  const { status, sockets, closes = {}, refusals = {}, limits = {} } = stats
+  const isOurs = typeof status === 'string' && typeof sockets === 'number'
+  if (!isOurs || ![closes, refusals, limits].every(isObject)) throw foreign(remote)
   return { stats, atMs: performance.now() }
 }
 
