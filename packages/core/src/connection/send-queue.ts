@@ -206,8 +206,7 @@ export class SendQueue implements Queue, TurnTask {
   }
 
   write(bytes: Buffer, count: number): void {
-    if (count === this.list.length) this.list = NONE
-    else this.list = this.list.slice(count)
+    this.list = count === this.list.length ? NONE : this.list.slice(count)
     this.#cut = false
     this.#toStream(bytes)
   }
@@ -245,10 +244,12 @@ export class SendQueue implements Queue, TurnTask {
         this.#stalled = this.refused && !this.#pipe
       } else {
         const write = ++this.#writes
-        this.#stream.write(bytes, (error) => {
-          if (write === this.#writes) this.#onTaken(error)
-        })
-        this.#inFlight = this.#stream.writableLength > 0 ? bytes.length : 0
+        const onTaken = (error?: Error | null): void => void (write === this.#writes && this.#onTaken(error))
+        const isFull = !this.#stream.write(bytes, onTaken)
+        // A stream of another library than node's may count nothing and call nobody back.
+        const waits = (this.#stream as { writableLength?: number }).writableLength ?? isFull
+        if (waits === true) this.#stream.once('drain', onTaken)
+        this.#inFlight = waits ? bytes.length : 0
       }
     } catch (error) {
       // A broken stream of the application's ends alone.
@@ -293,7 +294,6 @@ export class SendQueue implements Queue, TurnTask {
   /** Keeps the server's account of bytes that peers do not take. */
   #account(): void {
     const held = this.#inFlight > 0 ? this.bufferedBytes : 0
-    if (held === this.heldBytes) return
     this.#context.pressure.output(held - this.heldBytes)
     this.heldBytes = held
   }
