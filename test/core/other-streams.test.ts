@@ -6,7 +6,7 @@ import { createServer, type Socket } from '@roomcast/core'
 import { afterEach, expect, test } from 'vitest'
 import { cleanUp } from '../support/core-server.ts'
 import { eventually } from '../support/log.ts'
-import { closePlaces, places } from './places.ts'
+import { closePlaces, PLACES, places } from './places.ts'
 
 afterEach(async () => {
   await cleanUp()
@@ -57,3 +57,17 @@ test('a stream that counts nothing and calls nobody back: back-pressure, and dra
   ours.destroy()
   await server.close()
 })
+
+test.each(PLACES)(
+  '$name: behind what the stream has not told of, a large message and a line are accepted',
+  async (place) => {
+    const results: string[] = []
+    const opened = (socket: Socket<undefined>): void => {
+      for (const part of ['hello', Buffer.alloc(12 * MIB), 'a line']) results.push(socket.write(part))
+    }
+    const server = await place.serve({ handler: { opened } })
+    const { client } = await server.connect()
+    await eventually(() => client.frameBytes > 12 * MIB, 'all of it')
+    expect(results).not.toContain('closed')
+  },
+)
