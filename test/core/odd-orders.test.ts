@@ -249,6 +249,8 @@ test('a peer that takes refused bytes, however seldom the kernel tells, is not l
     return Number.POSITIVE_INFINITY
   }
   expect([lostAfter(false, 0), lostAfter(true, 0), lostAfter(true, 300)]).toEqual([200, 500, 700])
+  // All of it was taken after the ping, which still stands behind it; or before.
+  expect([lostAfter(false, 300), lostAfter(false, 90)]).toEqual([700, 200])
 })
 
 describe('headers that would be lost', () => {

@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { lstat } from 'node:fs/promises'
+import { lstat, utimes, writeFile } from 'node:fs/promises'
 import { IncomingMessage } from 'node:http'
 import { connect as connectTcp } from 'node:net'
 import { join } from 'node:path'
@@ -236,6 +236,17 @@ describe('a unix socket', () => {
       client.socket.destroy()
       await inTime(Promise.all(all.map((server) => server.close())), 'close()')
     }
+  })
+
+  test('stale, whoever was about to take it was killed just now, too: listens', async () => {
+    const unix = join(await temporaryFolder(), 'socket')
+    await stale(unix)
+    await writeFile(`${unix}.lock`, '')
+    const soon = new Date(Date.now() + 500)
+    await utimes(`${unix}.lock`, soon, soon)
+    const server = track(createServer({ unix, handler: { message() {} } }))
+    expect((await server.listen()).path).toBe(unix)
+    await expect(lstat(`${unix}.lock`)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
   test.runIf(process.platform === 'linux')(

@@ -2,6 +2,7 @@
 // the server do. Types and the two handshake outcomes; the machinery that calls them is connection.ts and upgrade.ts.
 
 import { assertHeaders, type Headers } from './handshake/response.ts'
+import { checkFields } from './protocol/fields.ts'
 import type { Framed, Opcode, Payload } from './protocol/framed.ts'
 
 /** What a write came to. `'ok'`: accepted. `'backpressure'`: accepted, but the kernel refused bytes at the last flush.
@@ -153,22 +154,25 @@ export class Acceptance<S> {
  * @param status an HTTP status, 300–599.
  * @param error goes out in an `Error` header (default: none).
  * @param options further `headers` (an array is so many lines of one name, such as Set-Cookie); `body`, plain text (default: the status's name).
- * @throws RangeError for another status, or a header name or value that HTTP does not allow. */
+ * @throws TypeError for another type or an unknown option, RangeError for another status, or a header name or value that
+ * HTTP does not allow. */
 export function reject(status: number, error = '', options: { headers?: Headers; body?: string } = {}): Rejection {
+  checkFields('reject', { status, error }, { status: 'number', error: 'string' })
+  checkFields('reject', options, { headers: 'object', body: 'string' })
   if (!Number.isInteger(status) || status < 300 || status > 599) throw new RangeError(`a refusal is 300–599: ${status}`)
   const { headers = {}, body } = options
-  if (typeof error !== 'string') throw new TypeError('error must be a string')
   assertHeaders(headers)
   assertHeaders({ ...headers, Error: error })
-  if (body !== undefined && typeof body !== 'string') throw new TypeError('body must be a string')
   return new Rejection({ status, error, headers: { ...headers }, body })
 }
 
 /** Accepts a handshake, with a subprotocol or headers of your choice: return it from `handshake`.
  * @param options `subprotocol`: one that the client offered (another is not sent, and `onError` hears of it; default:
  * the first of the server's list that was offered); further `headers` of the 101 (arrays as for `reject`).
- * @throws RangeError for a header name or value that HTTP does not allow. */
+ * @throws TypeError for an unknown option or one of another type, RangeError for a header name or value that HTTP does not
+ * allow. */
 export function accept<S>(state: S, options: { subprotocol?: string; headers?: Headers } = {}): Acceptance<S> {
+  checkFields('accept', options, { subprotocol: 'string', headers: 'object' })
   const { subprotocol, headers = {} } = options
   assertHeaders(headers)
   return new Acceptance({ state, subprotocol, headers: { ...headers } })

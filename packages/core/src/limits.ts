@@ -52,18 +52,16 @@ export type Limits = typeof DEFAULTS
 export const DEFAULT_LIMITS: Readonly<Limits> = DEFAULTS
 
 /** The limits of a server: the defaults, with what `options` says.
- * @throws TypeError for a value that is not a number, RangeError for one that is not above zero. */
+ * @throws TypeError for a value of another type, RangeError for a number that is not above zero, or another policy. */
 export function resolveLimits(options: Partial<Limits>): Limits {
-  const { slowConsumer = 'close' } = options
-  if (slowConsumer !== 'close' && slowConsumer !== 'drop')
-    throw new RangeError(`slowConsumer must be 'close' or 'drop'`)
-  const limits: Limits = { ...DEFAULT_LIMITS, slowConsumer }
-  for (const name of Object.keys(DEFAULT_LIMITS) as (keyof Limits)[]) {
-    if (name === 'slowConsumer') continue
-    const { [name]: value = DEFAULT_LIMITS[name] } = options
-    if (typeof value !== 'number') throw new TypeError(`${name} must be a number`)
-    if (!(value > 0)) throw new RangeError(`${name} must be above zero: ${value}`)
-    limits[name] = value
+  const limits: Limits = { ...DEFAULT_LIMITS }
+  for (const [name, byDefault] of Object.entries(DEFAULT_LIMITS)) {
+    const { [name as keyof Limits]: value = byDefault } = options
+    if (typeof value !== typeof byDefault) throw new TypeError(`${name} must be a ${typeof byDefault}`)
+    const [what, fits] =
+      typeof value === 'number' ? ['above zero', value > 0] : [`'close' or 'drop'`, /^(?:close|drop)$/.test(value)]
+    if (!fits) throw new RangeError(`${name} must be ${what}: ${value}`)
+    Object.assign(limits, { [name]: value })
   }
   return limits
 }

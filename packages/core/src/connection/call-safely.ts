@@ -1,8 +1,8 @@
 // Calling what a user wrote, so that whatever it does harms nobody else.
 
-/** Is it a promise, or something like one? */
+/** Is it a promise, or something like one? To `await` a function with a `then` is one, too. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  return Object(value) === value && typeof (value as { then?: unknown }).then === 'function'
 }
 
 /** Calls `work`; what it throws, or what a promise that it returns rejects with, goes to `onError`.

@@ -58,7 +58,8 @@ export class PeerClock {
   ): 'ping' | 'lost' | null {
     this.#heldMs = Math.max(0, this.#heldMs - elapsed)
     if (this.#pingedAt > 0) {
-      const patience = queue.refused ? REFUSED_TIMEOUTS : 1
+      // What the kernel took since then stands before our ping, too: the peer has yet to read it.
+      const patience = queue.refused || queue.takenAt >= this.#pingedAt ? REFUSED_TIMEOUTS : 1
       return now - Math.max(this.#pingedAt, queue.takenAt) >= limits.pongTimeoutMs * patience ? 'lost' : null
     }
     if (this.silentMs(now) < limits.idleTimeoutMs) return null

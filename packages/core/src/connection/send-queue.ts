@@ -1,6 +1,5 @@
 // The sending half of one socket: its own list of accepted frames, in acceptance order, and what the kernel refused. A
 // frame's way has three steps: it is appended to the list, written to the stream, and taken by the kernel.
-//
 // Back-pressure is what the kernel refused, not what is in the list: a healthy peer that is sent 2 MiB in one turn is not
 // slow. While bytes are refused nothing more is written, so what waits can be discarded; one write at most is in flight.
 
@@ -17,9 +16,8 @@ const MAX_WAITING_PINGS = 16
 /** So many frames that wait are joined to one. */
 const FRAMES_PER_PACK = 512
 
-/** About what the kernel takes of a TCP socket's in a turn, however its peer reads. TLS, and every stream that is no TCP
- * socket, tells later what was taken, and the kernel takes less of a unix socket's: there so many bytes more than
- * `maxBufferedBytes` may wait at first. */
+/** About what the kernel takes of a TCP socket's in a turn, however its peer reads. Other streams tell later what was taken,
+ * and the kernel takes less of a unix socket's: there so many bytes beyond `maxBufferedBytes` may wait at first. */
 const KERNEL_BYTES = 4_194_304
 
 /** After so many turns without an answer a stream has refused: a healthy one tells before the next ends. */
@@ -91,8 +89,11 @@ export class SendQueue implements Queue, TurnTask {
     return this.refused || (this.#inFlight > 0 && this.#waitingBytes - bytes > KERNEL_BYTES)
   }
 
+  /** Behind the frame that is being sent: until the stream has told which, that is the largest. */
   get #waitingBytes(): number {
-    return this.listBytes - (this.#cut ? this.list[0]!.length : 0)
+    if (this.#cut) return this.listBytes - this.list[0]!.length
+    if (this.#stalled || this.listBytes <= KERNEL_BYTES) return this.listBytes
+    return this.listBytes - this.list.reduce((most, { length }) => Math.max(most, length), 0)
   }
 
   get bufferedBytes(): number {
@@ -106,9 +107,8 @@ export class SendQueue implements Queue, TurnTask {
       this.#context.outbox.flushOne(this)
       if (this.#inFlight === 0) return true
     }
-    const { maxBufferedBytes } = this.#context.limits
-    const waiting = this.#waitingBytes
-    return this.#stalled ? waiting + frame.length <= maxBufferedBytes : waiting <= maxBufferedBytes + KERNEL_BYTES
+    const room = this.#context.limits.maxBufferedBytes - this.#waitingBytes
+    return this.#stalled ? frame.length <= room : room + KERNEL_BYTES >= 0
   }
 
   /** Accepts a frame, whatever waits. */
@@ -206,8 +206,7 @@ export class SendQueue implements Queue, TurnTask {
   }
 
   write(bytes: Buffer, count: number): void {
-    if (count === this.list.length) this.list = NONE
-    else this.list = this.list.slice(count)
+    this.list = count === this.list.length ? NONE : this.list.slice(count)
     this.#cut = false
     this.#toStream(bytes)
   }
@@ -245,10 +244,12 @@ export class SendQueue implements Queue, TurnTask {
         this.#stalled = this.refused && !this.#pipe
       } else {
         const write = ++this.#writes
-        this.#stream.write(bytes, (error) => {
-          if (write === this.#writes) this.#onTaken(error)
-        })
-        this.#inFlight = this.#stream.writableLength > 0 ? bytes.length : 0
+        const onTaken = (error?: Error | null): void => void (write === this.#writes && this.#onTaken(error))
+        const isFull = !this.#stream.write(bytes, onTaken)
+        // A stream of another library than node's may count nothing and call nobody back.
+        const waits = (this.#stream as { writableLength?: number }).writableLength ?? isFull
+        if (waits === true) this.#stream.once('drain', onTaken)
+        this.#inFlight = waits ? bytes.length : 0
       }
     } catch (error) {
       // A broken stream of the application's ends alone.
@@ -293,7 +294,6 @@ export class SendQueue implements Queue, TurnTask {
   /** Keeps the server's account of bytes that peers do not take. */
   #account(): void {
     const held = this.#inFlight > 0 ? this.bufferedBytes : 0
-    if (held === this.heldBytes) return
     this.#context.pressure.output(held - this.heldBytes)
     this.heldBytes = held
   }

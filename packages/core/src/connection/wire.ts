@@ -67,6 +67,9 @@ export function wire(stream: TcpSocket, sink: Sink): void {
   ;(stream as Wired)[SINK] = sink
   if (before !== NOBODY) return
   hear(stream)
+  // A peer that has ended its side after its Close still reads, and our end is ours to choose: of what is no plain TCP (TLS
+  // above all) node would end it by itself, and what was accepted would be lost.
+  stream.allowHalfOpen = true
   stream.on('close', onClose)
   stream.on('data', onData)
   if (isTcp(stream)) stream.push = push

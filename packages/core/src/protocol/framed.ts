@@ -3,6 +3,7 @@
 
 import { Buffer } from 'node:buffer'
 import { CloseCode } from './close.ts'
+import { checkFields } from './fields.ts'
 import { FIN, headerLength, MAX_CONTROL_BYTES, OpcodeByte, writeHeader } from './frame.ts'
 import type { Deflater } from './permessage-deflate.ts'
 
@@ -48,16 +49,21 @@ export class Framed {
 
 /** Frames a text message. Framing a `Framed` is a no-op.
  * @param data a string, bytes that are UTF-8 (not checked), or an array of them.
- * @throws TypeError for another type. */
+ * @throws TypeError for another type, or an unknown option. */
 export function txt(data: Payload | Framed, options?: FramingOptions): Framed {
-  return data instanceof Framed ? data : new Framed(dataFrame(data, OpcodeByte.TEXT), options?.compress !== false)
+  return framed('txt', data, OpcodeByte.TEXT, options)
 }
 
 /** Frames a binary message. Framing a `Framed` is a no-op.
  * @param data bytes, a string (sent as its UTF-8), or an array of them.
- * @throws TypeError for another type. */
+ * @throws TypeError for another type, or an unknown option. */
 export function bin(data: Payload | Framed, options?: FramingOptions): Framed {
-  return data instanceof Framed ? data : new Framed(dataFrame(data, OpcodeByte.BINARY), options?.compress !== false)
+  return framed('bin', data, OpcodeByte.BINARY, options)
+}
+
+function framed(what: string, data: Payload | Framed, opcode: number, options?: FramingOptions): Framed {
+  if (options !== undefined) checkFields(what, options, { compress: 'boolean' })
+  return data instanceof Framed ? data : new Framed(dataFrame(data, opcode), options?.compress !== false)
 }
 
 /** Frames a message as `socket.write` does: strings are text, bytes binary, an array text when all of it is strings,

@@ -8,6 +8,7 @@ import { constants, deflateRawSync, inflateRawSync } from 'node:zlib'
 import { CloseCode } from './close.ts'
 import type { ContextWindow } from './context-window.ts'
 import { ProtocolError } from './errors.ts'
+import { checkFields } from './fields.ts'
 import { headerLength, RSV1, writeHeader } from './frame.ts'
 import { EMPTY } from './parser.ts'
 
@@ -44,15 +45,12 @@ export class Deflater {
   /** The frame to send for a plain data frame: compressed (RSV1, §6.1), or as it is where that would be no gain. */
   deflate(frame: Buffer): Buffer {
     const { thresholdBytes, maxBytes, level } = this.#options
+    const zlib = { windowBits: this.#windowBits, level, finishFlush: constants.Z_SYNC_FLUSH }
     const payload = frame.subarray(frame[1]! < 126 ? 2 : frame[1] === 126 ? 4 : 10)
     if (payload.length < thresholdBytes || payload.length > maxBytes) return frame
     this.count++
     // §7.2.1: flush to a byte boundary, then leave out the four bytes that every such flush ends in.
-    const flushed = deflateRawSync(payload, {
-      windowBits: this.#windowBits,
-      level,
-      finishFlush: constants.Z_SYNC_FLUSH,
-    })
+    const flushed = deflateRawSync(payload, zlib)
     const length = flushed.length - TAIL.length
     if (length >= payload.length) return frame
     const bytes = Buffer.allocUnsafe(headerLength(length) + length)
@@ -154,26 +152,15 @@ function inflateStream(input: Buffer, dictionary: Buffer, maxBytes: number): { d
   throw new ProtocolError('message too big', CloseCode.MESSAGE_TOO_BIG, '10.4', 'maxMessageBytes')
 }
 
-const OPTION_TYPES: Readonly<Record<keyof CompressionOptions, 'number' | 'boolean'>> = {
-  thresholdBytes: 'number',
-  maxBytes: 'number',
-  level: 'number',
-  clientContextTakeover: 'boolean',
-}
+const OPTION_TYPES = { thresholdBytes: 'number', maxBytes: 'number', level: 'number', clientContextTakeover: 'boolean' }
 
 /** Checks the `compression` option.
  * @throws TypeError for another type or an unknown option, RangeError for a wrong value. */
 export function checkCompression(compression: boolean | CompressionOptions | undefined): void {
   if (compression === undefined || typeof compression === 'boolean') return
-  const mistake = `compression must be true or options: ${Object.keys(OPTION_TYPES).join(', ')}`
-  if (typeof compression !== 'object' || compression === null || Array.isArray(compression))
-    throw new TypeError(mistake)
+  checkFields('compression', compression, OPTION_TYPES)
   for (const [name, value] of Object.entries(compression)) {
-    if (!Object.hasOwn(OPTION_TYPES, name)) throw new TypeError(`${mistake}, not ${name}`)
-    if (value === undefined) continue
-    const type = OPTION_TYPES[name as keyof CompressionOptions]
-    if (typeof value !== type) throw new TypeError(`compression.${name} must be a ${type}`)
-    if (type === 'boolean') continue
+    if (typeof value !== 'number') continue
     const fits = name === 'level' ? Number.isInteger(value) && value >= 1 && value <= 9 : value >= 0
     if (!fits) throw new RangeError(`compression.${name} is out of range: ${value}`)
   }

@@ -4,6 +4,7 @@
 import { once } from 'node:events'
 import type { Socket } from '../handler.ts'
 import { assertClose, CloseCode } from '../protocol/close.ts'
+import { checkFields } from '../protocol/fields.ts'
 import { clearInterval, clearTimeout, setInterval, setTimeout } from './real-time.ts'
 
 /** What node's timers can wait for; they fire at once for more. */
@@ -29,11 +30,15 @@ export interface DrainResult {
   terminated: number
 }
 
+const OPTION_TYPES = { batch: 'number', intervalMs: 'number', deadlineMs: 'number', code: 'number', signal: 'object' }
+
 type Plan = Required<Omit<DrainOptions, 'signal'>>
 
 /** Checks the options of a drain.
- * @throws RangeError for a number that is not above zero, or a code that may not be sent. */
+ * @throws TypeError for an unknown option or one of another type, RangeError for a number that is not above zero, or a code
+ * that may not be sent. */
 export function drainPlan(options: DrainOptions): Plan {
+  checkFields('drain', options, OPTION_TYPES)
   const { batch = 1000, intervalMs = 500, deadlineMs = 10_000, code = CloseCode.SERVICE_RESTART } = options
   if (!(Number.isInteger(batch) && batch > 0)) throw new RangeError(`batch must be a whole number above zero: ${batch}`)
   if (!(intervalMs >= 0)) throw new RangeError(`intervalMs must not be below zero: ${intervalMs}`)

@@ -57,12 +57,8 @@ export class Heartbeat {
   start(): void {
     if (this.#timer !== null) return
     this.#last = now()
-    this.#timer = this.#scope.runInAsyncScope(
-      setInterval,
-      undefined,
-      () => this.#beat(),
-      this.#tickMs,
-    ) as NodeJS.Timeout
+    const beat = (): void => this.#beat()
+    this.#timer = this.#scope.runInAsyncScope(setInterval, undefined, beat, this.#tickMs) as NodeJS.Timeout
     this.#timer.unref()
   }
 

@@ -5,7 +5,8 @@ import { lstat, open, unlink } from 'node:fs/promises'
 import { connect, type Server as TcpServer } from 'node:net'
 import { setTimeout } from './real-time.ts'
 
-/** How long the lock of a stale socket file is waited for, and after how long it is nobody's, in ms. */
+/** After how long the lock of a stale socket file is nobody's, in ms. It is waited for twice as long: whoever made it may have
+ * been killed just now. */
 const LOCK_MS = 2000
 const LOCK_LOOK_MS = 10
 
@@ -51,7 +52,7 @@ async function attempt(server: TcpServer, { port, host, unix }: Place): Promise<
  * must not remove each other's new one: only who has the lock file beside it removes anything. */
 async function replaceStale(server: TcpServer, path: string): Promise<boolean> {
   const lock = `${path}.lock`
-  for (const end = Date.now() + LOCK_MS; ; await pause(LOCK_LOOK_MS)) {
+  for (const end = Date.now() + 2 * LOCK_MS; ; await pause(LOCK_LOOK_MS)) {
     const mine = await open(lock, 'wx').catch(() => null)
     if (mine === null && Date.now() < end) {
       const { mtimeMs = Number.POSITIVE_INFINITY } = (await lstat(lock).catch(() => null)) ?? {}

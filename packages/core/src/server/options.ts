@@ -71,7 +71,8 @@ type Check = readonly [what: string, is: (value: unknown) => boolean]
 
 const a = (type: string) => (value: unknown) => typeof value === type
 const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null
-const any = (): boolean => true
+/** What has checks of its own. */
+const ANY: Check = ['', () => true]
 
 /** What each option that is no limit must be, in words and as a test. */
 const OPTIONS: Readonly<Record<Exclude<keyof AnyOptions<unknown>, keyof Limits>, Check>> = {
@@ -86,10 +87,9 @@ const OPTIONS: Readonly<Record<Exclude<keyof AnyOptions<unknown>, keyof Limits>,
   subprotocols: ['a list of strings', (value) => Array.isArray(value) && value.every(a('string'))],
   onError: ['a function', a('function')],
   text: [`'buffer' or 'string'`, (value) => value === 'buffer' || value === 'string'],
-  // These have checks of their own.
-  origin: ['', any],
-  trustProxy: ['', any],
-  compression: ['', any],
+  origin: ANY,
+  trustProxy: ANY,
+  compression: ANY,
 }
 
 /** The callbacks of a handler. */
@@ -98,14 +98,16 @@ const CALLBACKS = ['init', 'handshake', 'opened', 'message', 'ping', 'pong', 'dr
 /** What a callback is called elsewhere: in a class of handlers, whose methods may have other names, these are mistakes. */
 const FOREIGN_CALLBACK = /^on[A-Z]|^(?:open|close|error|connect|connection|disconnect|drain|upgrade)$/
 
-/** Checks the shape of the options.
+/** Reads each option once, wherever `given` has it (its class, what it inherits from, a getter), and checks them.
+ * @returns what they are from here on.
  * @throws TypeError for a missing or unknown option, or one of the wrong type; RangeError for a wrong value. */
-export function checkOptions<S>(options: AnyOptions<S>): void {
-  if (!isObject(options)) throw new TypeError('createServer needs an options object')
+export function readOptions<S>(given: AnyOptions<S>): AnyOptions<S> {
+  if (!isObject(given)) throw new TypeError('createServer needs an options object')
+  const names = [...Object.keys(DEFAULT_LIMITS), ...Object.keys(OPTIONS)]
+  for (const name in given) if (!names.includes(name)) throw new TypeError(`unknown option: ${name}`)
+  const options = Object.fromEntries(names.map((name) => [name, given[name as keyof typeof given]])) as AnyOptions<S>
   for (const [name, value] of Object.entries(options)) {
-    if (Object.hasOwn(DEFAULT_LIMITS, name)) continue
-    if (!Object.hasOwn(OPTIONS, name)) throw new TypeError(`unknown option: ${name}`)
-    const [what, is] = OPTIONS[name as keyof typeof OPTIONS]
+    const [what, is] = (OPTIONS as Readonly<Record<string, Check>>)[name] ?? ANY
     if (value !== undefined && !is(value)) throw new TypeError(`${name} must be ${what}`)
   }
   const { handler, routes, pathname, port, host, unix, tls, server, subprotocols } = options
@@ -127,6 +129,7 @@ export function checkOptions<S>(options: AnyOptions<S>): void {
   checkCompression(options.compression)
   const bad = subprotocols?.find((name) => !isToken(name))
   if (bad !== undefined) throw new RangeError(`not a subprotocol: ${JSON.stringify(bad)}`)
+  return options
 }
 
 function checkRoutes<S>({ handler, routes = {}, pathname, text }: AnyOptions<S>): void {

@@ -34,7 +34,7 @@ export class OwnServer {
     // Node's own timeouts are whole numbers of 32 bits.
     const timeout = Math.min(Math.ceil(context.limits.handshakeTimeoutMs), 2 ** 31 - 1)
     const options = {
-      maxHeaderSize: context.limits.maxHeaderBytes,
+      maxHeaderSize: Math.min(Math.ceil(context.limits.maxHeaderBytes), 2 ** 31 - 1),
       headersTimeout: timeout,
       requestTimeout: timeout,
       connectionsCheckingInterval: Math.min(1000, Math.ceil(timeout / 4)),

@@ -21,7 +21,7 @@ import { channels } from './diagnostics.ts'
 import { type DrainOptions, type DrainResult, drainAll, drainPlan, MAX_TIMER_MS, timeOut } from './drain.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { type Address, listenOn } from './listen.ts'
-import { type AnyOptions, checkOptions, type ErrorWhere, type RoutesOptions, type ServerOptions } from './options.ts'
+import { type AnyOptions, type ErrorWhere, type RoutesOptions, readOptions, type ServerOptions } from './options.ts'
 import { OwnServer } from './own-server.ts'
 import { Pressure } from './pressure.ts'
 import { clearTimeout, setTimeout } from './real-time.ts'
@@ -62,9 +62,7 @@ export function createServer<I = undefined, S = I, T extends keyof Received = 'b
   options: ServerOptions<I, S, T>,
 ): Server<S>
 export function createServer<S>(options: AnyOptions<S>): Server<S> {
-  checkOptions(options)
-  // What an option is, it is from here on.
-  return new SocketServer({ ...options })
+  return new SocketServer(readOptions(options))
 }
 
 const NOT_TAKEN: Refusal = { ...NOT_FOUND, limit: 'handshakeTimeoutMs' }
@@ -166,8 +164,8 @@ class SocketServer<S> implements Server<S> {
   }
 
   drain(options: DrainOptions = {}): Promise<DrainResult> {
-    if (this.#draining !== null) return this.#draining
     const plan = drainPlan(options)
+    if (this.#draining !== null) return this.#draining
     if (options.signal?.aborted) return Promise.reject(options.signal.reason)
     this.#leave()
     this.#draining = drainAll(this.#connections, (state) => this.#empty(state), plan, options.signal).catch(

@@ -1,0 +1,13 @@
+// The shape of an options object, for a caller whose compiler does not look: a name that is passed over could be the one
+// that matters.
+
+/** Checks the names and types of what `options` holds; undefined stands for a default.
+ * @param what whose options they are, in words.
+ * @throws TypeError for what is no object, an unknown name, or a value of another type. */
+export function checkFields(what: string, options: unknown, types: Readonly<Record<string, string>>): void {
+  if (typeof options !== 'object' || !options || Array.isArray(options)) throw new TypeError(`${what} takes an object`)
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(types, name)) throw new TypeError(`${what} has no option ${name}, but ${Object.keys(types)}`)
+    if (value !== undefined && typeof value !== types[name]) throw new TypeError(`${name} must be a ${types[name]}`)
+  }
+}
