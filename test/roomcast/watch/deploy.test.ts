@@ -11,6 +11,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { parse } from 'yaml'
 import { readSettings } from '../../../packages/roomcast/src/settings.ts'
+import { instructions, listOf } from '../../support/dockerfile.ts'
 import { eventually } from '../../support/log.ts'
 import { missing } from '../../support/missing.ts'
 import { connect } from '../client.ts'
@@ -52,7 +53,7 @@ describe('compose.yaml', () => {
         value.replace(/\$\{\w+:-([^}]*)\}/, '$1'),
       ]),
     )
-    const settings = readSettings(entrypoint().slice(2), environment, () => '')
+    const settings = readSettings(listOf('ENTRYPOINT').slice(2), environment, () => '')
     expect(settings).toMatchObject({
       kind: 'run',
       options: { host: '0.0.0.0', port: 4545, trustProxy: 1, readiness: 'local', drainDelayMs: 2000, insecure: true },
@@ -77,19 +78,6 @@ describe('compose.yaml', () => {
   })
 })
 
-/** The instructions of the Dockerfile; lines that go on are joined. */
-function instructions(): [name: string, rest: string][] {
-  const lines = read('Dockerfile')
-    .replaceAll(/\\\n/g, ' ')
-    .split('\n')
-    .filter((line) => line !== '' && !line.startsWith('#'))
-  return lines.map((line) => [line.split(' ', 1)[0]!, line.slice(line.indexOf(' ') + 1)])
-}
-
-function entrypoint(): string[] {
-  return JSON.parse(instructions().find(([name]) => name === 'ENTRYPOINT')![1]) as string[]
-}
-
 test('Dockerfile: known instructions, no root, and the program itself gets the signals', () => {
   const known = ['FROM', 'WORKDIR', 'COPY', 'RUN', 'ENV', 'USER', 'EXPOSE', 'HEALTHCHECK', 'ENTRYPOINT']
   const all = instructions()
@@ -100,10 +88,9 @@ test('Dockerfile: known instructions, no root, and the program itself gets the s
   ])
   const last = all.slice(all.findLastIndex(([name]) => name === 'FROM'))
   expect(last).toContainEqual(['USER', 'node'])
-  expect(entrypoint().slice(0, 2)).toEqual(['node', 'dist/cli.js'])
+  expect(listOf('ENTRYPOINT').slice(0, 2)).toEqual(['node', 'dist/cli.js'])
   expect(JSON.parse(read('packages/roomcast/package.json'))).toMatchObject({ bin: { roomcast: './dist/cli.js' } })
-  const [, check] = last.find(([name]) => name === 'HEALTHCHECK')!
-  expect(JSON.parse(check.slice(check.indexOf('[')))).toHaveLength(3)
+  expect(listOf('HEALTHCHECK')).toHaveLength(3)
 })
 
 const NGINX = ['nginx', '/usr/sbin/nginx'].find((path) => works(path, '-v'))
