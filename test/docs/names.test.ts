@@ -26,8 +26,8 @@ function unknown(pattern: RegExp, known: (name: string) => boolean, among = file
   return found.filter(({ name }) => !known(name)).map(({ name, at }) => `${at}: ${name}`)
 }
 
-/** Flags of npx, of npm and of pnpm. */
-const OTHERS = ['yes', 'template', 'filter', 'pack-destination']
+/** Flags of npx, of npm, of pnpm and of docker. */
+const OTHERS = ['yes', 'template', 'filter', 'pack-destination', 'read-only', 'cap-drop']
 const hasFlag = (name: string): boolean => FLAG_KEYS.has(name) || new RegExp(`--${name}(?![\\w.-])`).test(HELP)
 
 test('flags', () => {

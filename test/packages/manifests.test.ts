@@ -56,7 +56,7 @@ describe.each(PACKAGES)('%s', (name) => {
   })
 
   test('has the version of the newest section of the CHANGELOG, and a part of its own in it', () => {
-    const [, version, body] = /^## (\d+\.\d+\.\d+)[^\n]*\n(.*?)(?=^## |$(?![\s\S]))/ms.exec(
+    const [, version, body] = /^## (\d+\.\d+\.\d+(?:-[\w.]+)?)[^\n]*\n(.*?)(?=^## |$(?![\s\S]))/ms.exec(
       readFileSync(join(workspace, 'CHANGELOG.md'), 'utf8'),
     )!
     expect(manifest.version).toBe(version)

@@ -1,20 +1,21 @@
 // What is there to deploy: the Dockerfile, compose.yaml and the configuration of nginx, the last one in a real nginx before two
 // real servers.
 
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
+import { get, type IncomingMessage } from 'node:http'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { parse } from 'yaml'
 import { readSettings } from '../../../packages/roomcast/src/settings.ts'
+import { instructions, listOf } from '../../support/dockerfile.ts'
 import { eventually } from '../../support/log.ts'
 import { missing } from '../../support/missing.ts'
 import { connect } from '../client.ts'
 import { build, killAll, ROOT, type Run, start } from '../program.ts'
+import { hasNginx, type Nginx, startNginx } from './nginx.ts'
 
 const read = (name: string): string => readFileSync(join(ROOT, name), 'utf8')
 const works = (command: string, ...args: string[]): boolean => spawnSync(command, args).status === 0
@@ -25,6 +26,7 @@ interface Service {
   environment?: Record<string, string>
   depends_on?: string[] | Record<string, { condition: string }>
   volumes?: string[]
+  ports?: string[]
   healthcheck?: object
   stop_grace_period?: string
 }
@@ -52,7 +54,7 @@ describe('compose.yaml', () => {
         value.replace(/\$\{\w+:-([^}]*)\}/, '$1'),
       ]),
     )
-    const settings = readSettings(entrypoint().slice(2), environment, () => '')
+    const settings = readSettings(listOf('ENTRYPOINT').slice(2), environment, () => '')
     expect(settings).toMatchObject({
       kind: 'run',
       options: { host: '0.0.0.0', port: 4545, trustProxy: 1, readiness: 'local', drainDelayMs: 2000, insecure: true },
@@ -62,6 +64,12 @@ describe('compose.yaml', () => {
     })
     const grace = Number.parseInt(services.one!.stop_grace_period!, 10) * 1000
     expect(grace).toBeGreaterThan(2000 + 10_000)
+  })
+
+  test('who may reach it while everybody may connect is this machine alone', () => {
+    const ports = Object.values(services).flatMap(({ ports = [] }) => ports)
+    expect(ports).toEqual(['127.0.0.1:8080:8080'])
+    expect(read('compose.yaml')).toContain('http://localhost:8080/')
   })
 
   // It reads the file without a daemon.
@@ -77,19 +85,6 @@ describe('compose.yaml', () => {
   })
 })
 
-/** The instructions of the Dockerfile; lines that go on are joined. */
-function instructions(): [name: string, rest: string][] {
-  const lines = read('Dockerfile')
-    .replaceAll(/\\\n/g, ' ')
-    .split('\n')
-    .filter((line) => line !== '' && !line.startsWith('#'))
-  return lines.map((line) => [line.split(' ', 1)[0]!, line.slice(line.indexOf(' ') + 1)])
-}
-
-function entrypoint(): string[] {
-  return JSON.parse(instructions().find(([name]) => name === 'ENTRYPOINT')![1]) as string[]
-}
-
 test('Dockerfile: known instructions, no root, and the program itself gets the signals', () => {
   const known = ['FROM', 'WORKDIR', 'COPY', 'RUN', 'ENV', 'USER', 'EXPOSE', 'HEALTHCHECK', 'ENTRYPOINT']
   const all = instructions()
@@ -100,47 +95,28 @@ test('Dockerfile: known instructions, no root, and the program itself gets the s
   ])
   const last = all.slice(all.findLastIndex(([name]) => name === 'FROM'))
   expect(last).toContainEqual(['USER', 'node'])
-  expect(entrypoint().slice(0, 2)).toEqual(['node', 'dist/cli.js'])
+  expect(listOf('ENTRYPOINT').slice(0, 2)).toEqual(['node', 'dist/cli.js'])
   expect(JSON.parse(read('packages/roomcast/package.json'))).toMatchObject({ bin: { roomcast: './dist/cli.js' } })
-  const [, check] = last.find(([name]) => name === 'HEALTHCHECK')!
-  expect(JSON.parse(check.slice(check.indexOf('[')))).toHaveLength(3)
+  expect(listOf('HEALTHCHECK')).toHaveLength(3)
 })
 
-const NGINX = ['nginx', '/usr/sbin/nginx'].find((path) => works(path, '-v'))
-missing(NGINX === undefined, 'no nginx here: its configuration was not tested (Debian: apt-get install nginx-light)')
+missing(!hasNginx, 'no nginx here: its configuration was not tested (Debian: apt-get install nginx-light)')
 
-describe.skipIf(NGINX === undefined)('nginx before two servers', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'roomcast-nginx-'))
-  let nginx: ChildProcess | undefined
+describe.skipIf(!hasNginx)('nginx before two servers', () => {
+  let nginx: Nginx | undefined
   let servers: (Run & { port: number })[]
   let port: number
   beforeAll(build)
   afterEach(async () => {
-    nginx?.kill('SIGTERM')
-    if (nginx?.exitCode === null) await once(nginx, 'exit')
+    await nginx?.stop()
     killAll()
   })
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-  /** The file as it is in the repository, but for where things are. */
   async function boot(...args: string[]): Promise<void> {
     const flags = ['--trust-proxy', '1', '--insecure', '--log-format', 'json', '--token', 'secret', ...args]
     servers = await Promise.all([start(flags), start(flags)])
-    port = await freePort()
-    const [one, two] = servers
-    const site = read('deploy/nginx.conf')
-      .replace('one:4545', `127.0.0.1:${one!.port}`)
-      .replace('two:4545', `127.0.0.1:${two!.port}`)
-      .replace('listen 8080', `listen 127.0.0.1:${port}`)
-    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-    const whole = `daemon off; worker_processes 1; pid ${folder}/pid; error_log stderr;
-      events {} http { access_log off; ${temporary.map((name) => `${name}_temp_path ${folder}/${name};`).join(' ')}
-      ${site} }`
-    const file = join(folder, 'nginx.conf')
-    writeFileSync(file, whole)
-    expect(spawnSync(NGINX!, ['-t', '-p', folder, '-c', file]).stderr.toString()).toMatch(/test is successful/)
-    nginx = spawn(NGINX!, ['-p', folder, '-c', file], { stdio: ['ignore', 'ignore', 'pipe'] })
-    await eventuallyOk(`http://127.0.0.1:${port}/healthz`)
+    nginx = await startNginx(servers[0]!.port, servers[1]!.port)
+    port = nginx.port
   }
 
   test('the page, WebSockets of its origin and of no other, and both servers get some', async () => {
@@ -167,14 +143,28 @@ describe.skipIf(NGINX === undefined)('nginx before two servers', () => {
       servers.some((server) => /too_many_connections_of_address.*127\.0\.0\.1/.test(server.complaints())),
     )
     expect(servers.some((server) => server.complaints().includes('192.0.2.9'))).toBe(false)
+    // Another address has places of its own.
+    const other = new WebSocket(`ws://127.0.0.1:${port}/`, { localAddress: '127.0.0.2' })
+    await once(other, 'open')
+    other.terminate()
     for (const client of clients) client.socket.terminate()
   })
 
-  test('figures stay inside', async () => {
+  test('figures stay inside, however their path is written', async () => {
     await boot()
-    for (const path of ['/metrics', '/stats']) {
-      expect((await fetch(`http://127.0.0.1:${port}${path}`)).status, path).toBe(404)
+    const forbidden = ['metrics', 'stats'].flatMap((name) => {
+      const encoded = `%${name.charCodeAt(0).toString(16)}${name.slice(1)}`
+      const own = [name, encoded, `./${name}`, `/${name}`, `x/../${name}`, `x/..%2f${name}`, `${name}?a`, `${name}#a`]
+      const others = [`${name}/`, `${name}%3f`, `${name};a`, `${name}%20`, `\\${name}`, `..;/${name}`, `${name}/..`]
+      return [...own, ...others, name.toUpperCase()].map((path) => `/${path}`)
+    })
+    for (const path of [...forbidden, 'http://inside/metrics', 'http://inside/stats']) {
+      const [response] = (await once(get({ host: '127.0.0.1', port, path }), 'response')) as [IncomingMessage]
+      response.resume()
+      expect(response.statusCode, path).toBe(404)
     }
+    // Inside they are.
+    expect(await socketsOf(servers[0]!.port)).toBe(0)
   })
 
   test('a server that drains: whoever comes is served by the other one', async () => {
@@ -196,25 +186,4 @@ describe.skipIf(NGINX === undefined)('nginx before two servers', () => {
 async function socketsOf(port: number): Promise<number> {
   const response = await fetch(`http://127.0.0.1:${port}/stats`)
   return ((await response.json()) as { sockets: number }).sockets
-}
-
-async function eventuallyOk(url: string): Promise<void> {
-  for (const end = Date.now() + 10_000; ; ) {
-    const isOk = await fetch(url).then(
-      ({ ok }) => ok,
-      () => false,
-    )
-    if (isOk) return
-    if (Date.now() > end) throw new Error(`${url} does not answer`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }
