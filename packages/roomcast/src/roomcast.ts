@@ -286,9 +286,9 @@ function createHttp(tls: Settled['tls']): ReturnType<typeof createHttpServer> {
   return createHttpsServer({ ...limits, cert, key, ...(ca !== undefined && { ca, requestCert: true }) })
 }
 
-/** Of a server that was given, requests and listening are the program's. */
 /** RFC 9110 §15.5.22. */
 const UPGRADE = { Connection: 'Upgrade', Upgrade: 'websocket', Error: 'upgrade_required' }
+/** Of a server that was given, requests and listening are the program's. */
 const NO_REQUESTS: Requests = { answered: async () => {}, end: async () => {} }
 const NO_LISTENER: ReturnType<typeof createListener> = {
   listen: () => Promise.reject(new Error('the server that was given listens, not this one')),
