@@ -6,8 +6,14 @@ import type { Clock } from './bus/clock.ts'
 export const realClock: Clock = {
   now: () => performance.now(),
   after(ms, run) {
-    // Whole milliseconds, so that it is never early; one that is due already is no mistake.
-    const timer = setTimeout(run, Math.max(1, Math.ceil(ms)))
+    const due = performance.now() + ms
+    // Node counts whole milliseconds of a clock that it looked at before: its timers can be early by one of them. Who was
+    // called then would find that nothing is due yet, and nobody would call again.
+    const fire = (): void => {
+      if (performance.now() < due) timer = setTimeout(fire, 1)
+      else run()
+    }
+    let timer = setTimeout(fire, Math.max(1, Math.ceil(ms)))
     return () => clearTimeout(timer)
   },
   soon: (run) => void setImmediate(run),

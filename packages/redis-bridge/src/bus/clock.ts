@@ -4,7 +4,7 @@
 export interface Clock {
   /** Milliseconds that never go back. */
   now(): number
-  /** Calls `run` once, `ms` from now; the function returned calls it off. */
+  /** Calls `run` once, `ms` from now or later, never earlier; the function returned calls it off. */
   after(ms: number, run: () => void): () => void
   /** Calls `run` when this turn of the event loop ends, after what was there to be read in it. */
   soon(run: () => void): void
