@@ -31,15 +31,21 @@ export class Pace {
   wrote(bytes: number): void {
     this.#refill()
     this.#tokens -= bytes
-    if (this.#tokens > 0) return
-    this.#cancel ??= this.#clock.after(1 - this.#tokens / BYTES_PER_MS, () => {
-      this.#cancel = undefined
-      this.#again()
-    })
+    this.#wait()
   }
 
   close(): void {
     this.#cancel?.()
+  }
+
+  /** What was written while this was under way is waited for, too: nobody else asks again. */
+  #wait(): void {
+    if (this.#tokens > 0) return
+    this.#cancel ??= this.#clock.after(1 - this.#tokens / BYTES_PER_MS, () => {
+      this.#cancel = undefined
+      if (this.allows) this.#again()
+      else this.#wait()
+    })
   }
 
   #refill(): void {
