@@ -18,7 +18,8 @@ WORKDIR /app
 COPY --from=build --chown=root:root /app .
 USER node
 EXPOSE 4545
-# With TLS it answers https alone; whose certificate that is does not matter to the server itself.
-HEALTHCHECK --interval=10s --timeout=3s CMD ["node", "-e", "const ask = (web) => web.get({ host: '127.0.0.1', port: 4545, path: '/healthz', rejectUnauthorized: false }, (r) => process.exit(r.statusCode === 200 ? 0 : 1)); ask(http).on('error', () => ask(https).on('error', () => process.exit(1)))"]
+# With TLS it answers https alone; whose certificate that is does not matter to the server itself. Where the certificate does not
+# come by its variable this asks by http first, which the server logs as a client with the wrong address.
+HEALTHCHECK --interval=10s --timeout=3s CMD ["node", "-e", "const ways = process.env.ROOMCAST_TLS_CERT ? [https, http] : [http, https]; const ask = (way) => way.get({ host: '127.0.0.1', port: 4545, path: '/healthz', rejectUnauthorized: false }, (r) => process.exit(r.statusCode === 200 ? 0 : 1)); ask(ways[0]).on('error', () => ask(ways[1]).on('error', () => process.exit(1)))"]
 # The program itself, not npx: a signal must reach it.
 ENTRYPOINT ["node", "dist/cli.js", "--host", "0.0.0.0", "--port", "4545"]
