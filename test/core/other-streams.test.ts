@@ -22,11 +22,11 @@ test.each(places('TLS', 'attached https', 'own port', 'Duplex'))(
     const server = await place.serve()
     const { client, socket } = await server.connect()
     client.socket.allowHalfOpen = true
-    socket.write(Buffer.alloc(24 * MIB))
+    socket.write(Buffer.alloc(12 * MIB))
     client.sendClose(1000)
     client.socket.end()
     expect(await server.closed.at(0)).toMatchObject({ code: 1000, by: 'peer', clean: true })
-    await eventually(() => client.frameBytes > 24 * MIB, 'all of it')
+    await eventually(() => client.frameBytes > 12 * MIB, 'all of it')
   },
 )
 

@@ -83,6 +83,11 @@ export class RawClient {
   /** Bytes of frames that were received. */
   frameBytes = 0
   #rest: Buffer = Buffer.alloc(0)
+  /** What came behind `#rest`, kept in its pieces until the frame that begins there is whole: to join them at each piece would
+   * copy a large message again and again. */
+  #pieces: Buffer[] = []
+  #received = 0
+  #wanted = 0
   #upgraded = false
   /** HEAD was asked, whose answer has no body. */
   #bodyless = false
@@ -192,8 +197,12 @@ export class RawClient {
   #receive(chunk: Buffer): void {
     if (!this.#upgraded) this.text += chunk.toString('latin1')
     else this.frameBytes += chunk.length
-    this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
+    this.#pieces.push(chunk)
+    this.#received += chunk.length
+    if (this.#received < this.#wanted) return
+    this.#rest = Buffer.concat([this.#rest, ...this.#pieces.splice(0)])
     while (this.#upgraded ? this.#takeFrame() : this.#takeResponse());
+    this.#received = this.#rest.length
   }
 
   #takeResponse(): boolean {
@@ -219,12 +228,15 @@ export class RawClient {
 
   #takeFrame(): boolean {
     const bytes = this.#rest
-    if (bytes.length < 2) return false
+    this.#wanted = 2
+    if (bytes.length < this.#wanted) return false
     const short = bytes[1]! & 0x7f
     const start = short === 126 ? 4 : short === 127 ? 10 : 2
-    if (bytes.length < start) return false
+    this.#wanted = start
+    if (bytes.length < this.#wanted) return false
     const length = short === 126 ? bytes.readUInt16BE(2) : short === 127 ? Number(bytes.readBigUInt64BE(2)) : short
-    if (bytes.length < start + length) return false
+    this.#wanted = start + length
+    if (bytes.length < this.#wanted) return false
     const byte0 = bytes[0]!
     this.#rest = bytes.subarray(start + length)
     this.frames.push({
