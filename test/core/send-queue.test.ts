@@ -326,6 +326,8 @@ describe('drained', () => {
         async message(socket) {
           fill(socket as Socket<never>)
           await gate
+          // More than the kernel takes at all while the peer does not read, so that bytes wait for as long.
+          socket.write(Buffer.alloc(24 << 20))
           fill(socket as Socket<never>)
         },
         drained: (socket) => void buffered.push(socket.bufferedBytes),
