@@ -2,7 +2,7 @@
 
 /** Is it a promise, or something like one? To `await` a function with a `then` is one, too. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return Object(value) === value && typeof (value as { then?: unknown }).then === 'function'
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }
 
 /** Calls `work`; what it throws, or what a promise that it returns rejects with, goes to `onError`.
