@@ -660,7 +660,7 @@ describe('Sec-WebSocket-Extensions (H2)', () => {
 })
 
 describe('Origin', () => {
-  it.each(['', 'null', 'http://a', 'anything at all'])('%j is passed on as it came', (origin) => {
+  it.each(['', 'null', 'http://a', 'anything at all', 'a, origin'])('%j is passed on as it came', (origin) => {
     expect(opening(request({ Origin: origin })).origin).toBe(origin)
   })
 

@@ -69,13 +69,13 @@ export function readHandshake(
   const target = readTarget(url)
   if (target === null) return refuse(400, 'invalid_url')
 
-  const { headers, repeated } = readHeaders(rawHeaders)
+  const headers = readHeaders(rawHeaders)
   const { host = '', upgrade = '', connection = '', origin } = headers
-  // RFC 6455 §4.2.1 item 2; RFC 9112 §3.2: exactly one Host, well formed.
-  if (repeated.has('host') || parseHost(host) === null) return refuse(400, 'invalid_host')
+  // RFC 6455 §4.2.1 item 2; RFC 9112 §3.2: exactly one Host, well formed; two, joined with ', ', have a space.
+  if (parseHost(host) === null) return refuse(400, 'invalid_host')
   // RFC 9110 §7.8: the new protocol starts after the request's body, so a body's bytes could pass for frames: none.
-  const bodyless = !repeated.has('content-length') && (headers['content-length'] ?? '0') === '0'
-  if (headers['transfer-encoding'] !== undefined || !bodyless) return refuse(400, 'unexpected_body')
+  const bodyless = headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0'
+  if (!bodyless) return refuse(400, 'unexpected_body')
   // RFC 6455 §4.2.1 item 3: "websocket" in Upgrade, in any case.
   if (!/(?:^|,)[ \t]*websocket[ \t]*(?:,|$)/i.test(upgrade)) return refuse(400, 'invalid_upgrade')
   // RFC 6455 §4.2.1 item 4: "upgrade" in Connection, in any case.
@@ -94,8 +94,9 @@ export function readHandshake(
   const offers = headers['sec-websocket-extensions']
   const extensions = offers === undefined ? [] : parseExtensions(offers)
   if (extensions === null) return refuse(400, 'invalid_extensions')
-  // RFC 6454 §7.3: at most one Origin.
-  if (repeated.has('origin')) return refuse(400, 'invalid_origin')
+  // RFC 6454 §7.3: at most one Origin. Only a value with a comma and a space can be two that were joined.
+  const isOrigin = (text: string, index: number) => index % 2 === 0 && /^origin$/i.test(text)
+  if (origin?.includes(', ') && rawHeaders.filter(isOrigin).length > 1) return refuse(400, 'invalid_origin')
 
   const { path, search, authority } = target
   // RFC 9112 §3.2.2: an absolute URI's host goes before the Host header.
@@ -136,18 +137,16 @@ function readTarget(url: string): ReturnType<typeof splitTarget> | null {
   return target.path.startsWith('/') ? target : null
 }
 
-function readHeaders(raw: readonly string[]): { headers: Record<string, string>; repeated: Set<string> } {
+function readHeaders(raw: readonly string[]): Record<string, string> {
   // Without a prototype, `__proto__` and `constructor` are names like any other.
   const headers: Record<string, string> = Object.create(null)
-  const repeated = new Set<string>()
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index]!.toLowerCase()
     const before = headers[name]
-    if (before !== undefined) repeated.add(name)
     headers[name] =
-      before === undefined ? raw[index + 1]! : `${before}${name === 'cookie' ? ';' : ','} ${raw[index + 1]}`
+      before === undefined ? raw[index + 1]! : `${before}${name === 'cookie' ? '; ' : ', '}${raw[index + 1]}`
   }
-  return { headers, repeated }
+  return headers
 }
 
 function readSubprotocols(value: string | undefined): readonly string[] | null {
