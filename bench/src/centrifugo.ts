@@ -7,6 +7,7 @@ import net from 'node:net'
 import { promisify } from 'node:util'
 import { pinned, SERVER_CORE } from './child.ts'
 import { CACHE } from './peers.ts'
+import { freePort } from './redis.ts'
 import { LONG_PING_SECONDS, RECOVERED_ROOM, SECRET } from './sdk-scenarios.ts'
 
 export const CENTRIFUGO_VERSION = 'v6.9.1'
@@ -80,16 +81,5 @@ function answers(port: number): Promise<boolean> {
       resolve(true)
     })
     socket.on('error', () => resolve(false))
-  })
-}
-
-/** A free port of 127.0.0.1. */
-async function freePort(): Promise<number> {
-  const server = net.createServer()
-  return await new Promise((resolve) => {
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as net.AddressInfo
-      server.close(() => resolve(port))
-    })
   })
 }

@@ -134,7 +134,7 @@ async function startRedis(): Promise<{ process: ChildProcess; port: number; url:
 }
 
 /** A free port of 127.0.0.1. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = net.createServer()
   return await new Promise((resolve) => {
     server.listen(0, '127.0.0.1', () => {

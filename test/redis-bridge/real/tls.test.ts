@@ -1,13 +1,12 @@
 // Over TLS, to a Redis with a certificate of its own.
 
 import { execFile } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { createPublisher } from '@roomcast/redis-bridge/publisher'
 import { beforeAll, expect, type TestContext, test } from 'vitest'
+import { freePort } from '../../support/free-port.ts'
 import { describeRedis, RedisServer, until } from '../../support/redis.ts'
 import { buildNodes } from './node-process.ts'
 import { Cleanup, Rig } from './rig.ts'
@@ -15,15 +14,6 @@ import { Cleanup, Rig } from './rig.ts'
 const fileOf = (name: string): string =>
   fileURLToPath(new URL(`../../support/tls/test-only-${name}.pem`, import.meta.url))
 const ca = readFileSync(fileOf('cert'), 'utf8')
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 /** A Redis that listens for TLS and for nothing else but its Unix socket; skips loudly where it was built without. */
 async function startTls({ onTestFinished, skip }: TestContext) {
