@@ -2,6 +2,7 @@
 
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { watchConnections } from './http-connections.ts'
 import { isLeaving, sendJson } from './reply.ts'
 import { readTarget, type Target } from './target.ts'
 
@@ -36,14 +37,8 @@ export function takeRequests(
   answered: (req: IncomingMessage, res: ServerResponse) => void,
 ): Requests {
   const underWay = new Set<ServerResponse>()
-  /** How many bytes each connection had brought when its last request was answered. WebSockets are closed before `end`. */
-  const marks = new Map<Socket, number>()
+  const connections = watchConnections(http)
   const waiting = new Set<() => void>()
-
-  http.on('connection', (socket) => {
-    marks.set(socket, 0)
-    socket.once('close', () => marks.delete(socket))
-  })
 
   const take = (req: IncomingMessage, res: ServerResponse, isExpected: boolean): void => {
     const { socket } = req
@@ -51,7 +46,6 @@ export function takeRequests(
     underWay.add(res)
     res.once('close', () => {
       underWay.delete(res)
-      if (marks.has(socket)) marks.set(socket, socket.bytesRead)
       // Of a client that left before there is nothing to tell: the status that node has for it is that of nobody.
       if (res.headersSent) answered(req, res)
       for (const check of waiting) check()
@@ -68,7 +62,13 @@ export function takeRequests(
   http.on('checkContinue', (req, res) => take(req, res, true))
   http.on('checkExpectation', (req, res) => take(req, res, false))
 
-  const isHalfSent = (socket: Socket, mark: number): boolean => socket.bytesRead > mark && !isLeaving(socket)
+  /** Connections that wait for an answer of which nothing has gone out. WebSockets are closed before. */
+  const halves = (): Socket[] => {
+    const begun = new Map<Socket, boolean>()
+    // The first of a connection is the one that is being answered.
+    for (const { req, headersSent } of underWay) if (!begun.has(req.socket)) begun.set(req.socket, headersSent)
+    return connections.unanswered().filter((socket) => !isLeaving(socket) && begun.get(socket) !== true)
+  }
 
   return {
     answered: (deadlineMs) =>
@@ -86,15 +86,14 @@ export function takeRequests(
         check()
       }),
     async end() {
-      const halves = [...marks].filter(([socket, mark]) => isHalfSent(socket, mark)).map(([socket]) => socket)
-      const told = halves.map((socket) => new Promise<void>((resolve) => socket.end(BUSY, () => resolve())))
+      const told = halves().map((socket) => new Promise<void>((resolve) => socket.end(BUSY, () => resolve())))
       let timer: NodeJS.Timeout | undefined
       const late = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, LAST_WORDS_MS)
       })
       await Promise.race([Promise.all(told), late])
       clearTimeout(timer)
-      http.closeAllConnections()
+      connections.end()
     },
   }
 }
