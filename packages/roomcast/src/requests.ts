@@ -4,7 +4,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { watchConnections } from './http-connections.ts'
 import { isLeaving, sendJson } from './reply.ts'
-import { readTarget, type Target } from './target.ts'
+import { hasClearHost, readTarget, type Target } from './target.ts'
 
 /** Answers one request. */
 export type Answer = (req: IncomingMessage, res: ServerResponse, target: Target) => void
@@ -50,9 +50,12 @@ export function takeRequests(
       if (res.headersSent) answered(req, res)
       for (const check of waiting) check()
     })
+    const target = readTarget(req)
+    // Which of them a proxy before this server went by, nobody knows; what comes behind such a request is not for us.
+    if (!hasClearHost(req, target)) return sendJson(res, 400, { error: 'invalid_host' }, { Connection: 'close' })
     if (!isExpected) return sendJson(res, 417, { error: 'expectation_failed' })
     try {
-      answer(req, res, readTarget(req))
+      answer(req, res, target)
     } catch (error) {
       fail(res, error)
     }
