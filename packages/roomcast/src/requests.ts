@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import { watchConnections } from './http-connections.ts'
 import { isLeaving, sendJson } from './reply.ts'
 import { hasClearHost, readTarget, type Target } from './target.ts'
+import { warn } from './warn.ts'
 
 /** Answers one request. */
 export type Answer = (req: IncomingMessage, res: ServerResponse, target: Target) => void
@@ -19,7 +20,7 @@ export interface Requests {
 
 /** A defect, or a broker whose figures cannot be had: it costs one request, not the process. */
 export function fail(res: ServerResponse, error: unknown): void {
-  process.emitWarning(error instanceof Error ? error : String(error))
+  warn(error)
   if (res.headersSent) res.destroy()
   else sendJson(res, 500, { error: 'internal' })
 }
