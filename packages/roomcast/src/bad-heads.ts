@@ -16,8 +16,14 @@ const MALFORMED = ['400 Bad Request', 'bad_request'] as const
  * and a reset can overtake the answer. */
 const LINGER_MS = 1000
 
-/** Node's own: the answer that it is giving. */
-type Answering = Socket & { _httpMessage?: { headersSent: boolean } | null }
+/** Node's own: the answer that it is giving, and TCP under TLS. */
+type Answering = Socket & { _httpMessage?: { headersSent: boolean } | null; _parent?: Socket }
+
+/** Where it shows that nothing came, when node gave up waiting: of TLS that is not up, below it. */
+const SILENT: Readonly<Record<string, (socket: Answering) => boolean>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: (socket) => socket.bytesRead === 0,
+  ERR_TLS_HANDSHAKE_TIMEOUT: (socket) => socket._parent?.bytesRead === 0,
+}
 
 /** Answers them. @param tell hears of each, with the address that it came from; not of a connection on which nothing came. */
 export function answerBadHeads(http: Server, tell: (error: HeadError, address: string | undefined) => void): void {
@@ -30,8 +36,7 @@ export function answerBadHeads(http: Server, tell: (error: HeadError, address: s
     // Node hears it no more.
     socket.on('error', () => {})
     const { code = '' } = error
-    const isSilent = code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0
-    if (!isSilent) tell(error, socket.remoteAddress)
+    if (SILENT[code]?.(socket) !== true) tell(error, socket.remoteAddress)
     // Behind the beginning of an answer it would be taken for the rest of that one.
     const isBegun = socket._httpMessage?.headersSent === true
     if (!socket.writable || isBegun || !(code.startsWith('HPE_') || code in ANSWERS)) return void socket.destroy()

@@ -13,6 +13,7 @@
 
 import type { Socket } from '@roomcast/core'
 import { Pace, type Rate } from './pace.ts'
+import { warn } from './warn.ts'
 
 /** What a channel with members that are behind must reach: a line of one Mbit/s. */
 const MIN_BYTES_PER_SECOND = 128 * 1024
@@ -152,7 +153,7 @@ export class Gate {
       try {
         deliver()
       } catch (error) {
-        process.emitWarning(error instanceof Error ? error : String(error))
+        warn(error)
       }
     })
   }

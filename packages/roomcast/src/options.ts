@@ -8,7 +8,7 @@ import { type Decided, type Decision, isDecided, whyNot } from './access.ts'
 import { LIMITS, type Limits, resolveLimits } from './limits.ts'
 import { checkTls } from './tls.ts'
 import { isToken, randomToken } from './token.ts'
-import { type Logger, SILENT } from './watch/logger.ts'
+import { type Logger, SILENT, unfailing } from './watch/logger.ts'
 import { HOOK_NAMES, type Hooks } from './who/hooks.ts'
 import type { NamespaceOptions } from './who/namespace-options.ts'
 import { createNamespaces, type Namespaces } from './who/namespaces.ts'
@@ -44,7 +44,8 @@ export interface RoomcastOptions extends Partial<Limits>, Decision, Hooks {
   /** What `/readyz` depends on: `'store'`: this server and its store (503 while that is lost); `'local'`: this server alone, so
    * that a Redis that is lost does not take all servers out at once. Default `'store'`. */
   readiness?: 'store' | 'local' | undefined
-  /** Hears of each refusal, rate-limited per reason: pino, or what has its `warn(fields, text)`. Default: nobody. */
+  /** Hears of each refusal, rate-limited per reason: pino, or what has its `warn(fields, text)`. When it throws or rejects, the
+   * process gets one warning, and the server goes on. Default: nobody. */
   logger?: Logger | undefined
   /** Where rooms are kept, and what joins several servers. Default: this one stands alone, in memory. */
   store?: KeepingStore | undefined
@@ -193,7 +194,7 @@ export function settle(options: RoomcastOptions): Settled {
     trustProxy,
     metricsKey,
     readiness,
-    logger,
+    logger: unfailing(logger),
     store,
     hasNamespaces: options.namespaces !== undefined,
     namespaces: createNamespaces(options.namespaces, isUntouched ? DEMO_ROOMS : {}),

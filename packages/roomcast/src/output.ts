@@ -1,8 +1,11 @@
 // What the program writes to its terminal or log. Whoever reads that may go away (a log collector that restarts, a pipe
 // that is closed, a terminal that hangs up) or have no room (a full disk): then lines are lost, and nothing else.
+// All of it is printable, as others wrote some of it: rooms, origins, settings, what is said. Logs in JSON as well: for
+// programs it is the same value, and people look at such logs by `cat` and `kubectl logs`.
 
 import { closeSync } from 'node:fs'
 import { isatty } from 'node:tty'
+import { printable } from './printable.ts'
 
 /** Keeps the process alive when a write to stdout or stderr fails, now or later, by whomever it was made: without a
  * listener node ends the process at the first failed write. */
@@ -16,9 +19,17 @@ export function surviveLostReaders(): void {
   })
 }
 
+/** Clears a terminal and goes to its beginning. */
+const CLEAR = '\x1b[2J\x1b[H'
+
 /** Writes to stdout. */
 export function print(text: string): void {
   write(process.stdout, text)
+}
+
+/** Writes to the terminal that stdout is, in the place of what it shows. */
+export function show(screen: string): void {
+  write(process.stdout, screen, CLEAR)
 }
 
 /** Writes one line of the program to stderr. */
@@ -26,7 +37,7 @@ export function complain(line: string): void {
   write(process.stderr, `roomcast: ${line}\n`)
 }
 
-/** Writes whole lines to stderr, as they are. */
+/** Writes whole lines to stderr. */
 export function note(lines: string): void {
   write(process.stderr, lines)
 }
@@ -38,12 +49,12 @@ const MAX_UNREAD_BYTES = 2 ** 20
 const left = new Map<NodeJS.WritableStream, number>()
 
 /** A file is written within the call, and some versions of node throw there when its disk is full. */
-function write(stream: NodeJS.WriteStream, text: string): void {
+function write(stream: NodeJS.WriteStream, text: string, command = ''): void {
   try {
     if (stream.writableLength > MAX_UNREAD_BYTES) {
       if (!left.has(stream)) stream.once('drain', () => tellLeft(stream))
       left.set(stream, (left.get(stream) ?? 0) + 1)
-    } else stream.write(text)
+    } else stream.write(command + printable(text))
   } catch {
     // There is nobody to tell.
   }

@@ -36,7 +36,8 @@ export function send(
   body: string | Buffer = '',
 ): void {
   const length = status === 304 ? {} : { 'Content-Length': Buffer.byteLength(body) }
-  const last = isUnread(res.req) ? { Connection: 'close' } : {}
+  const { Connection: connection } = headers
+  const last = connection === 'close' || isUnread(res.req) ? { Connection: 'close' } : {}
   if ('Connection' in last) leave(res.req)
   res.writeHead(status, { ...ALWAYS, ...length, ...headers, ...last }).end(body)
 }

@@ -2,8 +2,10 @@
 
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { watchConnections } from './http-connections.ts'
 import { isLeaving, sendJson } from './reply.ts'
-import { readTarget, type Target } from './target.ts'
+import { hasClearHost, readTarget, type Target } from './target.ts'
+import { warn } from './warn.ts'
 
 /** Answers one request. */
 export type Answer = (req: IncomingMessage, res: ServerResponse, target: Target) => void
@@ -18,7 +20,7 @@ export interface Requests {
 
 /** A defect, or a broker whose figures cannot be had: it costs one request, not the process. */
 export function fail(res: ServerResponse, error: unknown): void {
-  process.emitWarning(error instanceof Error ? error : String(error))
+  warn(error)
   if (res.headersSent) res.destroy()
   else sendJson(res, 500, { error: 'internal' })
 }
@@ -36,14 +38,8 @@ export function takeRequests(
   answered: (req: IncomingMessage, res: ServerResponse) => void,
 ): Requests {
   const underWay = new Set<ServerResponse>()
-  /** How many bytes each connection had brought when its last request was answered. WebSockets are closed before `end`. */
-  const marks = new Map<Socket, number>()
+  const connections = watchConnections(http)
   const waiting = new Set<() => void>()
-
-  http.on('connection', (socket) => {
-    marks.set(socket, 0)
-    socket.once('close', () => marks.delete(socket))
-  })
 
   const take = (req: IncomingMessage, res: ServerResponse, isExpected: boolean): void => {
     const { socket } = req
@@ -51,14 +47,16 @@ export function takeRequests(
     underWay.add(res)
     res.once('close', () => {
       underWay.delete(res)
-      if (marks.has(socket)) marks.set(socket, socket.bytesRead)
       // Of a client that left before there is nothing to tell: the status that node has for it is that of nobody.
       if (res.headersSent) answered(req, res)
       for (const check of waiting) check()
     })
+    const target = readTarget(req)
+    // Which of them a proxy before this server went by, nobody knows; what comes behind such a request is not for us.
+    if (!hasClearHost(req, target)) return sendJson(res, 400, { error: 'invalid_host' }, { Connection: 'close' })
     if (!isExpected) return sendJson(res, 417, { error: 'expectation_failed' })
     try {
-      answer(req, res, readTarget(req))
+      answer(req, res, target)
     } catch (error) {
       fail(res, error)
     }
@@ -68,7 +66,13 @@ export function takeRequests(
   http.on('checkContinue', (req, res) => take(req, res, true))
   http.on('checkExpectation', (req, res) => take(req, res, false))
 
-  const isHalfSent = (socket: Socket, mark: number): boolean => socket.bytesRead > mark && !isLeaving(socket)
+  /** Connections that wait for an answer of which nothing has gone out. WebSockets are closed before. */
+  const halves = (): Socket[] => {
+    const begun = new Map<Socket, boolean>()
+    // The first of a connection is the one that is being answered.
+    for (const { req, headersSent } of underWay) if (!begun.has(req.socket)) begun.set(req.socket, headersSent)
+    return connections.unanswered().filter((socket) => !isLeaving(socket) && begun.get(socket) !== true)
+  }
 
   return {
     answered: (deadlineMs) =>
@@ -86,15 +90,14 @@ export function takeRequests(
         check()
       }),
     async end() {
-      const halves = [...marks].filter(([socket, mark]) => isHalfSent(socket, mark)).map(([socket]) => socket)
-      const told = halves.map((socket) => new Promise<void>((resolve) => socket.end(BUSY, () => resolve())))
+      const told = halves().map((socket) => new Promise<void>((resolve) => socket.end(BUSY, () => resolve())))
       let timer: NodeJS.Timeout | undefined
       const late = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, LAST_WORDS_MS)
       })
       await Promise.race([Promise.all(told), late])
       clearTimeout(timer)
-      http.closeAllConnections()
+      connections.end()
     },
   }
 }

@@ -2,8 +2,6 @@
 // their lifetimes; it handles no signals and writes nothing to the terminal (cli.ts does).
 
 import { setMaxListeners } from 'node:events'
-import { createServer as createHttpServer } from 'node:http'
-import { createServer as createHttpsServer } from 'node:https'
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { centrifugeHandler } from '@roomcast/centrifuge'
@@ -16,8 +14,9 @@ import { connectionHandler, SDK_PATH } from './connections.ts'
 import { Gate } from './gate.ts'
 import { gatedStore } from './gated-store.ts'
 import { createHttpApi, isHttpApi } from './http-api/route.ts'
+import { createHttp } from './http-server.ts'
 import { createListener } from './listen.ts'
-import { type RoomcastOptions, type Settled, settle } from './options.ts'
+import { type RoomcastOptions, settle } from './options.ts'
 import { createPage } from './page.ts'
 import { createPublish } from './publish.ts'
 import { sendJson } from './reply.ts'
@@ -272,18 +271,6 @@ export function createRoomcast(options: RoomcastOptions = {}): Roomcast {
     [Symbol.asyncDispose]: () => roomcast.close(),
   }
   return roomcast
-}
-
-function createHttp(tls: Settled['tls']): ReturnType<typeof createHttpServer> {
-  const limits = {
-    // Heads are awaited as long as core awaits its own; a body may take as long as a message.
-    headersTimeout: 10_000,
-    requestTimeout: 30_000,
-    connectionsCheckingInterval: 1000,
-  }
-  if (tls === undefined) return createHttpServer(limits)
-  const { cert, key, ca } = tls
-  return createHttpsServer({ ...limits, cert, key, ...(ca !== undefined && { ca, requestCert: true }) })
 }
 
 /** RFC 9110 §15.5.22. */

@@ -2,9 +2,10 @@
 // line that says what it is, and is counted; the connection is answered as before.
 
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { createServer } from 'node:http'
-import { get } from 'node:https'
+import { createServer as createHttps, get } from 'node:https'
 import { type AddressInfo, connect as connectTcp } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -172,6 +173,7 @@ describe('a request that does not come in full', () => {
 
   test.each([
     ['ERR_HTTP_REQUEST_TIMEOUT', 'request_timeout', /the client, or its line/],
+    ['ERR_TLS_HANDSHAKE_TIMEOUT', 'tls_failed', /the client, or its line/],
     ['ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', 'tls_failed', /--tls-cert .*: the certificate/],
     ['ERR_SSL_NO_SHARED_CIPHER', 'tls_failed', /the client/],
     ['HPE_INVALID_CHUNK_SIZE', 'malformed_request', /the client/],
@@ -184,6 +186,44 @@ describe('a request that does not come in full', () => {
 
   test.each(['ECONNRESET', 'EPIPE', 'HPE_INVALID_EOF_STATE'])('%s: somebody left', (code) => {
     expect(refusedHead({ code, message: '' }, {})).toBeUndefined()
+  })
+})
+
+describe('a TLS handshake that does not come in full', () => {
+  const HALF_HELLO = Buffer.from([0x16, 3, 1, 0, 200, 1, 0, 0])
+
+  test('is ended, and told; a connection on which nothing came was refused nothing', async () => {
+    const read = (what: string): Buffer => readFileSync(pem(what))
+    const https = createHttps({ handshakeTimeout: 50, cert: read('cert'), key: read('key') })
+    const told: [code: string | undefined, address: string | undefined][] = []
+    answerBadHeads(https, ({ code }, address) => told.push([code, address]))
+    https.listen(0, '127.0.0.1')
+    await once(https, 'listening')
+    for (const bytes of [Buffer.alloc(0), HALF_HELLO]) {
+      const socket = connectTcp((https.address() as AddressInfo).port, '127.0.0.1')
+      socket.write(bytes)
+      await once(socket, 'close')
+      expect(socket.bytesRead).toBe(0)
+    }
+    expect(told).toEqual([['ERR_TLS_HANDSHAKE_TIMEOUT', '127.0.0.1']])
+    await new Promise((resolve) => https.close(resolve))
+  })
+
+  // Ten seconds, as for a head; node's own are 120.
+  test('the program waits for it no longer than for a head', async () => {
+    const server = await start(WITH_TLS)
+    const sockets = [Buffer.alloc(0), HALF_HELLO].map((bytes) => {
+      const socket = connectTcp(server.port, '127.0.0.1')
+      socket.write(bytes)
+      return socket
+    })
+    await Promise.all(sockets.map((socket) => once(socket, 'close')))
+    expect(await lineOf(server, 'tls_failed')).toMatchObject({
+      came: 'a TLS handshake that did not come in full',
+      expected: 'all of it within 10 s',
+      address: '127.0.0.1',
+    })
+    expect(linesOf(server)).toHaveLength(1)
   })
 })
 

@@ -10,6 +10,7 @@ import {
   type Rooms,
   UnrecoverablePositionError,
 } from '@roomcast/rooms'
+import { warn } from '../warn.ts'
 import { textOf } from '../who/data.ts'
 import { hasHistory, type NamespaceRule } from '../who/namespace-options.ts'
 import type { Namespaces } from '../who/namespaces.ts'
@@ -170,7 +171,7 @@ export async function settled(action: Action): Promise<Result> {
     if (error instanceof Refusal) return error
     if (error instanceof UnrecoverablePositionError) return refuse(ErrorCode.UNRECOVERABLE_POSITION)
     const isAway = error instanceof Error && error.name === 'StoreUnavailableError'
-    if (!isAway) process.emitWarning(error instanceof Error ? error : String(error))
+    if (!isAway) warn(error)
     const why = isAway ? 'the store did not answer' : 'a defect, which the process warnings tell'
     return because(refuse(ErrorCode.INTERNAL), why)
   }

@@ -1,14 +1,11 @@
 // The commands that ask a running server, as the program runs them: until SIGINT or SIGTERM, or a reader that has gone.
 
-import { complain, print } from '../output.ts'
+import { complain, print, show } from '../output.ts'
 import type { RemoteCommand } from './arguments.ts'
 import { RemoteFailure } from './ask.ts'
 import { publish } from './publish.ts'
 import { tail } from './tail.ts'
 import { top } from './top.ts'
-
-/** Clears a terminal and goes to its beginning. */
-const CLEAR = '\x1b[2J\x1b[H'
 
 /** Runs one; sets the exit code. */
 export async function runRemote(command: RemoteCommand): Promise<void> {
@@ -21,7 +18,7 @@ export async function runRemote(command: RemoteCommand): Promise<void> {
     else if (command.kind === 'tail') await tail(command, (line) => print(`${line}\n`), end.signal)
     else {
       const isScreen = process.stdout.isTTY === true && !command.isOnce
-      await top(command, (screen) => print(isScreen ? CLEAR + screen : screen), end.signal)
+      await top(command, isScreen ? show : print, end.signal)
     }
   } catch (error) {
     if (!(error instanceof RemoteFailure)) throw error

@@ -31,7 +31,8 @@ export async function tail(
         if (!isObject(heard)) return reject(foreign(remote))
         const { error, said } = heard
         if (error !== undefined) fail(`${JSON.stringify(room)} cannot be joined: ${error}${way}`)
-        else if (said !== undefined) write(text)
+        // White space between its parts; in a string there is none of these.
+        else if (said !== undefined) write(text.replaceAll(/[\t\n\r]/g, ' '))
       })
       // Its Error header says why; ws itself tells the status alone.
       socket.on('unexpected-response', (_request, { statusCode, headers: { error = '' } }) =>

@@ -56,6 +56,12 @@ const CODES: Readonly<Record<string, Words>> = {
     'its head within 10 s, all of it within 30 s',
     'the client, or its line',
   ],
+  ERR_TLS_HANDSHAKE_TIMEOUT: [
+    'tls_failed',
+    'a TLS handshake that did not come in full',
+    'all of it within 10 s',
+    'the client, or its line',
+  ],
   ERR_SSL_WRONG_VERSION_NUMBER: [
     'tls_failed',
     'bytes that are no TLS, to a port with it',

@@ -10,7 +10,11 @@ export type ProgramLog = Pick<Pino, 'info' | 'warn' | 'error'>
 
 /** Makes the log. @param write writes lines as they are. */
 export function createLog({ level, format }: LogSettings, write: (text: string) => void): ProgramLog {
-  const pretty = (line: string): void => write(`roomcast: ${(JSON.parse(line) as { msg: string }).msg}\n`)
+  const pretty = (line: string): void => {
+    const { msg } = JSON.parse(line) as { msg: string }
+    // What a text has in more lines (the stack of an error) does not look like a line of its own.
+    write(`roomcast: ${msg.replaceAll('\n', '\n    ')}\n`)
+  }
   return pino(
     {
       level,

@@ -26,6 +26,8 @@ function isForeignTransport(path: string): boolean {
   return TRANSPORTS.test(path)
 }
 
+const CLIENT = 'the client, or what is between it and here'
+
 type Say = (reason: Reason, came: string, expected: string, setting: string) => Refused
 
 /** An HTTP request that was refused; undefined: it is no matter of settings. */
@@ -35,6 +37,10 @@ export function refusedRequest(around: Circumstances, answered: Answered, asked:
   const came = `a request for ${quote(path)}`
   const say: Say = (reason, came, expected, setting) => ({ ...asked, reason, came, expected, setting })
   if (error === 'host_not_allowed') return foreignHost(host, asked)
+  if (error === 'invalid_host') {
+    const what = `${came} whose Host header is missing, there twice, or no host`
+    return say('malformed_request', what, 'one Host: a name or an address, and perhaps a port', CLIENT)
+  }
   if (error === 'metrics_key_needed') {
     const expected = 'a request from this machine, as there is no key'
     const setting = '--metrics-key (roomcast.metrics_key)'
