@@ -88,7 +88,7 @@ class SocketServer<S> implements Server<S> {
     const [connections, upgrades] = [this.#connections, this.#upgrades]
     const limits = resolveLimits(options)
     const scope = new AsyncResource('RoomcastServer')
-    const turn = new Turn(scope)
+    const turn = new Turn(scope, (error) => this.#report(error, 'server'))
     const pressure = new Pressure(limits.maxTotalBytes, turn, () => [...connections, ...upgrades])
     const heartbeat = new Heartbeat(limits, [connections, upgrades], scope, () => {
       pressure.relieve()
