@@ -2,14 +2,7 @@
 // What each command does is commands.ts; how one comes to be connected connect.ts, and into rooms subscriptions.ts.
 
 import type { Framed, HandshakeRequest, Payload, Socket } from '@roomcast/core'
-import {
-  type Codec,
-  type Data,
-  type Member,
-  type MemberCommand,
-  StoreUnavailableError,
-  UnrecoverablePositionError,
-} from '@roomcast/rooms'
+import type { Codec, Data, Member, MemberCommand } from '@roomcast/rooms'
 import { Alarm } from './alarm.ts'
 import { DisconnectCode, ErrorCode, Refusal, textOf } from './codes.ts'
 import { fault } from './denial.ts'
@@ -184,8 +177,10 @@ export class Session implements Client, Member<Piece>, Worker, Beating {
   /** Answers what went wrong. */
   fail(where: PolicyCall, id: number, error: unknown): void {
     if (error instanceof Refusal) return this.refuse(id, error)
-    if (error instanceof UnrecoverablePositionError) return this.error(id, ErrorCode.UNRECOVERABLE_POSITION)
-    if (!(error instanceof StoreUnavailableError)) this.env.onError(error, where)
+    // The rooms may be another copy's, whose classes are others.
+    const name = error instanceof Error ? error.name : ''
+    if (name === 'UnrecoverablePositionError') return this.error(id, ErrorCode.UNRECOVERABLE_POSITION)
+    if (name !== 'StoreUnavailableError') this.env.onError(error, where)
     this.error(id, ErrorCode.INTERNAL)
   }
 
