@@ -1,7 +1,7 @@
 // Who may what: what a policy is asked, what its answers do, and what becomes of one that throws. And the rooms that a
 // server puts its clients into.
 
-import { type Client, type ConnectRequest, type Policy, refuse } from '@roomcast/centrifuge'
+import { type Client, type ConnectRequest, type Policy, type Refusal, refuse } from '@roomcast/centrifuge'
 import { createMemoryDatabase, StoreUnavailableError } from '@roomcast/rooms'
 import { describe, expect, test } from 'vitest'
 import { Stage, settled } from './stage.ts'
@@ -68,6 +68,33 @@ test.each([
   expect(peer.heard).toEqual(['{"id":2,"error":{"code":103,"message":"permission denied"}}'])
   expect(stage.errors).toEqual([])
 })
+
+test.each<[string, () => unknown]>([
+  ['returned', () => tooLong()],
+  ['promised', async () => tooLong()],
+  [
+    'thrown',
+    () => {
+      throw tooLong()
+    },
+  ],
+  ['rejected', () => Promise.reject(tooLong())],
+])('a refusal that was changed and cannot be sent is 100, and the next command is read: %s', async (_how, answer) => {
+  const stage = new Stage({ policy: { subscribe: answer as never, rpc: () => ({}) } })
+  const peer = await stage.client()
+  await peer.say(SUBSCRIBE)
+  await peer.say('{"id":3,"rpc":{}}')
+  expect(peer.heard).toEqual([
+    '{"id":2,"error":{"code":100,"message":"internal server error","temporary":true}}',
+    '{"id":3,"rpc":{}}',
+  ])
+  expect(stage.errors).toMatchObject([{ where: expect.any(String), error: expect.any(RangeError) }])
+})
+
+/** A close whose reason no Close frame carries. */
+function tooLong(): Refusal {
+  return Object.assign(refuse(4000), { message: 'x'.repeat(200) })
+}
 
 test('another error is 100, and is heard of', async () => {
   const fault = new Error('a fault')

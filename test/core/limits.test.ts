@@ -6,6 +6,9 @@ import { createServer as createHttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createServer, DEFAULT_LIMITS, type Limits, reject } from '@roomcast/core'
 import { afterEach, describe, expect, test } from 'vitest'
+import { PeerClock } from '../../packages/core/src/connection/peer-clock.ts'
+import { resolveLimits } from '../../packages/core/src/limits.ts'
+import type { Heartbeat } from '../../packages/core/src/server/heartbeat.ts'
 import { clientFrame, fragmentFrames, inParts, Op } from '../support/client-frames.ts'
 import { cleanUp, serve, TestServer, TLS, temporaryFolder } from '../support/core-server.ts'
 import { eventually, nextTurn } from '../support/log.ts'
@@ -441,5 +444,30 @@ describe('maxControlFramesPerSecond', () => {
     await test.messages.count(2000)
     await nextTurn()
     expect(test.closed.length).toBe(0)
+  })
+
+  test('below one in a second, one may come at once', async () => {
+    const test = await serve({ maxControlFramesPerSecond: 0.01 })
+    const { client } = await test.connect()
+    client.write(pings(1))
+    await client.frames.count(1)
+    expect(client.frames.all.map(short)).toEqual(['pong 0'])
+    client.write(pings(1))
+    expect(await client.answerClose()).toEqual({ code: 1008, reason: 'too many control frames' })
+  })
+
+  test.each([0.01, 0.5, 1, 1.1, 3, 256])('%d in a second last, and twice as many do not', (perSecond) => {
+    const limits = resolveLimits({ maxControlFramesPerSecond: perSecond })
+    /** How many of 1,000 are taken that come one by one, by a clock that goes on every 250 ms. */
+    const taken = (everyMs: number, firstAt: number): number => {
+      const clock = new PeerClock(0)
+      for (let count = 0; count < 1000; count++) {
+        const peerNow = Math.floor((firstAt + count * everyMs) / 250) * 250
+        if (!clock.mayControl({ peerNow, absentMs: 0, catchUp() {} } as unknown as Heartbeat, limits)) return count
+      }
+      return 1000
+    }
+    for (const firstAt of [1000, 1001, 1100, 1249]) expect(taken(1000 / perSecond, firstAt)).toBe(1000)
+    expect(taken(500 / perSecond, 1000)).toBeLessThan(1000)
   })
 })

@@ -2,6 +2,8 @@
 // a call with other names and types.
 
 import { Buffer } from 'node:buffer'
+import { EventEmitter, getEventListeners } from 'node:events'
+import { createServer as createTcpServer } from 'node:net'
 import { duplexPair } from 'node:stream'
 import { accept, bin, createServer, reject, type ServerOptions, txt } from '@roomcast/core'
 import { afterEach, describe, expect, test, vi } from 'vitest'
@@ -76,6 +78,17 @@ describe('a wrong type or a name that does not exist: a TypeError at the call th
     ['intervalMs', () => server.drain({ intervalMs: wrong(null) })],
     ['deadlineMs', () => server.drain({ deadlineMs: wrong('5000') })],
     ['signal', () => server.drain({ signal: wrong(true) })],
+    ['signal', () => server.drain({ signal: wrong(new AbortController()) })],
+    ['signal', () => server.drain({ signal: wrong(new EventTarget()) })],
+    ['signal', () => server.drain({ signal: wrong({ aborted: false }) })],
+    ['signal', () => server.drain({ signal: wrong({}) })],
+    ['server', () => createServer({ handler: { message }, server: wrong(createTcpServer()) })],
+    ['server', () => createServer({ handler: { message }, server: wrong(new EventEmitter()) })],
+    // As express() is.
+    [
+      'server',
+      () => createServer({ handler: { message }, server: wrong(Object.assign(() => {}, EventEmitter.prototype)) }),
+    ],
     ['deadline', () => server.drain(wrong({ deadline: 5000 }))],
     ['status', () => reject(wrong('401'))],
     ['error', () => reject(401, wrong(5))],
@@ -94,6 +107,20 @@ describe('a wrong type or a name that does not exist: a TypeError at the call th
     expect(server.stats().sockets).toBe(0)
   })
 
+  test.each<[string, unknown]>([
+    ['a controller', { signal: new AbortController() }],
+    ['an event target', { signal: new EventTarget() }],
+    ['true', { signal: true }],
+    ['another name', { signall: AbortSignal.abort() }],
+    ['a port', 8080],
+    ['a function', () => {}],
+  ])('listen rejects before it listens: %s', async (_, options) => {
+    const own = createServer({ port: 0, host: '127.0.0.1', handler: { message } })
+    await expect(own.listen(options as never)).rejects.toThrow(TypeError)
+    expect((await own.listen()).port).toBeGreaterThan(0)
+    await own.close()
+  })
+
   test('a drain that another joins is checked, too', async () => {
     const draining = server.drain()
     expect(() => server.drain({ batch: wrong('5') })).toThrow(TypeError)
@@ -103,6 +130,56 @@ describe('a wrong type or a name that does not exist: a TypeError at the call th
   test.each([1.5, Number.POSITIVE_INFINITY])('maxHeaderBytes of %d is a bound like the others', async (bytes) => {
     expect(() => createServer({ port: 0, handler: { message }, maxHeaderBytes: bytes })).not.toThrow()
   })
+})
+
+describe('a signal of another library, which knows no reason and forgets no listener', () => {
+  /** What the duck of an AbortSignal has. */
+  class Foreign {
+    aborted = false
+    readonly listeners: (() => void)[] = []
+    addEventListener(_: 'abort', listener: () => void): void {
+      this.listeners.push(listener)
+    }
+    abort(): this {
+      this.aborted = true
+      for (const listener of this.listeners) listener()
+      return this
+    }
+    get signal(): AbortSignal {
+      return this as never
+    }
+  }
+
+  test('gives a drain up', async () => {
+    const server = await serve()
+    const [first, second] = [await server.connect(), await server.connect()]
+    await expect(server.server.drain({ signal: new Foreign().abort().signal })).rejects.toMatchObject({
+      name: 'AbortError',
+    })
+    expect([first.socket.readyState, second.socket.readyState]).toEqual(['open', 'open'])
+    const foreign = new Foreign()
+    const drained = server.server.drain({ batch: 1, intervalMs: 60_000, signal: foreign.signal })
+    foreign.abort()
+    await expect(drained).rejects.toMatchObject({ name: 'AbortError' })
+    expect(second.socket.readyState).toBe('open')
+    expect((await server.answer()).status).toBe(101)
+  })
+
+  test('ends an attempt to listen, and what listens', async () => {
+    const server = createServer({ port: 0, host: '127.0.0.1', handler: { message } })
+    await expect(server.listen({ signal: new Foreign().abort().signal })).rejects.toMatchObject({ name: 'AbortError' })
+    const foreign = new Foreign()
+    await server.listen({ signal: foreign.signal })
+    foreign.abort()
+    await server.close()
+    await expect(server.listen()).rejects.toThrow('closed')
+  })
+})
+
+test('a drain keeps no listener of its signal', async () => {
+  const { signal } = new AbortController()
+  await createServer({ handler: { message } }).drain({ signal })
+  expect(getEventListeners(signal, 'abort').length).toBe(0)
 })
 
 test('a queueMicrotask that was faked before the library was loaded does not stop it', async () => {

@@ -82,7 +82,7 @@ function stalledQueue(options: { tls?: boolean; limits?: Partial<Limits> } = {})
   const stream = new Stalled()
   if (options.tls === true) Object.assign(stream, { encrypted: true })
   const scope = new AsyncResource('test')
-  const turn = new Turn(scope)
+  const turn = new Turn(scope, () => {})
   const outbox = new Outbox(turn, DEFAULT_LIMITS.sliceMs)
   const all = { ...DEFAULT_LIMITS, ...options.limits }
   const context = {

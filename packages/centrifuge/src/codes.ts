@@ -107,7 +107,7 @@ export function textOf(code: number): string {
   return TEXTS[code] ?? 'application code'
 }
 
-/** A refusal: an error of a reply below 3000, a close from 3000 on. Made by `refuse`. */
+/** A refusal: an error of a reply below 3000, a close from 3000 on. Made by `refuse`, and checked like that. */
 export class Refusal extends Error {
   override readonly name = 'Refusal'
   readonly code: number
@@ -115,11 +115,29 @@ export class Refusal extends Error {
   readonly isTemporary: boolean
 
   constructor(code: number, message: string) {
+    if (typeof code !== 'number') throw new TypeError('code must be a number')
+    if (typeof message !== 'string') throw new TypeError('message must be a string')
+    const isError = code >= 100 && code < 2000
+    const isClose = code >= 3000 && code < 5000
+    if (!Number.isInteger(code) || !(isError || isClose)) throw new RangeError(`not a code to refuse with: ${code}`)
+    if (isClose && (message === '' || Buffer.byteLength(message) > MAX_REASON_BYTES)) {
+      throw new RangeError(`the message of a close must have 1 to ${MAX_REASON_BYTES} bytes`)
+    }
     super(message)
     this.code = code
     this.isTemporary = TEMPORARY.includes(code)
   }
 }
+
+const REFUSAL = Symbol.for('@roomcast/centrifuge Refusal')
+Object.defineProperty(Refusal.prototype, REFUSAL, { value: true })
+// Another copy of this package, as a package manager may leave one, has a class of its own. Its refusals are refusals here,
+// too: one that is not known as such would be taken for what was asked for, and published, or let in.
+Object.defineProperty(Refusal, Symbol.hasInstance, {
+  value(this: unknown, value: { [REFUSAL]?: true } | null | undefined): boolean {
+    return this === Refusal ? value?.[REFUSAL] === true : Function.prototype[Symbol.hasInstance].call(this, value)
+  },
+})
 
 /** Refuses what a policy was asked for: return it, or throw it.
  * @param code 100–1999: an error reply of that code (applications have 400–1999). 3000–4999: the connection is closed with
@@ -127,13 +145,5 @@ export class Refusal extends Error {
  * @param message default: the code's words. A close's has 1 to 123 bytes.
  * @throws TypeError for a wrong type, RangeError for another code or a message that a Close cannot carry. */
 export function refuse(code: number, message: string = textOf(code)): Refusal {
-  if (typeof code !== 'number') throw new TypeError('code must be a number')
-  if (typeof message !== 'string') throw new TypeError('message must be a string')
-  const isError = code >= 100 && code < 2000
-  const isClose = code >= 3000 && code < 5000
-  if (!Number.isInteger(code) || !(isError || isClose)) throw new RangeError(`not a code to refuse with: ${code}`)
-  if (isClose && (message === '' || Buffer.byteLength(message) > MAX_REASON_BYTES)) {
-    throw new RangeError(`the message of a close must have 1 to ${MAX_REASON_BYTES} bytes`)
-  }
   return new Refusal(code, message)
 }

@@ -2,16 +2,9 @@
 // What each command does is commands.ts; how one comes to be connected connect.ts, and into rooms subscriptions.ts.
 
 import type { Framed, HandshakeRequest, Payload, Socket } from '@roomcast/core'
-import {
-  type Codec,
-  type Data,
-  type Member,
-  type MemberCommand,
-  StoreUnavailableError,
-  UnrecoverablePositionError,
-} from '@roomcast/rooms'
+import type { Codec, Data, Member, MemberCommand } from '@roomcast/rooms'
 import { Alarm } from './alarm.ts'
-import { DisconnectCode, ErrorCode, Refusal, textOf } from './codes.ts'
+import { DisconnectCode, ErrorCode, Refusal, refuse, textOf } from './codes.ts'
 import { fault } from './denial.ts'
 import { sayFarewell } from './farewell.ts'
 import { Inbox, type Worker } from './inbox.ts'
@@ -168,7 +161,8 @@ export class Session implements Client, Member<Piece>, Worker, Beating {
 
   /** Answers a command with an error, or closes. */
   refuse(id: number, { code, message, isTemporary }: Refusal): void {
-    if (code >= 3000) return this.close(code, message)
+    // Checked before anything is stopped: it may have been changed since it was made.
+    if (code >= 3000) return this.close(code, refuse(code, message).message)
     // Who was told an error when it connected comes back on another connection.
     if (this.phase !== 'connected') {
       this.phase = 'unusable'
@@ -183,9 +177,11 @@ export class Session implements Client, Member<Piece>, Worker, Beating {
 
   /** Answers what went wrong. */
   fail(where: PolicyCall, id: number, error: unknown): void {
-    if (error instanceof Refusal) return this.refuse(id, error)
-    if (error instanceof UnrecoverablePositionError) return this.error(id, ErrorCode.UNRECOVERABLE_POSITION)
-    if (!(error instanceof StoreUnavailableError)) this.env.onError(error, where)
+    if (error instanceof Refusal) return void this.attempt(where, id, () => void this.refuse(id, error))
+    // The rooms may be another copy's, whose classes are others.
+    const name = error instanceof Error ? error.name : ''
+    if (name === 'UnrecoverablePositionError') return this.error(id, ErrorCode.UNRECOVERABLE_POSITION)
+    if (name !== 'StoreUnavailableError') this.env.onError(error, where)
     this.error(id, ErrorCode.INTERNAL)
   }
 

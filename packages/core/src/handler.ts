@@ -1,7 +1,9 @@
 // The contract with the user: what a handler may define, what each callback is given, and what each return value makes
 // the server do. Types and the two handshake outcomes; the machinery that calls them is connection.ts and upgrade.ts.
 
+import { isStray } from './connection/call-safely.ts'
 import { assertHeaders, type Headers } from './handshake/response.ts'
+import { shareWithCopies } from './protocol/copies.ts'
 import { checkFields } from './protocol/fields.ts'
 import type { Framed, Opcode, Payload } from './protocol/framed.ts'
 
@@ -127,7 +129,7 @@ export function route<I = undefined, S = I>(handler: Handler<I, S>): Handler<unk
   return handler
 }
 
-/** A refused handshake: made by `reject`. */
+/** A refused handshake: made by `reject`. One that cannot be sent, made or changed by hand, is a 500. */
 export class Rejection {
   declare readonly status: number
   declare readonly error: string
@@ -150,6 +152,9 @@ export class Acceptance<S> {
   }
 }
 
+shareWithCopies('Rejection', Rejection)
+shareWithCopies('Acceptance', Acceptance)
+
 /** Refuses a handshake: return it from `handshake`. The TCP connection ends after the response.
  * @param status an HTTP status, 300–599.
  * @param error goes out in an `Error` header (default: none).
@@ -169,9 +174,12 @@ export function reject(status: number, error = '', options: { headers?: Headers;
 /** Accepts a handshake, with a subprotocol or headers of your choice: return it from `handshake`.
  * @param options `subprotocol`: one that the client offered (another is not sent, and `onError` hears of it; default:
  * the first of the server's list that was offered); further `headers` of the 101 (arrays as for `reject`).
- * @throws TypeError for an unknown option or one of another type, RangeError for a header name or value that HTTP does not
- * allow. */
+ * @throws TypeError for a state that is a promise (a forgotten `await`), or what `reject` or `accept` returned; for an
+ * unknown option or one of another type; RangeError for a header name or value that HTTP does not allow. */
 export function accept<S>(state: S, options: { subprotocol?: string; headers?: Headers } = {}): Acceptance<S> {
+  if (isStray(state) || state instanceof Rejection || state instanceof Acceptance) {
+    throw new TypeError('a state must not be a promise (await it), nor what reject or accept returned')
+  }
   checkFields('accept', options, { subprotocol: 'string', headers: 'object' })
   const { subprotocol, headers = {} } = options
   assertHeaders(headers)

@@ -38,7 +38,7 @@ const DEFAULTS = {
    * holders are closed with 1013. Default 256 MiB: acts well before the heap limit of a small machine. */
   maxTotalBytes: 268_435_456,
   /** Ping and pong frames per second and socket, but for answers to our own pings. Over it: 1008. Default 256: a client
-   * pings once in seconds. */
+   * pings once in seconds. A second's worth may come at once, and at least one: of 0.5, one in two seconds. */
   maxControlFramesPerSecond: 256,
   /** Work of one flush, and of one socket's messages, before it goes on in the next turn. Default 8 ms: half of a frame at
    * 60 Hz. */

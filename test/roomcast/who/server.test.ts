@@ -309,6 +309,20 @@ describe('hooks', () => {
     }
   })
 
+  test('refuse of another copy of this package, as a package manager may leave one, refuses too', async () => {
+    vi.resetModules()
+    const other: typeof import('roomcast') = await import('roomcast')
+    expect(other.refuse).not.toBe(refuse)
+    const no = (): never => other.refuse(403, 'pay first') as never
+    const [, open] = await start({ authenticate, publish: no, rpc: no, namespaces: { '': ALL } })
+    const client = await connected(open, { token: 'leto' })
+    await expect(client.publish('room', {})).rejects.toMatchObject({ code: 403 })
+    await expect(client.rpc('m', {})).rejects.toMatchObject({ code: 403 })
+    const [, closed] = await start({ authenticate: no })
+    expect(await refusal(closed, { token: 'leto' })).toBe(403)
+    expect(await handshake(closed)).toEqual([403, 'refused'])
+  })
+
   test.each<[what: string, returned: unknown]>([
     ['true', true],
     ['null', null],

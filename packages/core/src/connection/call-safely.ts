@@ -17,15 +17,16 @@ export function callSafely(work: () => unknown, onError: (error: unknown) => voi
   }
 }
 
-/** A promise that nobody waits for: were its rejection not heard, it would end the process. */
-export function hearRejection(promise: PromiseLike<unknown>): void {
-  Promise.resolve(promise).catch(() => {})
+/** Is it a promise where none may be? Nobody will wait for it: were its rejection not heard, it would end the process. */
+export function isStray(value: unknown): boolean {
+  if (!isThenable(value)) return false
+  Promise.resolve(value).catch(() => {})
+  return true
 }
 
 /** What a predicate says. A promise is truthy: one that is async must not let everybody in.
  * @throws TypeError for a promise, whose rejection then ends nothing. */
 export function answerOf(answer: unknown): boolean {
-  if (!isThenable(answer)) return Boolean(answer)
-  hearRejection(answer)
-  throw new TypeError('a predicate must not be async')
+  if (isStray(answer)) throw new TypeError('a predicate must not be async')
+  return Boolean(answer)
 }

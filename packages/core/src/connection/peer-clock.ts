@@ -2,15 +2,16 @@
 // Pure: the heartbeat tells the time, the connection does what comes out.
 
 import type { Limits } from '../limits.ts'
-import type { Heartbeat } from '../server/heartbeat.ts'
+import { type Heartbeat, MAX_TICK_MS } from '../server/heartbeat.ts'
 import type { SendQueue } from './send-queue.ts'
 
 /** While bytes are refused the kernel takes the next ones only when a third of its buffer is free, perhaps a megabyte: a
  * peer that reads all the time may be so many times `pongTimeoutMs` about it. */
 const REFUSED_TIMEOUTS = 4
 
-/** The control frames of so long may come at once, in ms. */
-const BURST_MS = 1000
+/** The control frames of so long may come at once, in ms: a second, and a little more, as fractions do not add up
+ * exactly. */
+const BURST_MS = 1000.5
 
 export class PeerClock {
   #lastByteAt: number // like the next in the heartbeat's time; 0: not running
@@ -79,8 +80,8 @@ export class PeerClock {
     return pingsBy(this.#heldMs) > before ? 'ping' : null
   }
 
-  /** Counts a control frame; false: more than `maxControlFramesPerSecond`. A second's worth may come at once, and what
-   * was sent while nothing was read. */
+  /** Counts a control frame; false: more than `maxControlFramesPerSecond`. A second's worth may come at once, at least one,
+   * and what was sent while nothing was read. */
   mayControl(heartbeat: Heartbeat, { maxControlFramesPerSecond }: Limits): boolean {
     // The heartbeat may not have noticed yet that the process was away.
     if (!this.#isDue(heartbeat, maxControlFramesPerSecond)) heartbeat.catchUp()
@@ -89,12 +90,12 @@ export class PeerClock {
     return true
   }
 
-  #isDue(heartbeat: Heartbeat, perSecond: number): boolean {
-    // Half a millisecond more than a second, as fractions do not add up exactly.
-    return this.#nextDue(heartbeat, perSecond) - heartbeat.peerNow <= BURST_MS + 0.5
+  #isDue(heartbeat: Heartbeat, rate: number): boolean {
+    // One may come at any rate, also when the clock is a tick behind.
+    return this.#nextDue(heartbeat, rate) - heartbeat.peerNow <= Math.max(BURST_MS, 1000 / rate + MAX_TICK_MS + 1)
   }
 
-  #nextDue({ peerNow, absentMs }: Heartbeat, perSecond: number): number {
-    return Math.max(this.#controlDue, peerNow - absentMs - this.#heldMs) + 1000 / perSecond
+  #nextDue({ peerNow, absentMs }: Heartbeat, rate: number): number {
+    return Math.max(this.#controlDue, peerNow - absentMs - this.#heldMs) + 1000 / rate
   }
 }

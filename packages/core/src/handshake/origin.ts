@@ -2,7 +2,7 @@
 // covers WebSockets; the Origin header, which a page cannot forge, is what tells our own pages from others (RFC 6455
 // §10.2). Other programs send none, or any they like: this is no authentication.
 
-import { hearRejection, isThenable } from '../connection/call-safely.ts'
+import { isStray } from '../connection/call-safely.ts'
 import { parseHost } from './grammar.ts'
 
 /** Who may connect, judged when an Origin header is present:
@@ -34,8 +34,7 @@ export function originAllowed(
   // A promise is truthy: a predicate written as async must not let everybody in.
   if (typeof policy === 'function') {
     const allowed: unknown = policy(origin, { host, headers })
-    if (isThenable(allowed)) hearRejection(allowed)
-    return allowed === true
+    return !isStray(allowed) && allowed === true
   }
   if (origin === 'null') return policy.includes('null')
   const page = canonicalOrigin(origin)

@@ -6,11 +6,12 @@ import { AsyncResource } from 'node:async_hooks'
 import { Buffer } from 'node:buffer'
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket as TcpSocket } from 'node:net'
-import { hearRejection, isThenable } from '../connection/call-safely.ts'
+import { isThenable } from '../connection/call-safely.ts'
 import { Connection } from '../connection/connection.ts'
 import { hasLeft, readOn, type Sink, wire } from '../connection/wire.ts'
-import { Acceptance, accept, type Handler, type HandshakeRequest, Rejection } from '../handler.ts'
+import { Acceptance, accept, type Handler, type HandshakeRequest, Rejection, reject } from '../handler.ts'
 import type { Limits } from '../limits.ts'
+import { EMPTY } from '../protocol/parser.ts'
 import type { Pending, ServerContext } from '../server/context.ts'
 import { LINGER_MS } from '../server/heartbeat.ts'
 import type { ErrorWhere } from '../server/options.ts'
@@ -22,8 +23,6 @@ import { refusalResponse, switchingProtocols } from './response.ts'
 
 /** Bytes kept of a peer that sends before it was answered, which no client should; more waits in the kernel. */
 const MAX_EARLY_BYTES = 65_536
-
-const NO_BYTES = Buffer.alloc(0)
 
 /** When to come back after a 429 or 503, in seconds. */
 const RETRY_AFTER = { 'Retry-After': '2' }
@@ -176,14 +175,10 @@ export class Upgrade<S> implements Sink, Pending {
   #ask(opening: Opening, handler: Handler<unknown, S>): void {
     let where: ErrorWhere = 'init'
     try {
-      const first = handler.init?.()
-      if (isThenable(first)) {
-        hearRejection(first)
-        throw new TypeError('init must not be async: its result is the first state')
-      }
+      const first = accept(handler.init?.() as S)
       where = 'handshake'
-      if (handler.handshake === undefined) return this.#accept(opening, handler, accept(first as S))
-      const result = handler.handshake(this.#request(opening), first)
+      if (handler.handshake === undefined) return this.#accept(opening, handler, first)
+      const result = handler.handshake(this.#request(opening), first.state)
       if (!isThenable(result)) return this.#decide(opening, handler, result as Exclude<typeof result, Promise<unknown>>)
       // It may have drained or closed the server meanwhile.
       if (!this.#done) {
@@ -215,10 +210,11 @@ export class Upgrade<S> implements Sink, Pending {
 
   #decide(opening: Opening, handler: Handler<unknown, S>, decision: S | Rejection | Acceptance<S>): void {
     if (this.#done) return
-    if (decision instanceof Rejection) this.refuse(decision)
-    else if (decision === undefined) {
-      throw new TypeError('handshake returned nothing: return a state, accept(state) or reject(status)')
-    } else this.#accept(opening, handler, decision instanceof Acceptance ? decision : accept(decision))
+    if (decision instanceof Rejection) return this.#failed(decision, 'handshake')
+    if (decision === undefined) throw new TypeError('handshake returned no state, accept(state) or reject(status)')
+    // Made anew: it may have been made, or changed, by hand.
+    const { state, ...said } = decision instanceof Acceptance ? decision : { state: decision }
+    this.#accept(opening, handler, accept(state, said as object))
   }
 
   #accept(opening: Opening, handler: Handler<unknown, S>, acceptance: Acceptance<S>): void {
@@ -265,11 +261,20 @@ export class Upgrade<S> implements Sink, Pending {
     this.refuse({ status, error: 'busy', headers: RETRY_AFTER, limit })
   }
 
+  /** Never throws, whatever `error` is. */
   #failed(error: unknown, where: ErrorWhere): void {
-    if (error instanceof Rejection && where === 'handshake') return this.refuse(error)
+    let cause = error
+    try {
+      if (where === 'handshake' && error instanceof Rejection) {
+        const { status, error: text, headers, body } = error
+        return this.refuse(reject(status, text, { headers, body: body! }))
+      }
+    } catch (malformed) {
+      cause = malformed
+    }
     // A lookup that gave up because the peer did is no error of anybody.
-    if (this.#state === 'left' && error === this.#abort?.signal.reason) return
-    this.#context.report(error, where)
+    if (this.#state === 'left' && cause === this.#abort?.signal.reason) return
+    this.#context.report(cause, where)
     this.refuse({ status: 500, error: 'internal_error' })
   }
 
@@ -290,6 +295,6 @@ export class Upgrade<S> implements Sink, Pending {
     if (this.#state === 'asked') this.#context.counters.pendingHandshakes--
     this.#state = state
     this.#context.pressure.input(-this.#early.length)
-    this.#early = NO_BYTES
+    this.#early = EMPTY
   }
 }

@@ -3,11 +3,16 @@
 
 /** Checks the names and types of what `options` holds; undefined stands for a default.
  * @param what whose options they are, in words.
+ * @param types what `typeof` says of each, or `'AbortSignal'`, of any realm or library.
  * @throws TypeError for what is no object, an unknown name, or a value of another type. */
 export function checkFields(what: string, options: unknown, types: Readonly<Record<string, string>>): void {
   if (typeof options !== 'object' || !options || Array.isArray(options)) throw new TypeError(`${what} takes an object`)
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(types, name)) throw new TypeError(`${what} has no option ${name}, but ${Object.keys(types)}`)
-    if (value !== undefined && typeof value !== types[name]) throw new TypeError(`${name} must be a ${types[name]}`)
+    const is = types[name] === 'AbortSignal' ? isSignal(Object(value)) : typeof value === types[name]
+    if (value !== undefined && !is) throw new TypeError(`${name} must be of type ${types[name]}`)
   }
 }
+
+const isSignal = ({ aborted, addEventListener }: Partial<AbortSignal>): boolean =>
+  typeof aborted === 'boolean' && typeof addEventListener === 'function'

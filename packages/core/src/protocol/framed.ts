@@ -3,6 +3,7 @@
 
 import { Buffer } from 'node:buffer'
 import { CloseCode } from './close.ts'
+import { shareWithCopies } from './copies.ts'
 import { checkFields } from './fields.ts'
 import { FIN, headerLength, MAX_CONTROL_BYTES, OpcodeByte, writeHeader } from './frame.ts'
 import type { Deflater } from './permessage-deflate.ts'
@@ -46,6 +47,8 @@ export class Framed {
     return bytes
   }
 }
+
+shareWithCopies('Framed', Framed)
 
 /** Frames a text message. Framing a `Framed` is a no-op.
  * @param data a string, bytes that are UTF-8 (not checked), or an array of them.

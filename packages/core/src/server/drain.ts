@@ -1,7 +1,6 @@
 // Closing everyone in batches before a deadline, so that the clients of a deploy come back spread over time and not all
 // in the same instant.
 
-import { once } from 'node:events'
 import type { Socket } from '../handler.ts'
 import { assertClose, CloseCode } from '../protocol/close.ts'
 import { checkFields } from '../protocol/fields.ts'
@@ -30,7 +29,7 @@ export interface DrainResult {
   terminated: number
 }
 
-const OPTION_TYPES = { batch: 'number', intervalMs: 'number', deadlineMs: 'number', code: 'number', signal: 'object' }
+const OPTIONS = { batch: 'number', intervalMs: 'number', deadlineMs: 'number', code: 'number', signal: 'AbortSignal' }
 
 type Plan = Required<Omit<DrainOptions, 'signal'>>
 
@@ -38,7 +37,7 @@ type Plan = Required<Omit<DrainOptions, 'signal'>>
  * @throws TypeError for an unknown option or one of another type, RangeError for a number that is not above zero, or a code
  * that may not be sent. */
 export function drainPlan(options: DrainOptions): Plan {
-  checkFields('drain', options, OPTION_TYPES)
+  checkFields('drain', options, OPTIONS)
   const { batch = 1000, intervalMs = 500, deadlineMs = 10_000, code = CloseCode.SERVICE_RESTART } = options
   if (!(Number.isInteger(batch) && batch > 0)) throw new RangeError(`batch must be a whole number above zero: ${batch}`)
   if (!(intervalMs >= 0)) throw new RangeError(`intervalMs must not be below zero: ${intervalMs}`)
@@ -47,11 +46,16 @@ export function drainPlan(options: DrainOptions): Plan {
   return { batch, intervalMs: Math.min(intervalMs, MAX_TIMER_MS), deadlineMs: Math.min(deadlineMs, MAX_TIMER_MS), code }
 }
 
+/** What a call that was given up rejects with: signals of other libraries may have no reason. */
+export function reasonOf(signal: AbortSignal): unknown {
+  return signal.reason ?? new DOMException('This operation was aborted', 'AbortError')
+}
+
 /** Resolves after `ms`, or when `done` aborts. */
-export function timeOut(ms: number, done: AbortSignal): Promise<void> {
+export function timeOut(ms: number, done?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, Math.min(ms, MAX_TIMER_MS))
-    done.addEventListener('abort', () => {
+    done?.addEventListener('abort', () => {
       clearTimeout(timer)
       resolve()
     })
@@ -68,8 +72,9 @@ export async function drainAll<S>(
 ): Promise<DrainResult> {
   const all = [...connections]
   const ended = new AbortController()
+  const giveUp = (): void => ended.abort()
   const deadline = timeOut(deadlineMs, ended.signal)
-  const aborted = signal === undefined ? deadline : once(signal, 'abort', { signal: ended.signal })
+  signal?.addEventListener('abort', giveUp)
   let next = 0
   const closeBatch = (): void => {
     const end = Math.min(next + batch, all.length)
@@ -79,14 +84,15 @@ export async function drainAll<S>(
   const batches = setInterval(closeBatch, intervalMs)
   closeBatch()
   try {
-    await Promise.race([empty('told'), deadline, aborted])
-    signal?.throwIfAborted()
+    await Promise.race([empty('told'), deadline])
+    if (signal?.aborted) throw reasonOf(signal)
     const left = [...connections]
     for (const { socket } of left) socket.terminate()
     await empty('gone')
     return { closed: all.length - left.length, terminated: left.length }
   } finally {
     clearInterval(batches)
+    signal?.removeEventListener?.('abort', giveUp)
     ended.abort()
   }
 }

@@ -9,7 +9,7 @@ import type { Limits } from '../limits.ts'
 import { clearInterval, now, setInterval } from './real-time.ts'
 
 /** The longest tick: how late a deadline may be noticed, in ms. */
-const MAX_TICK_MS = 250
+export const MAX_TICK_MS = 250
 const MIN_TICK_MS = 5
 
 /** How long a TCP connection may outlive what ended its WebSocket: time for the last frames to arrive, in ms; with the

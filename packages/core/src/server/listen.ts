@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import { lstat, open, unlink } from 'node:fs/promises'
 import { connect, type Server as TcpServer } from 'node:net'
-import { setTimeout } from './real-time.ts'
+import { reasonOf, timeOut } from './drain.ts'
 
 /** After how long the lock of a stale socket file is nobody's, in ms. It is waited for twice as long: whoever made it may have
  * been killed just now. */
@@ -23,7 +23,7 @@ type Place = { port?: number; host?: string; unix?: string }
 /** Listens; rejects with the system's error. A unix socket file that nobody listens on is replaced, a live one is not. */
 export async function listenOn(server: TcpServer, place: Place, signal: AbortSignal | undefined): Promise<Address> {
   const { port, host, unix } = place
-  signal?.throwIfAborted()
+  if (signal?.aborted) throw reasonOf(signal)
   try {
     await attempt(server, place)
   } catch (error) {
@@ -33,7 +33,7 @@ export async function listenOn(server: TcpServer, place: Place, signal: AbortSig
   }
   if (signal?.aborted) {
     await new Promise((resolve) => server.close(resolve))
-    signal.throwIfAborted()
+    throw reasonOf(signal)
   }
   if (unix !== undefined) return { port: 0, host: '', path: unix }
   const address = server.address()
@@ -52,7 +52,7 @@ async function attempt(server: TcpServer, { port, host, unix }: Place): Promise<
  * must not remove each other's new one: only who has the lock file beside it removes anything. */
 async function replaceStale(server: TcpServer, path: string): Promise<boolean> {
   const lock = `${path}.lock`
-  for (const end = Date.now() + 2 * LOCK_MS; ; await pause(LOCK_LOOK_MS)) {
+  for (const end = Date.now() + 2 * LOCK_MS; ; await timeOut(LOCK_LOOK_MS)) {
     const mine = await open(lock, 'wx').catch(() => null)
     if (mine === null && Date.now() < end) {
       const { mtimeMs = Number.POSITIVE_INFINITY } = (await lstat(lock).catch(() => null)) ?? {}
@@ -70,10 +70,6 @@ async function replaceStale(server: TcpServer, path: string): Promise<boolean> {
       if (mine !== null) await unlink(lock).catch(() => {})
     }
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
 /** Is this a socket file whose server is gone? */

@@ -13,12 +13,13 @@ import { readTrust } from '../handshake/proxy.ts'
 import { DRAINING, type Route, Upgrade } from '../handshake/upgrade.ts'
 import { resolveLimits } from '../limits.ts'
 import { CloseCode } from '../protocol/close.ts'
+import { checkFields } from '../protocol/fields.ts'
 import { createDeflaters } from '../protocol/permessage-deflate.ts'
 import { AddressCounts } from './addresses.ts'
 import { type Attached, attach, detach } from './attachment.ts'
 import type { Member, Pending, ServerContext } from './context.ts'
 import { channels } from './diagnostics.ts'
-import { type DrainOptions, type DrainResult, drainAll, drainPlan, MAX_TIMER_MS, timeOut } from './drain.ts'
+import { type DrainOptions, type DrainResult, drainAll, drainPlan, MAX_TIMER_MS, reasonOf, timeOut } from './drain.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { type Address, listenOn } from './listen.ts'
 import { type AnyOptions, type ErrorWhere, type RoutesOptions, readOptions, type ServerOptions } from './options.ts'
@@ -33,8 +34,8 @@ import { warn } from './warn.ts'
 /** A WebSocket server, made by `createServer`. */
 export interface Server<S = unknown> {
   /** Begins to listen; resolves with the address (`port` is the real one after `port: 0`; a unix socket has `path`).
-   * Rejects with the system's error (EADDRINUSE …), for an attached server, and after `close`. A unix socket file that
-   * nobody listens on is replaced.
+   * Rejects with the system's error (EADDRINUSE …), for an attached server, after `close`, and with a TypeError for options
+   * that are none. A unix socket file that nobody listens on is replaced.
    * @param options `signal`: aborts the attempt; once it listens, an abort closes the server. */
   listen(options?: { signal?: AbortSignal }): Promise<Address>
   /** Takes an upgrade that a framework routed itself. A path that is not ours is answered 404; a peer that has left
@@ -47,7 +48,8 @@ export interface Server<S = unknown> {
   /** What the server counts; costs the same whatever the number of sockets. */
   stats(): Stats
   /** Refuses new upgrades with 503 at once, closes the sockets in batches, queued data first, and terminates what is left
-   * at the deadline. The server goes on refusing until `close`. */
+   * at the deadline. The server goes on refusing until `close`.
+   * @throws TypeError for an unknown option or one of another type, RangeError for a wrong value; nothing is closed then. */
   drain(options?: DrainOptions): Promise<DrainResult>
   /** Closes every socket with 1001; resolves when each `closed` has been called, what it returned has settled (for
    * `closeTimeoutMs` at most) and nothing is left that keeps the process alive. An attached http server goes on. */
@@ -88,7 +90,7 @@ class SocketServer<S> implements Server<S> {
     const [connections, upgrades] = [this.#connections, this.#upgrades]
     const limits = resolveLimits(options)
     const scope = new AsyncResource('RoomcastServer')
-    const turn = new Turn(scope)
+    const turn = new Turn(scope, (error) => this.#report(error, 'server'))
     const pressure = new Pressure(limits.maxTotalBytes, turn, () => [...connections, ...upgrades])
     const heartbeat = new Heartbeat(limits, [connections, upgrades], scope, () => {
       pressure.relieve()
@@ -129,7 +131,9 @@ class SocketServer<S> implements Server<S> {
     if (options.server !== undefined) attach(options.server, this.#attached)
   }
 
-  async listen({ signal }: { signal?: AbortSignal } = {}): Promise<Address> {
+  async listen(options: { signal?: AbortSignal } = {}): Promise<Address> {
+    checkFields('listen', options, { signal: 'AbortSignal' })
+    const { signal } = options
     if (this.#own === null) throw new Error('this server has no port or unix socket of its own to listen on')
     if (this.#closing !== null) throw new Error('this server is closed')
     if (this.#listening !== null) throw new Error('this server listens already')
@@ -166,7 +170,7 @@ class SocketServer<S> implements Server<S> {
   drain(options: DrainOptions = {}): Promise<DrainResult> {
     const plan = drainPlan(options)
     if (this.#draining !== null) return this.#draining
-    if (options.signal?.aborted) return Promise.reject(options.signal.reason)
+    if (options.signal?.aborted) return Promise.reject(reasonOf(options.signal))
     this.#leave()
     this.#draining = drainAll(this.#connections, (state) => this.#empty(state), plan, options.signal).catch(
       (error: unknown) => {
@@ -194,7 +198,7 @@ class SocketServer<S> implements Server<S> {
     if (this.#options.server !== undefined) detach(this.#options.server, this.#attached)
     // An attempt to listen that is under way must come to its end first.
     await this.#listening?.catch(() => {})
-    this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.#signal?.removeEventListener?.('abort', this.#onAbort)
     const released = this.#own?.close()
     for (const { socket } of this.#connections) socket.close(CloseCode.GOING_AWAY, 'server is closing')
     await this.#empty('gone')

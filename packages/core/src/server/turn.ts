@@ -2,6 +2,7 @@
 // on in the next. Writes are flushed at its end, a socket's share of it is counted by its number.
 
 import type { AsyncResource } from 'node:async_hooks'
+import { callSafely } from '../connection/call-safely.ts'
 import { setImmediate } from './real-time.ts'
 
 /** Something that waits for the end of a turn. */
@@ -12,15 +13,18 @@ export interface TurnTask {
 /** The turns of one server. */
 export class Turn {
   readonly #scope: AsyncResource
+  readonly #onError: (error: unknown) => void
   /** Counts the turns in which something was under way. */
   number = 1
   #begun = false
   #atEnd: TurnTask[] = []
   #afterEnd: TurnTask[] = []
 
-  /** @param scope the server's own asynchronous context: whoever begins a turn must not lend it theirs. */
-  constructor(scope: AsyncResource) {
+  /** @param scope the server's own asynchronous context: whoever begins a turn must not lend it theirs.
+   * @param onError hears what a task throws: the others are done all the same. */
+  constructor(scope: AsyncResource, onError: (error: unknown) => void) {
     this.#scope = scope
+    this.#onError = onError
   }
 
   /** This turn has an end, after which its number is another. */
@@ -49,7 +53,6 @@ export class Turn {
     const later = this.#afterEnd
     this.#atEnd = []
     this.#afterEnd = []
-    for (const task of tasks) task.onTurnEnd()
-    for (const task of later) task.onTurnEnd()
+    for (const task of tasks.concat(later)) void callSafely(() => task.onTurnEnd(), this.#onError)
   }
 }

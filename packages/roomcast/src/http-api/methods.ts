@@ -2,14 +2,7 @@
 // for a request that is none; what is returned then does it.
 
 import { ErrorCode, Refusal, refuse } from '@roomcast/centrifuge'
-import {
-  type ClientInfo,
-  type Data,
-  isRoomName,
-  type Publication,
-  type Rooms,
-  UnrecoverablePositionError,
-} from '@roomcast/rooms'
+import { type ClientInfo, type Data, isRoomName, type Publication, type Rooms } from '@roomcast/rooms'
 import { warn } from '../warn.ts'
 import { textOf } from '../who/data.ts'
 import { hasHistory, type NamespaceRule } from '../who/namespace-options.ts'
@@ -169,8 +162,9 @@ export async function settled(action: Action): Promise<Result> {
     return await action()
   } catch (error) {
     if (error instanceof Refusal) return error
-    if (error instanceof UnrecoverablePositionError) return refuse(ErrorCode.UNRECOVERABLE_POSITION)
-    const isAway = error instanceof Error && error.name === 'StoreUnavailableError'
+    const name = error instanceof Error ? error.name : ''
+    if (name === 'UnrecoverablePositionError') return refuse(ErrorCode.UNRECOVERABLE_POSITION)
+    const isAway = name === 'StoreUnavailableError'
     if (!isAway) warn(error)
     const why = isAway ? 'the store did not answer' : 'a defect, which the process warnings tell'
     return because(refuse(ErrorCode.INTERNAL), why)
