@@ -146,6 +146,17 @@ describe('with another connection as the trigger', () => {
   })
 })
 
+test('onClosing of a socket that is closed runs in no connection’s context: its own is kept by nobody', async () => {
+  const server = await als.run({ name: 'the server’s' }, () => watched())
+  const a = await server.connect({ url: '/a' })
+  a.client.sendClose(1000)
+  await server.closed.count(1)
+  const ran: string[] = []
+  als.run({ name: '/b' }, () => a.socket.onClosing(() => void ran.push(here())))
+  // At once, as ever.
+  expect(ran).toEqual(['the server’s'])
+})
+
 test('nothing keeps the store of a connection that is closed, the first one’s neither', async () => {
   setFlagsFromString('--expose-gc')
   const gc = runInNewContext('gc') as () => void

@@ -93,7 +93,10 @@ function stalledQueue(options: { tls?: boolean; limits?: Partial<Limits> } = {})
     pressure: new Pressure(Number.POSITIVE_INFINITY, turn, () => []),
     counters: new Counters({}),
   }
-  const queue = new SendQueue(context, stream as unknown as TcpSocket, { onQueueEmpty() {} })
+  const queue = new SendQueue(context, stream as unknown as TcpSocket, {
+    onQueueEmpty() {},
+    onStreamError() {},
+  })
   return { queue, outbox, stream }
 }
 

@@ -66,7 +66,7 @@ describe('every code has a line', () => {
 describe('every name has a line', () => {
   test('of a handshake', () => {
     const names = [
-      ...found('core/src/handshake/handshake.ts', /refuse\(\d+, '([a-z_]+)'/g),
+      ...found('core/src/handshake/handshake.ts', /refuse\(\d+, '([a-z_]+)'/g, /error: '([a-z_]+)'/g),
       ...found('core/src/handshake/upgrade.ts', /error: '([a-z_]+)'/g),
       ...found('core/src/server/routes.ts', /error: '([a-z_]+)'/g),
       ...found('core/src/server/own-server.ts', /Error: '([a-z_]+)'/g, /[?:] '([a-z_]+)'/g).filter(

@@ -65,7 +65,8 @@ export interface Socket<S = unknown> {
   /** Reads again after `pause()`. */
   resume(): void
   /** Calls `listener` once, synchronously, the moment this socket leaves the open state, before `closed`: made for
-   * registries, which must forget a socket before anybody can find it closed. At once when it is not open any more.
+   * registries, which must forget a socket before anybody can find it closed. At once when it is not open any more; once
+   * it is closed, in the asynchronous context that the server was made in.
    * @returns a function that takes the listener back. */
   onClosing(listener: () => void): () => void
 }

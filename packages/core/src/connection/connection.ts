@@ -5,34 +5,27 @@ import type { AsyncResource } from 'node:async_hooks'
 import type { Buffer } from 'node:buffer'
 import type { Socket as TcpSocket } from 'node:net'
 import type { Handler, ReadyState, WriteResult } from '../handler.ts'
-import type { Limits } from '../limits.ts'
 import { assertClose, CloseCode } from '../protocol/close.ts'
-import { ProtocolError } from '../protocol/errors.ts'
+import { ProtocolError, policyViolation } from '../protocol/errors.ts'
 import { Framed, frameBytes, type Opcode, type Payload, pingFrame } from '../protocol/framed.ts'
 import type { Deflater } from '../protocol/permessage-deflate.ts'
 import type { MessageEvent, ProtocolEvent } from '../protocol/protocol.ts'
-import type { Accepted, ServerContext } from '../server/context.ts'
-import type { Beating } from '../server/heartbeat.ts'
+import type { Accepted, Member, ServerContext } from '../server/context.ts'
 import type { ErrorWhere } from '../server/options.ts'
-import type { Holder } from '../server/pressure.ts'
 import { callSafely } from './call-safely.ts'
-import { type Cause, Ending } from './ending.ts'
+import { type Cause, Ending, lost } from './ending.ts'
 import { PeerClock } from './peer-clock.ts'
 import { Reader, type ReadOwner } from './reader.ts'
 import { type QueueOwner, SendQueue } from './send-queue.ts'
 import { ConnectionSocket, type SocketOwner } from './socket.ts'
 import type { Sink } from './wire.ts'
 
-type ClosingListener = { readonly listener: () => void }
-const NONE: readonly ClosingListener[] = []
+const NONE: readonly { readonly listener: () => void }[] = []
 const IDLE_PING = pingFrame('')
-const LOST: Cause = { code: CloseCode.ABNORMAL, reason: '', by: 'network' }
 
-/** After so many ms without a byte a connection keeps no parser. */
-const QUIET_MS = 1000
-
-export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sink, Beating, Holder {
+export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sink, Member<S> {
   readonly socket: ConnectionSocket<S>
+  readonly address: string
   readonly handler: Handler<unknown, S>
   readonly #context: ServerContext<S>
   readonly #stream: TcpSocket
@@ -43,7 +36,7 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
   /** The asynchronous context of the upgrade; null: `closed` has been called. */
   #scope: AsyncResource | null
   #readyState: ReadyState = 'open'
-  #closingListeners: readonly ClosingListener[] = NONE
+  #closingListeners = NONE
   /** A write said 'backpressure', and something has waited since. */
   #crossed = false
   #ending: Ending | null = null
@@ -52,6 +45,7 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
     this.#context = context
     this.#stream = stream
     this.socket = new ConnectionSocket(this, accepted)
+    this.address = accepted.remoteAddress
     this.handler = accepted.handler
     this.#scope = accepted.scope
     this.#deflater = accepted.deflater
@@ -118,10 +112,7 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
   }
 
   terminate(): void {
-    if (this.#readyState === 'closed') return
-    this.#end({ ...LOST, by: 'server' })
-    this.#leaveOpen()
-    this.#stream.destroy()
+    this.#destroy({ ...lost(), by: 'server' })
   }
 
   pause(): void {
@@ -147,7 +138,7 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
 
   /** Closes with 1013 and lets go of everything held. One that was told before and still holds, is ended. */
   shed(): void {
-    if (this.#readyState !== 'open') return void this.#stream.destroy()
+    if (this.#readyState !== 'open') return this.onStreamError()
     this.#queue.discard()
     this.#reader.fail(new ProtocolError('server is short of memory', CloseCode.TRY_AGAIN_LATER, '', 'maxTotalBytes'))
   }
@@ -156,25 +147,25 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
     const { limits, counters } = this.#context
     this.#reader.tick(elapsed)
     if (this.#ending !== null) {
-      const over = this.#ending.over(now, this.#queue, limits)
+      const over = this.#ending.over(now, this.#queue, this.#stream, limits)
       if (over === 'late') counters.limitHit('closeTimeoutMs', this.socket)
-      if (over !== null) this.#stream.destroy()
+      if (over === 'gone') this.onStreamClose()
+      else if (over !== null) this.onStreamError()
     } else if (this.#reader.overdue(now)) {
-      this.#reader.fail(policy('message took too long', 'messageTimeoutMs'))
+      this.#reader.fail(policyViolation('message took too long', 'messageTimeoutMs'))
     } else {
-      if (this.#clock.silentMs(now) >= QUIET_MS) this.#reader.release()
-      const { holding } = this.#reader
-      const due = holding
-        ? this.#clock.tickHolding(elapsed, limits)
-        : this.#clock.tick(now, elapsed, this.#queue, limits)
-      if (due === 'ping' && this.#queue.appendPing(IDLE_PING)) this.#clock.pinged()
-      if (due !== 'lost') return
-      counters.limitHit('pongTimeoutMs', this.socket)
-      this.#stream.destroy()
+      if (this.#clock.isQuiet(now)) this.#reader.release()
+      const due = this.#clock.tick(now, elapsed, this.#reader.holding ? null : this.#queue, limits)
+      if (due === null) return
+      if (due === 'lost') counters.limitHit('pongTimeoutMs', this.socket)
+      // Whoever else destroyed it may have told nobody.
+      if (due === 'lost' || this.#stream.destroyed) this.onStreamError(this.#stream.errored)
+      else if (this.#queue.appendPing(IDLE_PING)) this.#clock.pinged()
     }
   }
 
   onBytes(chunk: Buffer): void {
+    if (this.#readyState === 'closed') return
     this.#context.counters.bytesIn += chunk.length
     this.#clock.heard(this.#context.heartbeat.now)
     this.#reader.receive(chunk)
@@ -187,13 +178,18 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
 
   /** The peer ended its side: without its Close before, the connection is lost. */
   onReadEnd(): void {
-    if (this.#ending === null || this.#ending.awaitsClose) this.#stream.destroy()
+    if (this.#ending === null || this.#ending.awaitsClose) this.onStreamError()
+  }
+
+  /** Nothing more comes or goes: what is left of TCP ends. */
+  onStreamError(error?: Error | null): void {
+    this.#destroy(lost(error))
   }
 
   /** The one way out: TCP is gone. */
   onStreamClose(error?: Error): void {
     if (this.#readyState === 'closed') return
-    const ending = this.#end(error === undefined ? LOST : { ...LOST, cause: error })
+    const ending = this.#end(lost(error))
     this.#leaveOpen()
     const info = ending.info(this.#queue.bufferedBytes === 0)
     this.#readyState = 'closed'
@@ -234,14 +230,14 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
     } else if (event.type === 'pong' && this.#clock.answered()) {
       return
     } else if (!this.#clock.mayControl(this.#context.heartbeat, this.#context.limits)) {
-      this.#reader.fail(policy('too many control frames', 'maxControlFramesPerSecond'))
+      this.#reader.fail(policyViolation('too many control frames', 'maxControlFramesPerSecond'))
     } else if (event.type === 'ping' && this.#readyState === 'open') {
       this.#queue.appendPong(event.owed)
     }
   }
 
   inContext<T, R>(work: (this: T) => R, self: T): R {
-    return this.#scope === null ? work.call(self) : this.#scope.runInAsyncScope(work, self)
+    return (this.#scope ?? this.#context.scope).runInAsyncScope(work, self)
   }
 
   #accepted({ length }: Buffer): 'ok' | 'backpressure' {
@@ -276,6 +272,14 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
     this.#leaveOpen()
   }
 
+  #destroy(cause: Cause): void {
+    const ending = this.#end(cause)
+    if (this.#readyState === 'closed' || ending.destroyedAt > 0) return
+    ending.destroyedAt = this.#context.heartbeat.now
+    this.#leaveOpen()
+    this.#stream.destroy(cause.cause)
+  }
+
   /** Leaves the open state, once: registries forget the socket at this moment. */
   #leaveOpen(): void {
     if (this.#readyState !== 'open') return
@@ -293,8 +297,4 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
     const report = (error: unknown): void => this.#context.report(error, where, this.socket)
     return this.inContext(() => callSafely(work, report), undefined)
   }
-}
-
-function policy(message: string, limit: keyof Limits): ProtocolError {
-  return new ProtocolError(message, CloseCode.POLICY_VIOLATION, '', limit)
 }

@@ -13,6 +13,9 @@ const REFUSED_TIMEOUTS = 4
  * exactly. */
 const BURST_MS = 1000.5
 
+/** After so many ms without a byte a connection keeps no parser. */
+const QUIET_MS = 1000
+
 export class PeerClock {
   #lastByteAt: number // like the next in the heartbeat's time; 0: not running
   #pingedAt = 0
@@ -45,32 +48,34 @@ export class PeerClock {
     return true
   }
 
-  silentMs(now: number): number {
-    return now - this.#lastByteAt
+  isQuiet(now: number): boolean {
+    return now - this.#lastByteAt >= QUIET_MS
   }
 
   /** Time has passed in which its bytes were read.
-   * @param queue what the kernel refuses stands before our ping, and a peer that takes some of it lives. */
+   * @param queue what the kernel refuses stands before our ping, and a peer that takes some of it lives; null: what the
+   * peer sends waits, by our doing. */
   tick(
     now: number,
     elapsed: number,
-    queue: Pick<SendQueue, 'refused' | 'takenAt'>,
+    queue: Pick<SendQueue, 'refused' | 'takenAt'> | null,
     limits: Limits,
   ): 'ping' | 'lost' | null {
+    if (queue === null) return this.#tickHolding(elapsed, limits)
     this.#heldMs = Math.max(0, this.#heldMs - elapsed)
     if (this.#pingedAt > 0) {
       // What the kernel took since then stands before our ping, too: the peer has yet to read it.
       const patience = queue.refused || queue.takenAt >= this.#pingedAt ? REFUSED_TIMEOUTS : 1
       return now - Math.max(this.#pingedAt, queue.takenAt) >= limits.pongTimeoutMs * patience ? 'lost' : null
     }
-    if (this.silentMs(now) < limits.idleTimeoutMs) return null
+    if (now - this.#lastByteAt < limits.idleTimeoutMs) return null
     this.#pingedAt = now
     return 'ping'
   }
 
   /** Time has passed in which what the peer sent waited, by our doing: the clocks stand still, and only what is sent tells
    * whether anybody is there. A peer whose TCP connection is gone answers one ping with a reset, which the next one meets. */
-  tickHolding(elapsed: number, { idleTimeoutMs, pongTimeoutMs }: Limits): 'ping' | null {
+  #tickHolding(elapsed: number, { idleTimeoutMs, pongTimeoutMs }: Limits): 'ping' | null {
     this.#lastByteAt += elapsed
     if (this.#pingedAt > 0) this.#pingedAt += elapsed
     const pingsBy = (ms: number): number =>

@@ -30,6 +30,7 @@ const AS_BYTES = 'buffer' as BufferEncoding
 export interface QueueOwner {
   /** The kernel has taken everything that was accepted. Never called within an `append`. */
   onQueueEmpty(): void
+  onStreamError(error: Error): void
 }
 
 type SendContext = Pick<ServerContext<unknown>, 'limits' | 'outbox' | 'turn' | 'heartbeat' | 'pressure' | 'counters'>
@@ -50,8 +51,7 @@ export class SendQueue implements Queue, TurnTask {
   dirty = false
   /** The kernel has refused bytes. */
   refused = false
-  /** It has refused them for so long that the peer is slow. */
-  #stalled = false
+  #stalled = false // for so long that the peer is slow
   /** When the kernel last took bytes that it had refused, in the heartbeat's time; 0: never. */
   takenAt = 0
   /** Bytes written and not taken by the kernel. */
@@ -100,12 +100,12 @@ export class SendQueue implements Queue, TurnTask {
     return this.#inFlight + this.listBytes
   }
 
-  /** May a data frame be appended? Not when more than `maxBufferedBytes` would wait behind the frame that is being sent. */
+  /** May a data frame be appended? Not when over `maxBufferedBytes` would wait behind the one being sent, or in vain. */
   fits(frame: Buffer): boolean {
     if (this.#inFlight === 0) {
       if (this.listBytes === 0 || this.listBytes + frame.length <= JOIN_BYTES) return true
       this.#context.outbox.flushOne(this)
-      if (this.#inFlight === 0) return true
+      if (this.bufferedBytes === 0) return true
     }
     const room = this.#context.limits.maxBufferedBytes - this.#waitingBytes
     return this.#stalled ? frame.length <= room : room + KERNEL_BYTES >= 0
@@ -253,7 +253,7 @@ export class SendQueue implements Queue, TurnTask {
       }
     } catch (error) {
       // A broken stream of the application's ends alone.
-      this.#stream.destroy(error as Error)
+      this.#owner.onStreamError(error as Error)
     }
     this.#writtenTurn = this.#context.turn.number
     if (this.#inFlight > 0 && !this.#stalled) this.#ask()
@@ -269,7 +269,7 @@ export class SendQueue implements Queue, TurnTask {
 
   // Within the write when the kernel took it all, and else when it has.
   #taken(error?: Error | null): void {
-    if (error) return void this.#stream.destroy(error)
+    if (error) return this.#owner.onStreamError(error)
     if (this.#inFlight === 0 || this.#stream.destroyed) return
     this.#inFlight = 0
     if (this.#writing) return

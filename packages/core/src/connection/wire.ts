@@ -101,8 +101,12 @@ function isTcp(stream: Duplex): boolean {
   return stream instanceof TcpSocket
 }
 
-// 'close' follows, and that is what counts.
-function onError(): void {}
+// Node's streams say it when they are gone, just before 'close', which others may never say.
+function onError(this: Duplex, error: Error): void {
+  if (!isTaken(this)) return
+  ;(this as Wired)[SINK].onStreamClose(error)
+  this.destroy()
+}
 
 // Whoever else has these bytes (another listener, the other end of a pair of streams) must not see them unmasked.
 function onData(this: TcpSocket, chunk: Buffer): void {

@@ -24,6 +24,12 @@ export interface Refusal {
   readonly limit?: keyof Limits
 }
 
+/** When to come back after a 429 or 503, in seconds. */
+export const RETRY_AFTER = { 'Retry-After': '2' } as const
+
+/** What an upgrade gets while its server drains or closes. */
+export const DRAINING: Refusal = { status: 503, error: 'draining', headers: RETRY_AFTER }
+
 /** What a client asks for in a handshake that keeps all rules. */
 export interface Opening {
   /** The path, without its query, as it was sent. */

@@ -16,19 +16,13 @@ import type { Pending, ServerContext } from '../server/context.ts'
 import { LINGER_MS } from '../server/heartbeat.ts'
 import type { ErrorWhere } from '../server/options.ts'
 import { negotiateDeflate } from './deflate-negotiation.ts'
-import { chooseSubprotocol, type Opening, type Refusal, readHandshake } from './handshake.ts'
+import { chooseSubprotocol, DRAINING, type Opening, RETRY_AFTER, type Refusal, readHandshake } from './handshake.ts'
 import { originAllowed } from './origin.ts'
 import { type Client, readClient } from './proxy.ts'
 import { refusalResponse, switchingProtocols } from './response.ts'
 
 /** Bytes kept of a peer that sends before it was answered, which no client should; more waits in the kernel. */
 const MAX_EARLY_BYTES = 65_536
-
-/** When to come back after a 429 or 503, in seconds. */
-const RETRY_AFTER = { 'Retry-After': '2' }
-
-/** What an upgrade gets while its server drains or closes. */
-export const DRAINING: Refusal = { status: 503, error: 'draining', headers: RETRY_AFTER }
 
 /** Which handler a request is for, or why there is none. */
 export type Route<S> = { readonly handler: Handler<unknown, S> } | { readonly refusal: Refusal }
@@ -51,6 +45,7 @@ export class Upgrade<S> implements Sink, Pending {
   /** It counts as one of its address's connections. */
   #counted = false
   #abort: AbortController | null = null
+  #destroyed = false // it was told to go, and need not tell that it is gone
 
   constructor(context: ServerContext<S>, request: IncomingMessage, stream: TcpSocket, head: Buffer, extra: unknown) {
     this.#context = context
@@ -164,8 +159,12 @@ export class Upgrade<S> implements Sink, Pending {
 
   tick(now: number): void {
     if (now < this.#deadline) return
-    if (this.#done) this.#stream.destroy()
-    else this.refuse({ status: 503, error: 'handshake_timeout', headers: RETRY_AFTER, limit: 'handshakeTimeoutMs' })
+    if (this.#destroyed || this.#stream.closed) this.onStreamClose()
+    else if (this.#done) {
+      this.#destroyed = true
+      this.#deadline = now + LINGER_MS
+      this.#stream.destroy()
+    } else this.refuse({ status: 503, error: 'handshake_timeout', headers: RETRY_AFTER, limit: 'handshakeTimeoutMs' })
   }
 
   get #done(): boolean {
@@ -200,7 +199,8 @@ export class Upgrade<S> implements Sink, Pending {
     const query = new URLSearchParams(search)
     const signal = (): AbortSignal => this.#signal()
     return {
-      ...{ path, query, headers, remoteAddress, secure, subprotocols, extra: this.#extra },
+      // A list of his own: ours tells what may be chosen.
+      ...{ path, query, headers, remoteAddress, secure, subprotocols: [...subprotocols], extra: this.#extra },
       // Few handshakes look at it.
       get signal() {
         return signal()

@@ -19,3 +19,8 @@ export class ProtocolError extends Error {
     this.limit = limit
   }
 }
+
+/** A limit of ours was hit by a peer that keeps the protocol's rules. */
+export function policyViolation(message: string, limit: keyof Limits): ProtocolError {
+  return new ProtocolError(message, 1008, '', limit)
+}

@@ -2,6 +2,7 @@
 
 import type { AsyncResource } from 'node:async_hooks'
 import type { Outbox } from '../connection/outbox.ts'
+import type { SocketOwner } from '../connection/socket.ts'
 import type { Handler, Socket } from '../handler.ts'
 import type { Refusal } from '../handshake/handshake.ts'
 import type { OriginPolicy } from '../handshake/origin.ts'
@@ -16,8 +17,11 @@ import type { Counters } from './stats.ts'
 import type { Turn } from './turn.ts'
 
 /** A connection, as its server keeps it. */
-export interface Member<S> extends Beating, Holder {
+export interface Member<S> extends Beating, Holder, Pick<SocketOwner, 'readyState' | 'close' | 'terminate'> {
+  /** The user's, who may have changed it: what the server needs to know stands beside it. */
   readonly socket: Socket<S>
+  /** Whose place it has. */
+  readonly address: string
 }
 
 /** An upgrade that is not done. */
@@ -42,6 +46,8 @@ export interface Accepted<S> {
 
 export interface ServerContext<S> {
   readonly limits: Limits
+  /** The asynchronous context that the server was made in, no connection's. */
+  readonly scope: AsyncResource
   readonly counters: Counters
   readonly heartbeat: Heartbeat
   readonly turn: Turn

@@ -1,9 +1,9 @@
 // Closing everyone in batches before a deadline, so that the clients of a deploy come back spread over time and not all
 // in the same instant.
 
-import type { Socket } from '../handler.ts'
 import { assertClose, CloseCode } from '../protocol/close.ts'
 import { checkFields } from '../protocol/fields.ts'
+import type { Member } from './context.ts'
 import { clearInterval, clearTimeout, setInterval, setTimeout } from './real-time.ts'
 
 /** What node's timers can wait for; they fire at once for more. */
@@ -64,8 +64,8 @@ export function timeOut(ms: number, done?: AbortSignal): Promise<void> {
 
 /** Closes the connections that are open now.
  * @param empty resolves when none of the server's is left, and `'told'`: what `closed` returned has settled, too. */
-export async function drainAll<S>(
-  connections: ReadonlySet<{ readonly socket: Socket<S> }>,
+export async function drainAll(
+  connections: ReadonlySet<Pick<Member<unknown>, 'close' | 'terminate'>>,
   empty: (state: 'gone' | 'told') => Promise<void>,
   { batch, intervalMs, deadlineMs, code }: Plan,
   signal: AbortSignal | undefined,
@@ -78,7 +78,7 @@ export async function drainAll<S>(
   let next = 0
   const closeBatch = (): void => {
     const end = Math.min(next + batch, all.length)
-    while (next < end) all[next++]!.socket.close(code, 'service restart')
+    while (next < end) all[next++]!.close(code, 'service restart')
     if (next >= all.length) clearInterval(batches)
   }
   const batches = setInterval(closeBatch, intervalMs)
@@ -87,7 +87,7 @@ export async function drainAll<S>(
     await Promise.race([empty('told'), deadline])
     if (signal?.aborted) throw reasonOf(signal)
     const left = [...connections]
-    for (const { socket } of left) socket.terminate()
+    for (const one of left) one.terminate()
     await empty('gone')
     return { closed: all.length - left.length, terminated: left.length }
   } finally {

@@ -8,9 +8,9 @@ import { callSafely } from '../connection/call-safely.ts'
 import { Outbox } from '../connection/outbox.ts'
 import { hear, isTaken, take } from '../connection/wire.ts'
 import type { Received, Socket } from '../handler.ts'
-import { type Refusal, requestPath } from '../handshake/handshake.ts'
+import { DRAINING, type Refusal, requestPath } from '../handshake/handshake.ts'
 import { readTrust } from '../handshake/proxy.ts'
-import { DRAINING, type Route, Upgrade } from '../handshake/upgrade.ts'
+import { type Route, Upgrade } from '../handshake/upgrade.ts'
 import { resolveLimits } from '../limits.ts'
 import { CloseCode } from '../protocol/close.ts'
 import { checkFields } from '../protocol/fields.ts'
@@ -100,6 +100,7 @@ class SocketServer<S> implements Server<S> {
     this.#scope = scope
     this.#context = {
       limits,
+      scope,
       pressure,
       heartbeat,
       addresses,
@@ -117,7 +118,7 @@ class SocketServer<S> implements Server<S> {
       report: (error, where, socket) => this.#report(error, where, socket),
       forget: (connection, told) => {
         connections.delete(connection)
-        addresses.give(connection.socket.remoteAddress)
+        addresses.give(connection.address)
         if (told !== undefined) this.#waitFor(told)
         this.#checkEmpty()
       },
@@ -158,7 +159,7 @@ class SocketServer<S> implements Server<S> {
     const all = this.#connections
     return {
       *[Symbol.iterator]() {
-        for (const { socket } of all) if (socket.readyState === 'open') yield socket
+        for (const { readyState, socket } of all) if (readyState === 'open') yield socket
       },
     }
   }
@@ -200,7 +201,7 @@ class SocketServer<S> implements Server<S> {
     await this.#listening?.catch(() => {})
     this.#signal?.removeEventListener?.('abort', this.#onAbort)
     const released = this.#own?.close()
-    for (const { socket } of this.#connections) socket.close(CloseCode.GOING_AWAY, 'server is closing')
+    for (const one of this.#connections) one.close(CloseCode.GOING_AWAY, 'server is closing')
     await this.#empty('gone')
     const told = new AbortController()
     await Promise.race([this.#empty('told'), timeOut(this.#context.limits.closeTimeoutMs, told.signal)])

@@ -52,7 +52,7 @@ const FIELDS: Readonly<Record<EventType, (...args: never[]) => object>> = {
 
 /** A listener of the emitter, made of one of ours. */
 interface Wrapper {
-  (...args: unknown[]): void
+  (...args: unknown[]): unknown
   /** The one it was made of: by another name than the emitter's own wrappers have it, whose `off` would take it away. */
   of?: unknown
   /** Where it is from: `addEventListener`, or `onmessage` and the others. */
@@ -96,8 +96,7 @@ function addWrapper(
   const wrapper: Wrapper = (...args) => {
     if (once) target.removeListener(type, wrapper)
     const event = { type, target, ...FIELDS[type](...(args as never[])) }
-    if (typeof listener === 'function') listener.call(target, event)
-    else listener.handleEvent(event)
+    return typeof listener === 'function' ? listener.call(target, event) : listener.handleEvent(event)
   }
   target.on(type, Object.assign(wrapper, { of: listener, from }))
 }

@@ -1,11 +1,11 @@
 // A server of ours behind the words of ws: `handleUpgrade` and 'connection' before, core's `createServer` behind. Who is
 // connected, what is refused and how it all ends is decided there.
 
-import { EventEmitter } from 'node:events'
+import { captureRejectionSymbol, EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { callSafely, isThenable } from '../connection/call-safely.ts'
+import { answerOf, callSafely, isThenable } from '../connection/call-safely.ts'
 import {
   Acceptance,
   accept,
@@ -17,11 +17,12 @@ import {
 } from '../handler.ts'
 import { requestPath } from '../handshake/handshake.ts'
 import { CloseCode } from '../protocol/close.ts'
+import { channels } from '../server/diagnostics.ts'
+import type { ErrorWhere } from '../server/options.ts'
 import { setImmediate } from '../server/real-time.ts'
 import { createServer, type Server } from '../server/server.ts'
 import { warn } from '../server/warn.ts'
 import { checkPlace, frozen, type WebSocketServerOptions } from './options.ts'
-import type { SentCallback } from './sent.ts'
 import { toldOf, WebSocket } from './web-socket.ts'
 
 /** The events of a `WebSocketServer`, with what their listeners are called with. */
@@ -43,24 +44,27 @@ type OnOpen = (socket: WebSocket, request: IncomingMessage) => void
 /** An upgrade on its way. */
 class Asked {
   readonly request: IncomingMessage
-  /** Header lines of listeners to 'headers'. */
-  readonly lines: string[]
+  /** Header lines of listeners to 'headers'; null: one of them threw. */
+  lines: string[] | null = null
   readonly onOpen: OnOpen | undefined
   state: unknown
 
-  constructor(server: WebSocketServer, request: IncomingMessage, onOpen?: OnOpen) {
+  constructor(request: IncomingMessage, onOpen?: OnOpen) {
     this.request = request
     this.onOpen = onOpen
+  }
+
+  tell(server: WebSocketServer): void {
     const headers = ['HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade']
     const ours = headers.length
-    server.emit('headers', headers, request)
+    server.emit('headers', headers, this.request)
     this.lines = headers.slice(ours)
   }
 }
 
 /** A WebSocket server with the words of npm's ws. */
 export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
-  readonly options: Readonly<Omit<WebSocketServerOptions, 'handleProtocols'>> &
+  declare readonly options: Readonly<Omit<WebSocketServerOptions, 'handleProtocols'>> &
     Pick<WebSocketServerOptions, 'handleProtocols'>
   /** The open sockets, and those that are closing. */
   readonly clients: Set<WebSocket> = new Set()
@@ -74,13 +78,15 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
   /** @param onListening called on 'listening'.
    * @throws TypeError for a missing, unknown or wrongly typed option, RangeError for a wrong value. */
   constructor(options: WebSocketServerOptions, onListening?: () => void) {
-    super()
+    super({ captureRejections: true })
     checkPlace(options)
     // One that is passed over could be the one that shuts a door.
     if (!options.noServer && this.handleUpgrade !== WebSocketServer.prototype.handleUpgrade) {
       throw new TypeError('only with noServer is handleUpgrade called; here it is handshake')
     }
-    this.options = frozen(options)
+    // Not to be replaced either.
+    Object.defineProperty(this, 'options', { value: frozen(options), enumerable: true })
+    Object.defineProperty(this, captureRejectionSymbol, { value: this.#onRejection })
     const { noServer, handshake, handleProtocols, ...ours } = options
     this.server = createServer<undefined, unknown>({
       ...ours,
@@ -116,7 +122,7 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
    * this call where nothing must be waited for.
    * @throws Error for a socket that was given before. */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, onOpen: OnOpen): void {
-    this.server.upgrade(request, socket, head, new Asked(this, request, onOpen))
+    this.server.upgrade(request, socket, head, this.#ask(request, onOpen))
   }
 
   /** Closes every socket with 1001, and the port; an http server of the application's goes on. When all are gone, 'close'
@@ -130,7 +136,7 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
     if (callback !== undefined) this.once('close', callback)
     this.#closing ??= this.server.close().then(() => {
       this.#closed = true
-      this.emit('close')
+      this.#call(() => this.emit('close'), 'server')
     })
     return this.#closing
   }
@@ -144,15 +150,23 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
       return process.nextTick(() => this.emit('error', error as Error))
     }
     // It may have been closed meanwhile.
-    if (this.#closing === null) this.emit('listening')
+    if (this.#closing === null) this.#call(() => this.emit('listening'), 'server')
+  }
+
+  /** Somebody asks; what listeners to 'headers' throw is heard now, and answered when the upgrade is judged. */
+  #ask(request: IncomingMessage, onOpen?: OnOpen): Asked {
+    const asked = new Asked(request, onOpen)
+    this.#call(() => asked.tell(this), 'handshake')
+    return asked
   }
 
   #decide(request: HandshakeRequest): unknown {
     const { extra } = request
-    const asked = extra instanceof Asked ? extra : new Asked(this, extra as IncomingMessage)
+    const asked = extra instanceof Asked ? extra : this.#ask(extra as IncomingMessage)
+    if (asked.lines === null) return reject(500, 'internal_error')
     // Core has judged the path already.
     const isOwn = this.shouldHandle !== WebSocketServer.prototype.shouldHandle
-    if (isOwn && !this.shouldHandle(asked.request)) return reject(400)
+    if (isOwn && !answerOf(this.shouldHandle(asked.request))) return reject(400)
     const { handshake } = this.options
     const complete = (result: unknown): unknown => this.#complete(asked, request.subprotocols, result)
     if (handshake === undefined) return complete(accept(undefined))
@@ -169,7 +183,7 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
     asked.state = state
     const merged: Record<string, string[]> = {}
     for (const [name, value] of Object.entries(headers)) merged[name.toLowerCase()] = [value].flat() as string[]
-    for (const line of asked.lines) {
+    for (const line of asked.lines ?? []) {
       const [, name = '', value = ''] = /^([^:]*):[ \t]*(.*)$/s.exec(line) ?? []
       ;(merged[name.toLowerCase()] ??= []).push(value)
     }
@@ -181,17 +195,18 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
   #handleProtocols({ request }: Asked, offered: readonly string[]): string | undefined {
     const { handleProtocols } = this.options
     if (!handleProtocols || offered.length === 0) return undefined
-    return handleProtocols(new Set(offered), request) || ''
+    const chosen: unknown = handleProtocols(new Set(offered), request)
+    return answerOf(chosen) ? (chosen as string) : ''
   }
 
   #opened(socket: Socket): Promise<void> {
     const { request, onOpen, state } = socket.state as Asked
     socket.state = state
-    const one = new WebSocket(socket, (callback, error) => this.#call(callback, error))
+    const one = new WebSocket(socket, (callback, error) => this.#call(() => callback(error), 'message'))
     this.#sockets.set(socket, one)
     this.clients.add(one)
-    if (onOpen === undefined) this.emit('connection', one, request)
-    else onOpen(one, request)
+    const told: unknown = onOpen === undefined ? this.emit('connection', one, request) : onOpen(one, request)
+    this.#call(() => told, 'opened', one)
     // Frameworks listen a little later, behind a promise: what came with the handshake waits for them.
     return new Promise((resolve) => setImmediate(resolve))
   }
@@ -204,12 +219,25 @@ export class WebSocketServer extends EventEmitter<WebSocketServerEvents> {
     toldOf(one).closed(info, info.by === 'server' && !LEAVING.includes(info.code))
   }
 
-  /** Calls what a user wrote, where a throw would be nobody's. */
-  #call(callback: SentCallback, error: Error | undefined): void {
-    const { onError = (thrown) => warn(thrown, 'message') } = this.options
-    void callSafely(
-      () => callback(error),
-      (thrown) => onError(thrown, { where: 'message' }),
-    )
+  /** Calls what a user wrote, where a throw or a rejection would be nobody's.
+   * @param one is closed then. */
+  #call(work: () => unknown, where: ErrorWhere, one?: WebSocket): void {
+    void callSafely(work, (error) => {
+      const { onError = () => warn(error, where) } = this.options
+      const context = one === undefined ? { where } : { where, socket: one.socket }
+      if (channels.error.hasSubscribers)
+        channels.error.publish({ server: this.server, error, socket: undefined, ...context })
+      void callSafely(
+        () => onError(error, context),
+        (thrown) => warn(thrown, 'onError'),
+      )
+      one?.socket.close(CloseCode.INTERNAL_ERROR)
+    })
+  }
+
+  /** A listener rejected, which counts as one that throws. */
+  #onRejection(error: unknown, _: string, one: unknown): void {
+    if (one instanceof WebSocket) this.#call(() => Promise.reject(error), 'opened', one)
+    else this.#call(() => Promise.reject(error), 'server')
   }
 }

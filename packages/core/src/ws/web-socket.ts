@@ -2,8 +2,10 @@
 // what that socket does not say.
 
 import { Buffer } from 'node:buffer'
+import { captureRejectionSymbol } from 'node:events'
 import { isAnyArrayBuffer } from 'node:util/types'
 import type { CloseInfo, Socket, WriteResult } from '../handler.ts'
+import { CloseCode } from '../protocol/close.ts'
 import { bin, Framed, type Opcode, pongFrame, txt } from '../protocol/framed.ts'
 import { EventTargetEmitter } from './event-target.ts'
 import { Sent, type SentCallback } from './sent.ts'
@@ -53,7 +55,7 @@ export class WebSocket extends EventTargetEmitter {
   #left = false
 
   constructor(socket: Socket, call: (callback: SentCallback, error?: Error) => void) {
-    super()
+    super({ captureRejections: true })
     this.socket = socket
     this.#sent = new Sent(call, () => socket.readyState !== 'open' && socket.bufferedBytes > 0)
   }
@@ -156,6 +158,15 @@ export class WebSocket extends EventTargetEmitter {
 
   static {
     toldOf = (one) => one.#told
+    // A listener that rejects is one that throws.
+    Object.defineProperty(WebSocket.prototype, captureRejectionSymbol, {
+      value(this: WebSocket, error: unknown) {
+        this.#sent.fail(() => {
+          throw error
+        }, 'rejected')
+        this.socket.close(CloseCode.INTERNAL_ERROR)
+      },
+    })
   }
 
   readonly #told: Told = {
