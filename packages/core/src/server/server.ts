@@ -221,8 +221,8 @@ class SocketServer<S> implements Server<S> {
     // The peer left before a framework decided: nothing more would be heard of it.
     if (socket.destroyed) return
     const upgrade = new Upgrade(this.#context, request, socket as TcpSocket, head, extra)
-    if (socket.readableLength > 0) upgrade.beginLater(request, route)
-    else upgrade.begin(request, route)
+    if (socket.readableLength > 0) upgrade.beginLater(route)
+    else upgrade.begin(route)
   }
 
   /** What an http server that this one is attached to knows of it. */
