@@ -3,11 +3,19 @@
 
 /** Checks the names and types of what `options` holds; undefined stands for a default.
  * @param what whose options they are, in words.
+ * @param types by name, as `typeof` says it, or `'AbortSignal'`.
  * @throws TypeError for what is no object, an unknown name, or a value of another type. */
 export function checkFields(what: string, options: unknown, types: Readonly<Record<string, string>>): void {
   if (typeof options !== 'object' || !options || Array.isArray(options)) throw new TypeError(`${what} takes an object`)
   for (const [name, value] of Object.entries(options)) {
     if (!Object.hasOwn(types, name)) throw new TypeError(`${what} has no option ${name}, but ${Object.keys(types)}`)
-    if (value !== undefined && typeof value !== types[name]) throw new TypeError(`${name} must be a ${types[name]}`)
+    const type = typeof value?.throwIfAborted === 'function' ? 'AbortSignal' : typeof value
+    if (value !== undefined && type !== types[name]) throw new TypeError(`${name} must be of type ${types[name]}`)
   }
+}
+
+/** Checks that a caller gave no argument that nobody reads, such as a callback.
+ * @throws TypeError. */
+export function checkNone(what: string, given: readonly unknown[]): void {
+  if (given.some((one) => one !== undefined)) throw new TypeError(`${what} was given an argument that it does not take`)
 }

@@ -30,7 +30,7 @@ export interface DrainResult {
   terminated: number
 }
 
-const OPTION_TYPES = { batch: 'number', intervalMs: 'number', deadlineMs: 'number', code: 'number', signal: 'object' }
+const TYPES = { batch: 'number', intervalMs: 'number', deadlineMs: 'number', code: 'number', signal: 'AbortSignal' }
 
 type Plan = Required<Omit<DrainOptions, 'signal'>>
 
@@ -38,7 +38,7 @@ type Plan = Required<Omit<DrainOptions, 'signal'>>
  * @throws TypeError for an unknown option or one of another type, RangeError for a number that is not above zero, or a code
  * that may not be sent. */
 export function drainPlan(options: DrainOptions): Plan {
-  checkFields('drain', options, OPTION_TYPES)
+  checkFields('drain', options, TYPES)
   const { batch = 1000, intervalMs = 500, deadlineMs = 10_000, code = CloseCode.SERVICE_RESTART } = options
   if (!(Number.isInteger(batch) && batch > 0)) throw new RangeError(`batch must be a whole number above zero: ${batch}`)
   if (!(intervalMs >= 0)) throw new RangeError(`intervalMs must not be below zero: ${intervalMs}`)

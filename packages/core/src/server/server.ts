@@ -13,6 +13,7 @@ import { readTrust } from '../handshake/proxy.ts'
 import { DRAINING, type Route, Upgrade } from '../handshake/upgrade.ts'
 import { resolveLimits } from '../limits.ts'
 import { CloseCode } from '../protocol/close.ts'
+import { checkFields, checkNone } from '../protocol/fields.ts'
 import { createDeflaters } from '../protocol/permessage-deflate.ts'
 import { AddressCounts } from './addresses.ts'
 import { type Attached, attach, detach } from './attachment.ts'
@@ -25,23 +26,25 @@ import { type AnyOptions, type ErrorWhere, type RoutesOptions, readOptions, type
 import { OwnServer } from './own-server.ts'
 import { Pressure } from './pressure.ts'
 import { clearTimeout, setTimeout } from './real-time.ts'
-import { NOT_FOUND, routeOf } from './routes.ts'
+import { checkUpgrade, NOT_FOUND, routeOf } from './routes.ts'
 import { Counters, type Stats } from './stats.ts'
 import { Turn } from './turn.ts'
 import { warn } from './warn.ts'
 
-/** A WebSocket server, made by `createServer`. */
+/** A WebSocket server, made by `createServer`. A method throws a TypeError for an argument that it does not take. */
 export interface Server<S = unknown> {
   /** Begins to listen; resolves with the address (`port` is the real one after `port: 0`; a unix socket has `path`).
    * Rejects with the system's error (EADDRINUSE …), for an attached server, and after `close`. A unix socket file that
    * nobody listens on is replaced.
-   * @param options `signal`: aborts the attempt; once it listens, an abort closes the server. */
+   * @param options `signal`: aborts the attempt; once it listens, an abort closes the server.
+   * @throws TypeError for another option or value: where to listen, `createServer` is told. */
   listen(options?: { signal?: AbortSignal }): Promise<Address>
   /** Takes an upgrade that a framework routed itself. A path that is not ours is answered 404; a peer that has left
    * meanwhile is neither opened nor closed.
+   * @param head what came behind the request, as node's 'upgrade' gives it; perhaps no byte.
    * @param extra what `handshake` finds in `request.extra`: a session, a user (default: `request`).
-   * @throws Error for a socket that was given before. */
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, extra?: unknown): void
+   * @throws TypeError for what is no request, stream or bytes, Error for a socket that was given before. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array, extra?: unknown): void
   /** The open sockets. */
   readonly sockets: Iterable<Socket<S>>
   /** What the server counts; costs the same whatever the number of sockets. */
@@ -129,7 +132,13 @@ class SocketServer<S> implements Server<S> {
     if (options.server !== undefined) attach(options.server, this.#attached)
   }
 
-  async listen({ signal }: { signal?: AbortSignal } = {}): Promise<Address> {
+  listen(options: { signal?: AbortSignal } = {}, ...none: unknown[]): Promise<Address> {
+    checkFields('listen', options, { signal: 'AbortSignal' })
+    checkNone('listen', none)
+    return this.#listen(options.signal)
+  }
+
+  async #listen(signal: AbortSignal | undefined): Promise<Address> {
     if (this.#own === null) throw new Error('this server has no port or unix socket of its own to listen on')
     if (this.#closing !== null) throw new Error('this server is closed')
     if (this.#listening !== null) throw new Error('this server listens already')
@@ -145,9 +154,10 @@ class SocketServer<S> implements Server<S> {
     }
   }
 
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, extra?: unknown): void {
+  upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array, extra?: unknown): void {
+    checkUpgrade(request, socket, head)
     if (isTaken(socket)) throw new Error('this socket has been given to upgrade() before')
-    this.#receive(request, socket, head, this.#routeOf(request), extra)
+    this.#receive(request, socket, head as Buffer, this.#routeOf(request), extra)
   }
 
   get sockets(): Iterable<Socket<S>> {
@@ -159,12 +169,14 @@ class SocketServer<S> implements Server<S> {
     }
   }
 
-  stats(): Stats {
+  stats(...none: unknown[]): Stats {
+    checkNone('stats', none)
     return this.#context.counters.snapshot()
   }
 
-  drain(options: DrainOptions = {}): Promise<DrainResult> {
+  drain(options: DrainOptions = {}, ...none: unknown[]): Promise<DrainResult> {
     const plan = drainPlan(options)
+    checkNone('drain', none)
     if (this.#draining !== null) return this.#draining
     if (options.signal?.aborted) return Promise.reject(options.signal.reason)
     this.#leave()
@@ -179,7 +191,8 @@ class SocketServer<S> implements Server<S> {
     return this.#draining
   }
 
-  close(): Promise<void> {
+  close(...none: unknown[]): Promise<void> {
+    checkNone('close', none)
     this.#closing ??= this.#close()
     return this.#closing
   }
