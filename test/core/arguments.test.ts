@@ -223,6 +223,22 @@ describe('a callback that throws when it is looked for', () => {
     expect(server.stats().sockets).toBe(1)
   })
 
+  test('a handler that is a proxy which tells nobody what it has: all of its callbacks are called', async () => {
+    const called: string[] = []
+    const get = (_: object, name: string) =>
+      ['message', 'ping', 'pong'].includes(name) ? () => called.push(name) : undefined
+    const server = track(
+      createServer({ port: 0, host: '127.0.0.1', handler: new Proxy({}, { get } as object) as never }),
+    )
+    const test = await serve()
+    test.target = { port: (await server.listen()).port }
+    const client = await test.tcp()
+    expect((await client.upgrade()).status).toBe(101)
+    client.send(...[Op.PING, Op.TEXT, Op.PONG].map((opcode) => ({ opcode, payload: 'x' })))
+    await eventually(() => called.length === 3)
+    expect(called).toEqual(['ping', 'message', 'pong'])
+  })
+
   test('a path of routes: 500, onError hears it', async () => {
     const errors: unknown[] = []
     let faded = false

@@ -43,10 +43,10 @@ export function listenersOf(stream: Duplex): readonly unknown[] {
 
 /** Does anybody use a stream that we only hear: one of our servers, or who listens to it since only `before` did? */
 export function isUsed(stream: Duplex, before: readonly unknown[]): boolean {
-  if (stream.destroyed || isTaken(stream)) return true
   // The same function may listen once more, for somebody else.
-  const times = (all: readonly unknown[], one: unknown): number => all.filter((listener) => listener === one).length
-  return listenersOf(stream).some((one, _, all) => times(all, one) > times(before, one))
+  const times = (one: unknown, all: readonly unknown[]): number => all.filter((listener) => listener === one).length
+  const now = listenersOf(stream)
+  return stream.destroyed || isTaken(stream) || now.some((one) => times(one, now) > times(one, before))
 }
 
 /** Some server has answered this stream's request, or is about to: nobody else may. */

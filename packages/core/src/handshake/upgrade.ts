@@ -166,11 +166,10 @@ export class Upgrade<S> implements Sink, Pending {
   /** Sends a refusal in its turn, for which the server's own end does not wait. */
   #answer(response: Buffer): void {
     if (this.#stream.destroyed) return
-    const { upgrades, heartbeat } = this.#context
     if (mustWait(this.#asked, this.#stream, () => this.#answer(response))) return this.#context.forgetUpgrade(this)
-    upgrades.add(this)
-    heartbeat.start()
-    this.#deadline = heartbeat.now + LINGER_MS
+    this.#context.upgrades.add(this)
+    this.#context.heartbeat.start()
+    this.#deadline = this.#context.heartbeat.now + LINGER_MS
     this.#stream.end(response)
   }
 
