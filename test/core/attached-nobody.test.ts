@@ -68,9 +68,10 @@ type Foreign = (request: IncomingMessage, socket: Duplex) => void
 
 async function beside(
   foreign: Foreign,
-  { tls = false, before = false, handshakeTimeoutMs = 150 } = {},
+  { tls = false, before = false, handshakeTimeoutMs = 150, each = (_: Duplex): void => {} } = {},
 ): Promise<{ server: TestServer; streams: Log<Duplex> }> {
   const web = await host({ tls })
+  web.on(tls ? 'secureConnection' : 'connection', each)
   const streams = new Log<Duplex>('streams')
   const listen = (): void =>
     void web.on('upgrade', (request: IncomingMessage, socket: Duplex) => {
@@ -158,6 +159,88 @@ describe.each(COMBINATIONS)('beside a listener that is not ours (https: $tls, it
     expect((await client.frame()).opcode).toBe(Op.PONG)
     expect(server.opened.length).toBe(1)
   })
+})
+
+/** What an application may do with every connection, long before an upgrade. */
+const EACH: readonly (readonly [string, (socket: Duplex) => void])[] = [
+  ['counts the bytes', (socket) => void socket.on('data', count)],
+  ['hears the errors', (socket) => void socket.on('error', count)],
+  ['hears an error once', (socket) => void socket.once('error', count)],
+  ['counts the bytes and hears the errors', (socket) => void socket.on('data', count).on('error', count)],
+]
+function count(): void {}
+
+/** The application's listeners of `EACH` on a stream. */
+const counting = (socket: Duplex): number =>
+  ['data', 'error'].flatMap((event) => socket.listeners(event)).filter((listener) => listener === count).length
+
+describe.each(COMBINATIONS)('where the application listens to all (https: $tls, it was first: $before)', (where) => {
+  test.each(EACH)('and %s: that takes nothing; 404 when nobody took it', async (_, each) => {
+    const { server, streams } = await beside(() => {}, { ...where, each })
+    const client = await server.tcp()
+    client.ask({ url: '/x' })
+    const stream = await streams.at(0)
+    const before = counting(stream)
+    expect((await client.response()).status).toBe(404)
+    expect(before).toBeGreaterThan(0)
+    expect(counting(stream)).toBe(before)
+    await client.ended()
+    expect(rejected(server)).toEqual([{ 404: 1 }])
+  })
+
+  test.each(EACH)('and %s: a peer that resets is heard', async (_, each) => {
+    const { server, streams } = await beside(() => {}, { ...where, each, handshakeTimeoutMs: 5_000 })
+    const client = await server.tcp()
+    client.ask({ url: '/x' })
+    const stream = await streams.at(0)
+    await nextTurn()
+    stream.destroy(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }))
+    await eventually(() => stream.destroyed)
+    await nextTurn()
+    await server.connect({ url: '/ours' })
+    expect(rejected(server)).toEqual([{}])
+  })
+
+  test.each(EACH)('and %s: ours is ours', async (_, each) => {
+    const { server } = await beside(() => {}, { ...where, each })
+    const { client } = await server.connect({ url: '/ours' })
+    client.send({ opcode: Op.PING, payload: 'x' })
+    expect((await client.frame()).opcode).toBe(Op.PONG)
+  })
+
+  test.each<[string, (socket: Duplex) => void]>([
+    ['another function', (socket) => void socket.on('error', () => {})],
+    ['the very same function', (socket) => void socket.on('error', count)],
+  ])('who takes it by %s is not disturbed', async (_, use) => {
+    const { server, streams } = await beside((_request, socket) => use(socket), { ...where, each: EACH[3]![1] })
+    const client = await server.tcp()
+    client.ask({ url: '/x' })
+    const stream = await streams.at(0)
+    await pastTimeout(server)
+    expect(stream.listeners('error').filter(({ name }) => name === 'onError')).toHaveLength(0)
+    stream.end('HTTP/1.1 299 Other\r\nContent-Length: 0\r\n\r\n')
+    await client.responses.find(({ status }) => status === 299)
+    expect(rejected(server)).toEqual([{}])
+  })
+})
+
+test.each([false, true])('a taker that was put before ours is not disturbed (https: %s)', async (tls) => {
+  const web = await host({ tls })
+  const server = attachTo(web, { pathname: '/ours', handshakeTimeoutMs: 150 }, tls)
+  const streams = new Log<Duplex>('streams')
+  web.prependListener('upgrade', (request: IncomingMessage, socket: Duplex) => {
+    if (request.url === '/ours') return
+    socket.on('error', () => {})
+    socket.write('HTTP/1.1 102 Processing\r\n\r\n')
+    streams.push(socket)
+  })
+  const client = await server.tcp()
+  client.ask({ url: '/x' })
+  const stream = await streams.at(0)
+  await pastTimeout(server)
+  stream.end('HTTP/1.1 299 Other\r\nContent-Length: 0\r\n\r\n')
+  await client.responses.find(({ status }) => status === 299)
+  expect(rejected(server)).toEqual([{}])
 })
 
 /** Waits until an upgrade that nobody takes, and that came later, was ended: the same timer's turn has passed. */

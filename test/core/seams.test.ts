@@ -1,16 +1,16 @@
 // Where a deployment touches the server: a proxy before it, TLS before or at it, a unix socket, other listeners and plain
 // requests on the same http server and the same connection.
 
-import { createServer as createHttpServer, type Server as HttpServer, type ServerResponse } from 'node:http'
+import { createServer as createHttpServer, type Server as HttpServer, ServerResponse } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
-import type { Duplex } from 'node:stream'
+import type { AddressInfo, Socket as TcpSocket } from 'node:net'
+import { type Duplex, Readable } from 'node:stream'
 import { createServer, type HandshakeRequest, type Opcode, type Socket } from '@roomcast/core'
 import { afterEach, describe, expect, test } from 'vitest'
 import { clientFrame, Op } from '../support/client-frames.ts'
 import { cleanUp, serve, type TestOptions, TestServer, TLS, temporaryFolder, track } from '../support/core-server.ts'
 import { FrontProxy, type ProxyOptions } from '../support/front-proxy.ts'
-import { eventually, nextTurn } from '../support/log.ts'
+import { eventually, inTime, nextTurn } from '../support/log.ts'
 import { handshakeText, type RawClient, type Target } from '../support/raw-client.ts'
 
 afterEach(cleanUp)
@@ -252,25 +252,97 @@ describe('requests on the same connection, before the upgrade', () => {
     expect(test.opened.length).toBe(0)
   })
 
-  test.each(['the handshake’s time is over', 'the server drains', 'the server closes'])(
-    'unanswered for good, and %s: ended without an answer that would pass for another’s',
-    async (what) => {
-      const test = await attach({ handshakeTimeoutMs: what.includes('time') ? 100 : 60_000 })
+  describe.each(['the handshake’s time is over', 'the server drains', 'the server closes'])(
+    'unanswered, and %s: refused in its turn',
+    (what) => {
+      /** The time has come for a server whose upgrades wait behind requests. */
+      async function refused(test: TestServer, count = 1): Promise<void> {
+        if (what.endsWith('drains')) await test.server.drain()
+        if (what.endsWith('closes')) await inTime(test.server.close(), 'server.close()')
+        await eventually(() => test.server.stats().rejections[503] === count)
+      }
+      const options = { handshakeTimeoutMs: what.includes('time') ? 100 : 60_000 }
+
+      test.each(['http', 'https'])('the application’s answer goes out whole, then ours: %s', async (scheme) => {
+        const test = await attach(options, scheme === 'http' ? createHttpServer() : createHttpsServer(TLS))
+        const client = await test.tcp()
+        client.write(get('/slow'), handshakeText(), hello)
+        await eventually(() => test.slow.length === 1)
+        await nextTurn()
+        test.slow[0]!.setHeader('Content-Length', 9).write('slow ')
+        await refused(test)
+        expect(client.ends.length).toBe(0)
+        test.slow[0]!.end('page')
+        await client.ended()
+        expect(client.responses.all).toMatchObject([{ status: 200, body: 'slow page' }, { status: 503 }])
+        expect(test.server.stats()).toMatchObject({ rejections: { 503: 1 }, sockets: 0, pendingHandshakes: 0 })
+        expect([test.opened.length, test.errors.length]).toEqual([0, 0])
+      })
+
+      test('a peer that stays is ended a moment after it; one that left, at once', async () => {
+        const test = await attach(options)
+        const streams: Duplex[] = []
+        test.http.on('connection', (stream) => streams.push(stream))
+        // Neither ends its side by itself.
+        const clients = [await test.tcp({ halfOpen: true }), await test.tcp({ halfOpen: true })]
+        for (const [index, client] of clients.entries()) {
+          client.write(get('/slow'), handshakeText(), hello)
+          await eventually(() => test.slow.length === index + 1)
+        }
+        await nextTurn()
+        await refused(test, 2)
+        clients[1]!.reset()
+        await eventually(() => test.slow[1]!.closed)
+        expect(streams.map(({ destroyed }) => destroyed)).toEqual([false, true])
+        test.slow[0]!.end('slow page')
+        await clients[0]!.responses.count(2)
+        expect(clients[0]!.responses.all.map(({ status }) => status)).toEqual([200, 503])
+        await eventually(() => streams[0]!.destroyed)
+      })
+    },
+  )
+
+  test.each(['http', 'https'])(
+    'an answer of many writes is not stopped by the upgrade behind it: %s',
+    async (scheme) => {
+      const http = scheme === 'http' ? createHttpServer() : createHttpsServer(TLS)
+      const test = await attach({ handler: echo }, http)
       const client = await test.tcp()
       client.write(get('/slow'), handshakeText(), hello)
       await eventually(() => test.slow.length === 1)
-      await nextTurn()
-      if (what.endsWith('drains')) await test.server.drain()
-      if (what.endsWith('closes')) await test.server.close()
-      await client.ended()
-      expect(client.text).toBe('')
-      // The answer comes too late, and harms nobody.
-      test.slow[0]!.end('late')
-      await nextTurn()
-      expect(test.server.stats()).toMatchObject({ rejections: { 503: 1 }, sockets: 0, pendingHandshakes: 0 })
-      expect([test.opened.length, test.errors.length]).toEqual([0, 0])
+      const pieces = Array<Buffer>(64).fill(Buffer.alloc(65_536, 'x'))
+      Readable.from(pieces).pipe(test.slow[0]!.setHeader('Content-Length', 64 * 65_536))
+      expect((await client.responses.at(0)).body.length).toBe(64 * 65_536)
+      expect((await client.responses.at(1)).status).toBe(101)
+      expect(await client.message()).toBe('hello')
     },
   )
+
+  test('a response that a framework makes for the upgrade itself is not waited for', async () => {
+    const test = await attach({ pathname: '/attached' })
+    const manual = track(createServer({ handler: echo }))
+    test.http.on('upgrade', (request, socket, head) => {
+      const response = new ServerResponse(request)
+      response.assignSocket(socket as TcpSocket)
+      manual.upgrade(request, socket, head)
+    })
+    const client = await test.tcp()
+    expect((await client.upgrade({ url: '/theirs' })).status).toBe(101)
+    client.say('x')
+    expect(await client.message()).toBe('x')
+  })
+
+  test('a refusal of one with a body waits as well', async () => {
+    const test = await attach()
+    const client = await test.tcp()
+    client.write(get('/slow'), handshakeText({ headers: { 'Content-Length': '5' } }))
+    await eventually(() => test.slow.length === 1)
+    await nextTurn()
+    expect(client.text).toBe('')
+    test.slow[0]!.end('slow page')
+    await client.responses.count(2)
+    expect(client.responses.all.map(({ status }) => status)).toEqual([200, 400])
+  })
 
   test('a peer that leaves while it waits leaves nothing behind', async () => {
     const test = await attach()

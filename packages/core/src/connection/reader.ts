@@ -218,7 +218,9 @@ export class Reader<S> implements TurnTask {
         if (event.type !== 'close' && !this.#protocol?.midMessage) this.#messageSince = 0
         owner.onControl(event)
       }
-      if (!isMessage && (event.type === 'close' || event.type === 'failure' || !owner.handler[event.type])) continue
+      if (!isMessage && (event.type === 'close' || event.type === 'failure')) continue
+      // A getter is read in `#call`, where its throw is caught. A proxy that hides even `message` may have the callback.
+      if (!isMessage && !(event.type in owner.handler) && 'message' in owner.handler) continue
       // After our own Close, messages are read past, in search of the peer's.
       const open = owner.readyState === 'open'
       if (open && (this.#busy || this.#paused || this.#yielding || !this.#hasShare(event))) {

@@ -35,13 +35,18 @@ export function unhear(stream: Duplex): void {
   if (!isTaken(stream)) stream.off('error', onError)
 }
 
-/** Does anybody use a stream that we only hear: one of our servers, or who listens to it beside node itself and us? */
-export function isUsed(stream: Duplex): boolean {
-  // Node listens to the errors of every TLS socket.
-  const ours =
-    stream.listeners('error').filter((listener) => listener === onError).length + ('encrypted' in stream ? 1 : 0)
-  const reads = stream.listenerCount('data') + stream.listenerCount('readable')
-  return stream.destroyed || isTaken(stream) || stream.listenerCount('error') > ours || reads > 0
+/** Who hears a stream's errors, or reads it, beside us. */
+export function listenersOf(stream: Duplex): readonly unknown[] {
+  const events = ['error', 'data', 'readable']
+  return events.flatMap((event) => stream.rawListeners(event)).filter((listener) => listener !== onError)
+}
+
+/** Does anybody use a stream that we only hear: one of our servers, or who listens to it since only `before` did? */
+export function isUsed(stream: Duplex, before: readonly unknown[]): boolean {
+  // The same function may listen once more, for somebody else.
+  const times = (one: unknown, all: readonly unknown[]): number => all.filter((listener) => listener === one).length
+  const now = listenersOf(stream)
+  return stream.destroyed || isTaken(stream) || now.some((one) => times(one, now) > times(one, before))
 }
 
 /** Some server has answered this stream's request, or is about to: nobody else may. */

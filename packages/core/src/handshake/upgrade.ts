@@ -4,7 +4,7 @@
 
 import { AsyncResource } from 'node:async_hooks'
 import { Buffer } from 'node:buffer'
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Socket as TcpSocket } from 'node:net'
 import { isThenable } from '../connection/call-safely.ts'
 import { Connection } from '../connection/connection.ts'
@@ -17,6 +17,7 @@ import { LINGER_MS } from '../server/heartbeat.ts'
 import type { ErrorWhere } from '../server/options.ts'
 import { negotiateDeflate } from './deflate-negotiation.ts'
 import { chooseSubprotocol, DRAINING, type Opening, RETRY_AFTER, type Refusal, readHandshake } from './handshake.ts'
+import { mustWait } from './in-turn.ts'
 import { originAllowed } from './origin.ts'
 import { type Client, readClient } from './proxy.ts'
 import { refusalResponse, switchingProtocols } from './response.ts'
@@ -32,8 +33,7 @@ export class Upgrade<S> implements Sink, Pending {
   readonly #context: ServerContext<S>
   readonly #stream: TcpSocket
   readonly #client: Client
-  readonly #method: string | undefined
-  readonly #asked: Pick<IncomingMessage, 'url' | 'rawHeaders'>
+  readonly #asked: IncomingMessage
   readonly #extra: unknown
   /** The asynchronous context of the upgrade, in which the user's callbacks are called. */
   readonly #scope = new AsyncResource('RoomcastSocket')
@@ -51,10 +51,10 @@ export class Upgrade<S> implements Sink, Pending {
     this.#context = context
     this.#stream = stream
     this.#extra = extra
-    this.#method = request.method
     this.#client = readClient(context.trusted, stream, request.rawHeaders)
     this.#asked = request
-    this.#early = head
+    // A copy: these bytes are unmasked in place, and others may have them.
+    this.#early = Buffer.from(head)
     context.pressure.input(head.length)
     this.#deadline = context.heartbeat.now + context.limits.handshakeTimeoutMs
     wire(stream, this)
@@ -71,27 +71,21 @@ export class Upgrade<S> implements Sink, Pending {
   }
 
   /** Begins when what waits in the stream has been read: behind it the peer may have left, which nobody was told. */
-  beginLater(request: IncomingMessage, route: Route<S>): void {
+  beginLater(route: Route<S>): void {
     const { turn } = this.#context
     let turns = 2
     const onTurnEnd = (): void => {
       if (--turns > 0) turn.afterEnd({ onTurnEnd })
-      else this.#scope.runInAsyncScope(this.begin, this, request, route)
+      else this.#scope.runInAsyncScope(this.begin, this, route)
     }
     turn.afterEnd({ onTurnEnd })
   }
 
   /** Judges the request, then asks the user.
    * @param route the handler of the request's path, or why there is none. */
-  begin(request: IncomingMessage, route: Route<S>): void {
+  begin(route: Route<S>): void {
     if (this.#done || !this.#stream.writable) return
-    // RFC 9112 §9.3.2: answers go out in the order of their requests. Behind one that node's http has not finished, ours
-    // would be taken for that one's answer, and that one's for frames.
-    const earlier = (this.#stream as { _httpMessage?: ServerResponse | null })._httpMessage
-    if (earlier) {
-      earlier.once('close', () => this.#scope.runInAsyncScope(this.begin, this, request, route))
-      return
-    }
+    if (mustWait(this.#asked, this.#stream, () => this.#scope.runInAsyncScope(this.begin, this, route))) return
     this.#state = 'judged'
     // A framework may hand over a stream that is no TCP socket and has neither.
     const tcp: Partial<TcpSocket> = this.#stream
@@ -109,7 +103,7 @@ export class Upgrade<S> implements Sink, Pending {
     if (!addresses.take(this.#client.address)) return this.#refuseFull('maxConnectionsPerAddress', 429)
     this.#counted = true
 
-    const read = readHandshake(request, limits)
+    const read = readHandshake(this.#asked, limits)
     if ('refusal' in read) return this.refuse(read.refusal)
     const { opening } = read
     const client = this.#client
@@ -127,17 +121,13 @@ export class Upgrade<S> implements Sink, Pending {
   refuse(refusal: Refusal & { body?: string | undefined }): void {
     if (this.#done) return
     const { status, error, limit } = refusal
-    const response = refusalResponse(refusal, STATUS_CODES[status], this.#method)
-    const { counters, heartbeat } = this.#context
-    const behind = this.#state === 'behind'
+    const response = refusalResponse(refusal, STATUS_CODES[status], this.#asked.method)
     this.#leave()
-    if (limit !== undefined) counters.limitHit(limit)
-    this.#deadline = heartbeat.now + LINGER_MS
-    if (behind) this.#stream.destroy()
-    else this.#stream.end(response)
+    if (limit !== undefined) this.#context.counters.limitHit(limit)
+    this.#answer(response)
     // What the peer still sends is read past, so that it can read the answer before it meets a reset.
     readOn(this.#stream)
-    counters.rejected(status, error, this.#client, this.#asked)
+    this.#context.counters.rejected(status, error, this.#client, this.#asked)
   }
 
   onBytes(chunk: Buffer): void {
@@ -169,6 +159,16 @@ export class Upgrade<S> implements Sink, Pending {
 
   get #done(): boolean {
     return this.#state === 'accepted' || this.#state === 'left'
+  }
+
+  /** Sends a refusal in its turn, for which the server's own end does not wait. */
+  #answer(response: Buffer): void {
+    if (this.#stream.destroyed) return
+    if (mustWait(this.#asked, this.#stream, () => this.#answer(response))) return this.#context.forgetUpgrade(this)
+    this.#context.upgrades.add(this)
+    this.#context.heartbeat.start()
+    this.#deadline = this.#context.heartbeat.now + LINGER_MS
+    this.#stream.end(response)
   }
 
   #ask(opening: Opening, handler: Handler<unknown, S>): void {

@@ -16,3 +16,9 @@ export function checkFields(what: string, options: unknown, types: Readonly<Reco
 
 const isSignal = ({ aborted, addEventListener }: Partial<AbortSignal>): boolean =>
   typeof aborted === 'boolean' && typeof addEventListener === 'function'
+
+/** Checks that a caller gave no argument that nobody reads, such as a callback.
+ * @throws TypeError. */
+export function checkNone(what: string, given: readonly unknown[]): void {
+  if (given.some((one) => one !== undefined)) throw new TypeError(`${what} was given an argument that it does not take`)
+}

@@ -4,7 +4,7 @@
 import type { Server as HttpServer, IncomingMessage } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
-import { hear, isTaken, isUsed, unhear } from '../connection/wire.ts'
+import { hear, isTaken, isUsed, listenersOf, unhear } from '../connection/wire.ts'
 import { offersHttp, offersWebSocket, passOverOffers } from '../handshake/upgrade-offers.ts'
 import { queueMicrotask } from './real-time.ts'
 
@@ -37,12 +37,14 @@ export function detach(host: Host, server: Attached): void {
 class Attachment {
   readonly #host: Host
   #servers: Attached[] = []
-  /** How much had been written to the socket of an upgrade before most others heard of it. */
-  #written = 0
+  /** Who listened to an upgrade's stream while it was node's, as one does who counts the bytes of every connection, and
+   * how much was written: that takes nothing. */
+  readonly #before = new WeakMap<IncomingMessage, { listeners: readonly unknown[]; written: number }>()
 
   constructor(host: Host) {
     this.#host = host
     passOverOffers(host, (request) => {
+      this.#note(request, request.socket)
       if (this.#servers.length === 0 || offersWebSocket(request)) return true
       // Another protocol may be the business of a listener that is not ours.
       return this.#hasForeign() && !offersHttp(request)
@@ -65,11 +67,18 @@ class Attachment {
   }
 
   /** Before all others: from this tick on node does not hear the socket's errors any more. */
-  readonly #onFirst = (_: IncomingMessage, socket: Duplex): void => {
+  readonly #onFirst = (request: IncomingMessage, socket: Duplex): void => {
     hear(socket)
+    this.#note(request, socket)
+  }
+
+  /** As node asks whether a request is an upgrade; where it does not ask, before most others hear of it. */
+  #note(request: IncomingMessage, socket: Duplex): void {
+    if (this.#before.has(request)) return
     const { bytesWritten = 0, _httpMessage } = socket as { bytesWritten?: number; _httpMessage?: unknown }
     // While node's http still answers an earlier request, it is not theirs what is written.
-    this.#written = _httpMessage ? Number.POSITIVE_INFINITY : bytesWritten
+    const written = _httpMessage ? Number.POSITIVE_INFINITY : bytesWritten
+    this.#before.set(request, { listeners: listenersOf(socket), written })
   }
 
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
@@ -85,11 +94,11 @@ class Attachment {
 
   /** A listener that is not ours may take it, now or later; when none does, the peer would wait for ever. */
   #waitForTaker(last: Attached, request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const written = this.#written
+    const before = this.#before.get(request)!
     const isTheirs = (): boolean => {
       // Only TCP sockets count what is written.
       const { bytesWritten = 0 } = socket as { bytesWritten?: number }
-      return isUsed(socket) || bytesWritten > written
+      return isUsed(socket, before.listeners) || bytesWritten > before.written
     }
     const cancel = last.afterHandshakeTimeout(() => {
       if (isTheirs()) unhear(socket)

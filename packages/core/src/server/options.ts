@@ -78,11 +78,13 @@ const ANY: Check = ['', () => true]
 const OPTIONS: Readonly<Record<Exclude<keyof AnyOptions<unknown>, keyof Limits>, Check>> = {
   handler: ['an object', isObject],
   port: ['a number', a('number')],
-  host: ['a string', a('string')],
+  // With none in it node would listen on every address.
+  host: ['an address', (value) => typeof value === 'string' && value !== ''],
   unix: ['a path', (value) => typeof value === 'string' && value !== ''],
   tls: ['an object', isObject],
-  // Of a net server, or an application that listens by itself, upgrades would never come.
-  server: ['an http or https server', (value) => typeof (value as HttpServer | null)?.requestTimeout === 'number'],
+  // Only servers that speak HTTP/1 have this number: node's http and https, http2 with `allowHTTP1`, whatever class or realm
+  // they come from. An application that is a function, net and tls servers, and other emitters never emit 'upgrade'.
+  server: ['an http or https server', (value) => typeof (value as HttpServer | null)?.headersTimeout === 'number'],
   routes: ['an object', isObject],
   pathname: ['a string or a function', (value) => typeof value === 'string' || typeof value === 'function'],
   subprotocols: ['a list of strings', (value) => Array.isArray(value) && value.every(a('string'))],

@@ -13,7 +13,7 @@ import { readTrust } from '../handshake/proxy.ts'
 import { type Route, Upgrade } from '../handshake/upgrade.ts'
 import { resolveLimits } from '../limits.ts'
 import { CloseCode } from '../protocol/close.ts'
-import { checkFields } from '../protocol/fields.ts'
+import { checkFields, checkNone } from '../protocol/fields.ts'
 import { createDeflaters } from '../protocol/permessage-deflate.ts'
 import { AddressCounts } from './addresses.ts'
 import { type Attached, attach, detach } from './attachment.ts'
@@ -26,23 +26,25 @@ import { type AnyOptions, type ErrorWhere, type RoutesOptions, readOptions, type
 import { OwnServer } from './own-server.ts'
 import { Pressure } from './pressure.ts'
 import { clearTimeout, setTimeout } from './real-time.ts'
-import { NOT_FOUND, routeOf } from './routes.ts'
+import { checkUpgrade, NOT_FOUND, routeOf } from './routes.ts'
 import { Counters, type Stats } from './stats.ts'
 import { Turn } from './turn.ts'
 import { warn } from './warn.ts'
 
-/** A WebSocket server, made by `createServer`. */
+/** A WebSocket server, made by `createServer`. `listen`, `drain` and `close` throw a TypeError for what they do not take. */
 export interface Server<S = unknown> {
   /** Begins to listen; resolves with the address (`port` is the real one after `port: 0`; a unix socket has `path`).
-   * Rejects with the system's error (EADDRINUSE …), for an attached server, after `close`, and with a TypeError for options
-   * that are none. A unix socket file that nobody listens on is replaced.
-   * @param options `signal`: aborts the attempt; once it listens, an abort closes the server. */
+   * Rejects with the system's error (EADDRINUSE …), for an attached server, and after `close`. A unix socket file that
+   * nobody listens on is replaced.
+   * @param options `signal`: aborts the attempt; once it listens, an abort closes the server.
+   * @throws TypeError for another option or value: where to listen, `createServer` is told. */
   listen(options?: { signal?: AbortSignal }): Promise<Address>
   /** Takes an upgrade that a framework routed itself. A path that is not ours is answered 404; a peer that has left
    * meanwhile is neither opened nor closed.
+   * @param head what came behind the request, as node's 'upgrade' gives it; perhaps no byte.
    * @param extra what `handshake` finds in `request.extra`: a session, a user (default: `request`).
-   * @throws Error for a socket that was given before. */
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, extra?: unknown): void
+   * @throws TypeError for what is no request, stream or bytes, Error for a socket that was given before. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array, extra?: unknown): void
   /** The open sockets. */
   readonly sockets: Iterable<Socket<S>>
   /** What the server counts; costs the same whatever the number of sockets. */
@@ -132,9 +134,13 @@ class SocketServer<S> implements Server<S> {
     if (options.server !== undefined) attach(options.server, this.#attached)
   }
 
-  async listen(options: { signal?: AbortSignal } = {}): Promise<Address> {
+  listen(options: { signal?: AbortSignal } = {}, ...none: unknown[]): Promise<Address> {
     checkFields('listen', options, { signal: 'AbortSignal' })
-    const { signal } = options
+    checkNone('listen', none)
+    return this.#listen(options.signal)
+  }
+
+  async #listen(signal: AbortSignal | undefined): Promise<Address> {
     if (this.#own === null) throw new Error('this server has no port or unix socket of its own to listen on')
     if (this.#closing !== null) throw new Error('this server is closed')
     if (this.#listening !== null) throw new Error('this server listens already')
@@ -150,9 +156,10 @@ class SocketServer<S> implements Server<S> {
     }
   }
 
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, extra?: unknown): void {
+  upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array, extra?: unknown): void {
+    checkUpgrade(request, socket, head)
     if (isTaken(socket)) throw new Error('this socket has been given to upgrade() before')
-    this.#receive(request, socket, head, this.#routeOf(request), extra)
+    this.#receive(request, socket, head as Buffer, this.#routeOf(request), extra)
   }
 
   get sockets(): Iterable<Socket<S>> {
@@ -168,8 +175,9 @@ class SocketServer<S> implements Server<S> {
     return this.#context.counters.snapshot()
   }
 
-  drain(options: DrainOptions = {}): Promise<DrainResult> {
+  drain(options: DrainOptions = {}, ...none: unknown[]): Promise<DrainResult> {
     const plan = drainPlan(options)
+    checkNone('drain', none)
     if (this.#draining !== null) return this.#draining
     if (options.signal?.aborted) return Promise.reject(reasonOf(options.signal))
     this.#leave()
@@ -184,7 +192,9 @@ class SocketServer<S> implements Server<S> {
     return this.#draining
   }
 
-  close(): Promise<void> {
+  close(...none: unknown[]): Promise<void> {
+    // As the listener of a signal it is given that one's name and number.
+    if (typeof none[0] !== 'string') checkNone('close', none)
     this.#closing ??= this.#close()
     return this.#closing
   }
@@ -226,8 +236,8 @@ class SocketServer<S> implements Server<S> {
     // The peer left before a framework decided: nothing more would be heard of it.
     if (socket.destroyed) return
     const upgrade = new Upgrade(this.#context, request, socket as TcpSocket, head, extra)
-    if (socket.readableLength > 0) upgrade.beginLater(request, route)
-    else upgrade.begin(request, route)
+    if (socket.readableLength > 0) upgrade.beginLater(route)
+    else upgrade.begin(route)
   }
 
   /** What an http server that this one is attached to knows of it. */
