@@ -25,7 +25,8 @@ const DEFAULTS = {
   /** From a message's first byte to its last. Over it: 1008. Default 30 s: 1 MiB at 35 KiB/s. */
   messageTimeoutMs: 30_000,
   /** For the peer's Close after ours, and for what was accepted to go out; each time the kernel takes some of it anew, up
-   * to four times in all. Over it: the TCP connection ends. Default 5 s: a peer that lives answers at once. */
+   * to four times in all. Over it: the TCP connection ends. Once more for a stream that is no TCP socket to tell that it is
+   * gone. Default 5 s: a peer that lives answers at once. */
   closeTimeoutMs: 5_000,
   /** Open sockets and pending handshakes. Over it: 503 before anything is allocated. Default none: yours to size. */
   maxConnections: Number.POSITIVE_INFINITY as number,
