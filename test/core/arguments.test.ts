@@ -93,7 +93,6 @@ describe('methods of a server', () => {
 
   const OTHERS: readonly (readonly [method: 'close' | 'drain', ...given: unknown[]])[] = [
     ['close', () => {}],
-    ['close', 1001, 'bye'],
     ['close', { deadlineMs: 5 }],
     ['drain', () => {}],
     ['drain', {}, () => {}],
@@ -119,12 +118,15 @@ describe('methods of a server', () => {
   })
 })
 
-test('close as the listener of a signal', async () => {
-  const signals = new EventEmitter()
-  const server = createServer({ port: 0, host: '127.0.0.1', handler })
-  signals.once('SIGTERM', server.close.bind(server))
+test.each([
+  ['a signal', ['SIGTERM', 15]],
+  ['beforeExit', [0]],
+  ['abort', [new Event('abort')]],
+])('close as the listener of %s', async (_, given) => {
+  const events = new EventEmitter()
+  const server = track(createServer({ port: 0, host: '127.0.0.1', handler }))
   await server.listen()
-  signals.emit('SIGTERM', 'SIGTERM', 15)
+  events.once('end', server.close.bind(server)).emit('end', ...given)
   await expect(server.listen()).rejects.toThrow('closed')
 })
 
@@ -228,6 +230,24 @@ describe('a callback that throws when it is looked for', () => {
     expect((await client.answerClose()).code).toBe(1011)
     expect(errors).toEqual([[name, 'gone']])
     expect(server.stats().sockets).toBe(1)
+  })
+
+  test('one that is there and undefined keeps no ping, pong or Close waiting behind a message', async () => {
+    const settle: (() => void)[] = []
+    const busy = (): Promise<void> => new Promise((resolve) => settle.push(resolve))
+    const test = await serve({ handler: { message: busy, ping: undefined, pong: undefined } as never })
+    const { client } = await test.connect()
+    client.say('x')
+    for (const payload of ['1', '2']) client.send({ opcode: Op.PING, payload })
+    client.send({ opcode: Op.PONG, payload: '3' })
+    client.send({ opcode: Op.CLOSE, payload: Buffer.from([3, 232]) })
+    await client.ended()
+    expect(client.frames.all.map(({ opcode, payload }) => [opcode, `${payload}`.slice(0, 1)])).toEqual([
+      [Op.PONG, '1'],
+      [Op.PONG, '2'],
+      [Op.CLOSE, '\x03'],
+    ])
+    for (const done of settle) done()
   })
 
   test('a handler that is a proxy which tells nobody what it has: all of its callbacks are called', async () => {

@@ -1,6 +1,7 @@
 // Where a deployment touches the server: a proxy before it, TLS before or at it, a unix socket, other listeners and plain
 // requests on the same http server and the same connection.
 
+import { once } from 'node:events'
 import { createServer as createHttpServer, type Server as HttpServer, ServerResponse } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo, Socket as TcpSocket } from 'node:net'
@@ -317,6 +318,32 @@ describe('requests on the same connection, before the upgrade', () => {
       expect(await client.message()).toBe('hello')
     },
   )
+
+  test('nor where a pipe begins after the first drain, which asks whether the answer still waits', async () => {
+    const test = await attach({ handler: echo })
+    const client = await test.tcp()
+    client.write(get('/slow'), handshakeText(), hello)
+    await eventually(() => test.slow.length === 1)
+    const slow = test.slow[0]!.setHeader('Content-Length', 9 * 2 ** 20)
+    if (!slow.write(Buffer.alloc(8 * 2 ** 20, 'x'))) await once(slow, 'drain')
+    expect(slow.writableNeedDrain).toBe(false)
+    Readable.from([Buffer.alloc(2 ** 19, 'y'), Buffer.alloc(2 ** 19, 'y')]).pipe(slow)
+    expect((await client.responses.at(0)).body.length).toBe(9 * 2 ** 20)
+    expect((await client.responses.at(1)).status).toBe(101)
+  })
+
+  test('refused behind an answer that ends the connection: nothing is written after that', async () => {
+    const test = await attach({ handshakeTimeoutMs: 100 })
+    const errors: unknown[] = []
+    test.http.on('connection', (stream) => stream.on('error', (error: unknown) => errors.push(error)))
+    const client = await test.tcp()
+    client.write(get('/slow'), handshakeText())
+    await eventually(() => test.server.stats().rejections[503] === 1)
+    test.slow[0]!.setHeader('Connection', 'close').end('last page')
+    await client.ended()
+    expect(client.responses.all).toMatchObject([{ status: 200, body: 'last page' }])
+    expect(errors).toEqual([])
+  })
 
   test('a response that a framework makes for the upgrade itself is not waited for', async () => {
     const test = await attach({ pathname: '/attached' })

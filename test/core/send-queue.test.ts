@@ -353,3 +353,14 @@ describe('drained', () => {
     expect(buffered).toEqual([0])
   })
 })
+
+test('a write that is told that the peer has gone says so, and is not counted', async () => {
+  const test = await serve()
+  const { client, socket } = await test.connect()
+  const before = test.server.stats().messagesOut
+  client.reset()
+  // Each goes out when there is no room for the next, and from the second on the kernel refuses.
+  const results = Array.from({ length: 4 }, () => socket.write(Buffer.alloc(70_000)))
+  expect(results).toEqual(['ok', 'closed', 'closed', 'closed'])
+  expect(test.server.stats()).toMatchObject({ messagesOut: before + 1, limits: {} })
+})

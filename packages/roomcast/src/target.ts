@@ -31,7 +31,8 @@ export function hasClearHost(
   return [headers.host, host].every((value) => value === undefined || isHost(value))
 }
 
-/** A name, or an IP address (of version 6 in brackets), and perhaps a port: RFC 9110 §7.2, RFC 3986 §3.2.2. */
+/** A name, or an IP address (of version 6 in brackets, without a zone, which means something on its own host alone), and
+ * perhaps a port: RFC 9110 §7.2, RFC 3986 §3.2.2. Those allow an empty one, too; it is refused like none, as by core. */
 const HOST = /^(?:(\[[0-9a-f:.]+\])|(?:[-\w.~!$&'()*+,;=]|%[0-9a-f]{2})+)(?::(\d{0,5}))?$/i
 
 /** A name of DNS, a colon and a port are shorter. */

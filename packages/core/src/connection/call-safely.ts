@@ -5,6 +5,15 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }
 
+/** Has a handler this callback? A getter that throws counts as one: its throw is told where it is called. */
+export function hasCallback<H extends object>(handler: H, name: keyof H): boolean {
+  try {
+    return Boolean(handler[name])
+  } catch {
+    return true
+  }
+}
+
 /** Calls `work`; what it throws, or what a promise that it returns rejects with, goes to `onError`.
  * @returns when that promise has settled; never rejects. undefined: it returned none. */
 export function callSafely(work: () => unknown, onError: (error: unknown) => void): Promise<void> | undefined {

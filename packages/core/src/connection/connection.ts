@@ -248,6 +248,7 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
   }
 
   #slowConsumer(): WriteResult {
+    if (this.#readyState !== 'open') return 'closed'
     const { counters, limits } = this.#context
     counters.limitHit('maxBufferedBytes', this.socket)
     if (limits.slowConsumer === 'drop') {
@@ -294,7 +295,6 @@ export class Connection<S> implements SocketOwner, ReadOwner<S>, QueueOwner, Sin
   }
 
   #callUser(work: () => unknown, where: ErrorWhere): Promise<void> | undefined {
-    const report = (error: unknown): void => this.#context.report(error, where, this.socket)
-    return this.inContext(() => callSafely(work, report), undefined)
+    return this.inContext(() => callSafely(work, (error) => this.#context.report(error, where, this.socket)), undefined)
   }
 }

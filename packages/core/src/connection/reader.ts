@@ -15,7 +15,7 @@ import type { ServerContext } from '../server/context.ts'
 import type { ErrorWhere } from '../server/options.ts'
 import { queueMicrotask } from '../server/real-time.ts'
 import type { TurnTask } from '../server/turn.ts'
-import { isThenable } from './call-safely.ts'
+import { hasCallback, isThenable } from './call-safely.ts'
 import { Share } from './share.ts'
 import type { ConnectionSocket } from './socket.ts'
 import { readOn } from './wire.ts'
@@ -219,8 +219,7 @@ export class Reader<S> implements TurnTask {
         owner.onControl(event)
       }
       if (!isMessage && (event.type === 'close' || event.type === 'failure')) continue
-      // A getter is read in `#call`, where its throw is caught. A proxy that hides even `message` may have the callback.
-      if (!isMessage && !(event.type in owner.handler) && 'message' in owner.handler) continue
+      if (!isMessage && !hasCallback(owner.handler, event.type)) continue
       // After our own Close, messages are read past, in search of the peer's.
       const open = owner.readyState === 'open'
       if (open && (this.#busy || this.#paused || this.#yielding || !this.#hasShare(event))) {

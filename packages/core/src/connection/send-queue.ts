@@ -100,12 +100,12 @@ export class SendQueue implements Queue, TurnTask {
     return this.#inFlight + this.listBytes
   }
 
-  /** May a data frame be appended? Not when over `maxBufferedBytes` would wait behind the one being sent, or in vain. */
+  /** May a data frame be appended? Not when over `maxBufferedBytes` would wait behind the one being sent, or no peer. */
   fits(frame: Buffer): boolean {
     if (this.#inFlight === 0) {
       if (this.listBytes === 0 || this.listBytes + frame.length <= JOIN_BYTES) return true
       this.#context.outbox.flushOne(this)
-      if (this.bufferedBytes === 0) return true
+      if (this.bufferedBytes === 0 || this.#stream.destroyed) return !this.#stream.destroyed
     }
     const room = this.#context.limits.maxBufferedBytes - this.#waitingBytes
     return this.#stalled ? frame.length <= room : room + KERNEL_BYTES >= 0

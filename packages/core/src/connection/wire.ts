@@ -106,7 +106,8 @@ function isTcp(stream: Duplex): boolean {
   return stream instanceof TcpSocket
 }
 
-// Node's streams say it when they are gone, just before 'close', which others may never say.
+// Node's streams say it when they are gone, just before 'close', which others may never say. An error is the end of any
+// stream, also where `autoDestroy` is false: nobody tells whether it could go on.
 function onError(this: Duplex, error: Error): void {
   if (!isTaken(this)) return
   ;(this as Wired)[SINK].onStreamClose(error)

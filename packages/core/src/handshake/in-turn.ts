@@ -12,8 +12,14 @@ export function mustWait(request: IncomingMessage, stream: Duplex, work: () => v
   const earlier = socket._httpMessage
   // Frameworks make a response for an upgrade, too, to route it like any request.
   if (!earlier || earlier.req === request) return false
-  // Node took all its listeners off: one of them told an answer that was too long to be written at once to go on.
-  const goOn = (): void => void (earlier.writableNeedDrain && earlier.emit('drain'))
+  // Node took all its listeners off. One of them told an answer that was too long to be written at once to go on, and noted
+  // in a property of its own that nothing of it waits any more.
+  const goOn = (): void => {
+    if (!earlier.writableNeedDrain) return
+    const waits = Object.getOwnPropertySymbols(earlier).find(({ description }) => description === 'kNeedDrain')
+    if (waits !== undefined) Object.assign(earlier, { [waits]: false })
+    earlier.emit('drain')
+  }
   socket.on('drain', goOn)
   earlier.once('close', () => socket.off('drain', goOn)).once('close', work)
   return true

@@ -168,7 +168,7 @@ export class Upgrade<S> implements Sink, Pending {
     this.#context.upgrades.add(this)
     this.#context.heartbeat.start()
     this.#deadline = this.#context.heartbeat.now + LINGER_MS
-    this.#stream.end(response)
+    if (this.#stream.writable) this.#stream.end(response)
   }
 
   #ask(opening: Opening, handler: Handler<unknown, S>): void {

@@ -17,8 +17,10 @@ export function checkFields(what: string, options: unknown, types: Readonly<Reco
 const isSignal = ({ aborted, addEventListener }: Partial<AbortSignal>): boolean =>
   typeof aborted === 'boolean' && typeof addEventListener === 'function'
 
-/** Checks that a caller gave no argument that nobody reads, such as a callback.
+/** Checks that a caller gave no callback or options where none are taken, so that they are not passed over in silence. What
+ * else a method is given, as the listener of an event or of a signal, says nothing.
  * @throws TypeError. */
 export function checkNone(what: string, given: readonly unknown[]): void {
-  if (given.some((one) => one !== undefined)) throw new TypeError(`${what} was given an argument that it does not take`)
+  const isMeant = (one: unknown): boolean => typeof one === 'function' || one?.constructor === Object
+  if (given.some(isMeant)) throw new TypeError(`${what} was given a callback or options that it does not take`)
 }

@@ -193,8 +193,7 @@ class SocketServer<S> implements Server<S> {
   }
 
   close(...none: unknown[]): Promise<void> {
-    // As the listener of a signal it is given that one's name and number.
-    if (typeof none[0] !== 'string') checkNone('close', none)
+    checkNone('close', none)
     this.#closing ??= this.#close()
     return this.#closing
   }
