@@ -107,20 +107,6 @@ describe('a wrong type or a name that does not exist: a TypeError at the call th
     expect(server.stats().sockets).toBe(0)
   })
 
-  test.each<[string, unknown]>([
-    ['a controller', { signal: new AbortController() }],
-    ['an event target', { signal: new EventTarget() }],
-    ['true', { signal: true }],
-    ['another name', { signall: AbortSignal.abort() }],
-    ['a port', 8080],
-    ['a function', () => {}],
-  ])('listen rejects before it listens: %s', async (_, options) => {
-    const own = createServer({ port: 0, host: '127.0.0.1', handler: { message } })
-    await expect(own.listen(options as never)).rejects.toThrow(TypeError)
-    expect((await own.listen()).port).toBeGreaterThan(0)
-    await own.close()
-  })
-
   test('a drain that another joins is checked, too', async () => {
     const draining = server.drain()
     expect(() => server.drain({ batch: wrong('5') })).toThrow(TypeError)
