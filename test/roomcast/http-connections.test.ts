@@ -99,9 +99,9 @@ describe.each(places)('%s', (_, isTls, host) => {
     expect([statusesOf(peer), peer.errors]).toEqual([statuses, []])
   })
 
-  test.runIf(isTls).each([
+  test.each<readonly [what: string, bytes: Buffer]>([
     ['a TCP connection that says nothing', Buffer.alloc(0)],
-    ['half of a ClientHello', HALF_HELLO],
+    ...(isTls ? ([['half of a ClientHello', HALF_HELLO]] as const) : []),
   ])('%s gets nothing, and holds nothing up', async (_, bytes) => {
     const [roomcast, port] = await start()
     const peer = peerOf(connectTcp(port, host))

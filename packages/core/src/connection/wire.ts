@@ -106,8 +106,8 @@ function isTcp(stream: Duplex): boolean {
   return stream instanceof TcpSocket
 }
 
-// Node's streams say it when they are gone, just before 'close', which others may never say. An error is the end of any
-// stream, also where `autoDestroy` is false: nobody tells whether it could go on.
+// Node's streams emit 'error' when they are gone, just before 'close'; others may never emit 'close'. So an error is the end
+// of any stream, also of one with `autoDestroy: false`: it may have lost bytes, and nothing says whether it can go on.
 function onError(this: Duplex, error: Error): void {
   if (!isTaken(this)) return
   ;(this as Wired)[SINK].onStreamClose(error)

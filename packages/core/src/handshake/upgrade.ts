@@ -199,7 +199,7 @@ export class Upgrade<S> implements Sink, Pending {
     const query = new URLSearchParams(search)
     const signal = (): AbortSignal => this.#signal()
     return {
-      // A list of his own: ours tells what may be chosen.
+      // A copy, as the user may change it: ours decides which subprotocol may be chosen.
       ...{ path, query, headers, remoteAddress, secure, subprotocols: [...subprotocols], extra: this.#extra },
       // Few handshakes look at it.
       get signal() {

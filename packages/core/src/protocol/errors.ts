@@ -20,7 +20,7 @@ export class ProtocolError extends Error {
   }
 }
 
-/** A limit of ours was hit by a peer that keeps the protocol's rules. */
+/** A limit of ours was hit by a peer that keeps the protocol's rules: 1008 (RFC 6455 §7.4.1). */
 export function policyViolation(message: string, limit: keyof Limits): ProtocolError {
   return new ProtocolError(message, 1008, '', limit)
 }

@@ -6,6 +6,7 @@
 // After a Close or a failure there is nothing more to read: what still comes is discarded.
 
 import { Buffer } from 'node:buffer'
+// It sets a mark on memory, and does no I/O.
 import { markAsUntransferable } from 'node:worker_threads'
 import { CloseCode, readClose } from './close.ts'
 import { ContextWindow } from './context-window.ts'
